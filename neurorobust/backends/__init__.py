@@ -1,0 +1,35 @@
+"""The contract every backend fulfils, its capabilities as data, and the registry."""
+
+from neurorobust.backends.capabilities import (
+    Capabilities,
+    Support,
+    features_of,
+    known_features,
+    require_support,
+)
+from neurorobust.backends.contract import (
+    Backend,
+    Executable,
+    Precision,
+    Record,
+    Rung,
+    RunResult,
+)
+from neurorobust.backends.registry import backend_names, get_backend, require_backend
+
+__all__ = [
+    "Backend",
+    "Capabilities",
+    "Executable",
+    "Precision",
+    "Record",
+    "RunResult",
+    "Rung",
+    "Support",
+    "backend_names",
+    "features_of",
+    "get_backend",
+    "known_features",
+    "require_backend",
+    "require_support",
+]

@@ -1,0 +1,161 @@
+"""What a backend can run, as data: the support table, skip messages and refusals come from here."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from neurorobust.errors import Unsupported
+from neurorobust.ir import (
+    LI,
+    LIF,
+    Affine,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    FixedConv2d,
+    FixedDense,
+    FixedLI,
+    FixedLIF,
+    Model,
+    Node,
+    Output,
+    Pool2d,
+)
+
+Test = Callable[[Node], bool]
+
+
+def _is(kind: type[Node]) -> Test:
+    return lambda node: isinstance(node, kind)
+
+
+def _lif(test: Callable[[LIF], bool]) -> Test:
+    return lambda node: isinstance(node, LIF) and test(node)
+
+
+NODE_FEATURES: Mapping[str, Mapping[str, Test]] = {
+    "float": {
+        "Affine": _is(Affine),
+        "Conv1d": _is(Conv1d),
+        "Conv2d": lambda node: isinstance(node, Conv2d) and not isinstance(node, FixedConv2d),
+        "BatchNorm": _is(BatchNorm),
+        "Pool2d avg or sum": lambda node: isinstance(node, Pool2d) and node.op != "max",
+        "Pool2d max": lambda node: isinstance(node, Pool2d) and node.op == "max",
+        "LIF": _is(LIF),
+        "LIF synaptic current (alpha)": _lif(lambda n: n.alpha is not None),
+        "LIF compare >=": _lif(lambda n: n.compare == ">="),
+        "LIF hard reset": _lif(lambda n: n.reset == "hard" and n.reset_timing == "same"),
+        "LIF hard reset to other than 0": _lif(
+            lambda n: n.reset == "hard" and bool(np.any(n.reset_to != 0))
+        ),
+        "LIF hard reset in the next step": _lif(
+            lambda n: n.reset == "hard" and n.reset_timing == "next"
+        ),
+        "LIF soft reset": _lif(lambda n: n.reset == "soft" and n.reset_timing == "same"),
+        "LIF soft reset in the next step": _lif(
+            lambda n: n.reset == "soft" and n.reset_timing == "next"
+        ),
+        "LIF no reset": _lif(lambda n: n.reset == "none"),
+        "LIF bias": _lif(lambda n: bool(np.any(n.bias != 0))),
+        "LIF initial state": _lif(lambda n: bool(np.any(n.v_init != 0) or np.any(n.i_init != 0))),
+        "LIF lower bound (v_min)": _lif(lambda n: n.v_min is not None),
+        "LIF several spikes per step": _lif(lambda n: n.max_spikes > 1),
+        "LIF refractory steps": _lif(lambda n: n.refractory > 0),
+        "LI": _is(LI),
+    },
+    "quantised": {
+        "FixedDense": _is(FixedDense),
+        "FixedDense graded messages": lambda n: isinstance(n, FixedDense) and n.message_bits > 0,
+        "FixedConv2d": _is(FixedConv2d),
+        "FixedLIF": _is(FixedLIF),
+        "FixedLI": _is(FixedLI),
+    },
+}
+"""Per rung: what a single node may ask for, by the name printed in the support table."""
+
+WIRING_FEATURES = ("sum of several edges", "edge delays", "recurrence")
+
+
+def known_features(rung: str) -> tuple[str, ...]:
+    """All features of a rung, in the order of the table."""
+    nodes = NODE_FEATURES["float" if rung == "float" else "quantised"]
+    readouts = tuple(f"readout {kind}" for kind in ("count", "mean", "last", "max", "first"))
+    return (*nodes, *WIRING_FEATURES, *readouts)
+
+
+def features_of(model: Model, rung: str) -> dict[str, list[str]]:
+    """Features a model uses, each with the names of the nodes that use it."""
+    used: dict[str, list[str]] = {}
+    tests = NODE_FEATURES["float" if rung == "float" else "quantised"]
+    for name, node in model.nodes.items():
+        for feature, test in tests.items():
+            if test(node):
+                used.setdefault(feature, []).append(name)
+        if isinstance(node, Output):
+            used.setdefault(f"readout {node.readout}", []).append(name)
+        if len(model.incoming(name)) > 1:
+            used.setdefault("sum of several edges", []).append(name)
+        if any(edge.delay for edge in model.incoming(name)):
+            used.setdefault("edge delays", []).append(name)
+    if model.recurrent:
+        used["recurrence"] = ["the network"]
+    return used
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """One rung of one backend.
+
+    Attributes:
+        gaps: Feature -> the reason why it does not run; everything else runs exactly.
+        membrane: Whether membranes can be recorded.
+        deviations: Known, declared differences from exact semantics.
+    """
+
+    gaps: Mapping[str, str] = field(default_factory=dict)
+    membrane: bool = False
+    deviations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """Rungs of a backend, and why the others are missing."""
+
+    rungs: Mapping[str, Support]
+    missing_rungs: Mapping[str, str] = field(default_factory=dict)
+
+    def gaps(self, model: Model, rung: str) -> list[str]:
+        """One sentence for each thing the model uses and this rung lacks."""
+        support = self.rungs[rung]
+        return [
+            f"{', '.join(where)}: {feature} ({support.gaps[feature]})"
+            for feature, where in features_of(model, rung).items()
+            if feature in support.gaps
+        ]
+
+
+def require_support(backend: str, capabilities: Capabilities, model: Model, rung: str) -> None:
+    """Refuse what cannot run exactly.
+
+    Raises:
+        Unsupported: naming every gap with its reason and the backends' way out.
+    """
+    if rung not in capabilities.rungs:
+        reason = capabilities.missing_rungs.get(rung, "not offered")
+        raise Unsupported(_refusal(backend, rung, [f"the rung itself: {reason}"]))
+    wanted = "Graph" if rung == "float" else "Program"
+    if type(model).__name__ != wanted:
+        given = type(model).__name__
+        hint = "lower it first" if wanted == "Program" else "pass the Graph it was lowered from"
+        raise Unsupported(_refusal(backend, rung, [f"takes a {wanted}, got a {given}; {hint}"]))
+    if gaps := capabilities.gaps(model, rung):
+        raise Unsupported(_refusal(backend, rung, gaps))
+
+
+def _refusal(backend: str, rung: str, gaps: Iterable[str]) -> str:
+    listed = "\n".join(f"  - {gap}" for gap in gaps)
+    return (
+        f"backend {backend!r} cannot run this model exactly on rung {rung!r}:\n{listed}\n"
+        "`neurorobust backends` shows which backends can"
+    )

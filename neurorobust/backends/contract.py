@@ -1,0 +1,81 @@
+"""The whole contract between this package and anything that runs a network."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+from neurorobust.backends.capabilities import Capabilities
+from neurorobust.data.stimulus import Stimulus
+from neurorobust.ir import Array, Model
+
+Rung = Literal["float", "quantised", "device"]
+Record = Literal["spikes", "membrane"]
+Precision = Literal["double", "single"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RunResult:
+    """What came out of a run.
+
+    Attributes:
+        scores: Shape (B, classes), float64; the decision is the first largest.
+        spikes: Per spiking node, shape (B, T, ...), uint8; if ``spikes`` was recorded.
+        membrane: Per neuron node, shape (B, T, ...): ``h``, the membrane before reset; if recorded.
+        deviations: Every way in which this run may differ from the model's exact semantics.
+        wall_s: Seconds the run took, without compilation.
+    """
+
+    scores: Array
+    spikes: Mapping[str, Array] = field(default_factory=dict)
+    membrane: Mapping[str, Array] = field(default_factory=dict)
+    deviations: tuple[str, ...] = ()
+    wall_s: float = 0.0
+
+    @property
+    def decisions(self) -> Array:
+        """Index of the first largest score, shape (B,)."""
+        decided: Array = self.scores.argmax(axis=1)
+        return decided
+
+
+class Executable(Protocol):
+    """A compiled network."""
+
+    def run(self, stimulus: Stimulus, record: Collection[Record] = ()) -> RunResult:
+        """Run all samples from their initial state; two equal calls give equal results."""
+        ...
+
+    def close(self) -> None:
+        """Free what is held outside this process; further runs are an error."""
+        ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """Something that runs networks. Registered in the entry-point group ``neurorobust.backends``."""
+
+    name: str
+
+    def capabilities(self) -> Capabilities:
+        """What runs exactly, and the reason for everything that does not."""
+        ...
+
+    def missing(self) -> str | None:
+        """Why the backend cannot run here and the command that adds it, or None."""
+        ...
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of the libraries that do the work."""
+        ...
+
+    def compile(self, model: Model, rung: Rung, *, precision: Precision = "double") -> Executable:
+        """Prepare a Graph (rung ``float``) or a Program (rung ``quantised``).
+
+        In double precision the order of summation does not move spikes, so that backends can be
+        compared spike for spike; ``single`` is what GPUs and training use.
+
+        Raises:
+            Unsupported: if the model uses what the backend cannot run exactly.
+            BackendUnavailable: if ``missing()`` gives a reason.
+        """
+        ...

@@ -1,0 +1,82 @@
+"""What a network is shown: values per sample and step."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurorobust.errors import InvalidInput
+from neurorobust.ir import Array, Model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stimulus:
+    """Encoded input, before the preprocessing of the model's header.
+
+    Attributes:
+        values: Shape (B, T, ...), or (B, 1, ...) where every step shows the same.
+        steps: Number of steps T.
+    """
+
+    values: Array
+    steps: int
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: slice) -> "Stimulus":
+        return Stimulus(self.values[index], self.steps)
+
+    @property
+    def static(self) -> bool:
+        """Whether every step shows the same."""
+        return bool(self.values.shape[1] == 1)
+
+
+def encode(
+    model: Model,
+    samples: Array,
+    *,
+    steps: int | None = None,
+    rng: np.random.Generator | None = None,
+) -> Stimulus:
+    """Turn samples into a stimulus by the input coding of the model.
+
+    Args:
+        model: Its header states coding, bounds and T.
+        samples: ``direct`` and ``bernoulli``: (B, ...) values within the bounds. ``events``:
+            (B, T, ...).
+        steps: Overrides the header's T (direct and bernoulli).
+        rng: Source of the spikes; needed by ``bernoulli``.
+
+    Raises:
+        InvalidInput: for a wrong shape, values that are not finite or out of bounds, or no ``rng``.
+    """
+    header, shape = model.header, model.shapes[model.input]
+    steps = steps or header.steps
+    timed = header.coding == "events"
+    if samples.shape[1 + timed :] != shape or samples.ndim != len(shape) + 1 + timed:
+        axes = "B, T, ..." if timed else "B, ..."
+        msg = (
+            f"samples have shape {samples.shape}; the model takes ({axes}) with {shape} at the end"
+        )
+        raise InvalidInput(msg)
+    if not np.isfinite(samples).all():
+        msg = f"samples have {int((~np.isfinite(samples)).sum())} value(s) that are NaN or infinite"
+        raise InvalidInput(msg)
+    low, high = header.bounds
+    if samples.size and (samples.min() < low or samples.max() > high):
+        msg = (
+            f"samples span {samples.min():g}..{samples.max():g}, the model takes {low:g}..{high:g}; "
+            "rescale them or state other bounds in the header"
+        )
+        raise InvalidInput(msg)
+    if header.coding == "direct":
+        return Stimulus(samples[:, None], steps)
+    if timed:
+        return Stimulus(samples, samples.shape[1])
+    if rng is None:
+        msg = "bernoulli coding draws spikes: pass rng=np.random.default_rng(seed)"
+        raise InvalidInput(msg)
+    probability = (samples[:, None] - low) / (high - low)
+    drawn = rng.random((len(samples), steps, *shape)) < probability
+    return Stimulus(drawn.astype(samples.dtype), steps)

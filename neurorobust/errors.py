@@ -1,0 +1,69 @@
+"""Every error this package raises on purpose.
+
+A message names the thing, the value, the limit and the way out:
+``fc1: weight needs 9 bits, loihi2 allows 8; lower with weight_bits=8``.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class NeurorobustError(Exception):
+    """Base of all errors raised on purpose; the command line prints it without a traceback."""
+
+
+class InvalidModel(NeurorobustError):
+    """A Graph or Program that breaks its own rules; carries all faults, not only the first."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        listed = "\n".join(f"  - {fault}" for fault in self.faults)
+        super().__init__(f"{len(self.faults)} fault(s) in the model:\n{listed}")
+
+
+class InvalidInput(NeurorobustError):
+    """A value given by the caller is out of range, of the wrong shape or not finite."""
+
+
+class InvalidFile(NeurorobustError):
+    """A file that is missing, truncated, of another format, or altered."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path = Path(path)
+        super().__init__(f"{path}: {reason}")
+
+
+class LowerError(NeurorobustError):
+    """A Graph that has no exact form on the target of lowering."""
+
+
+class ProfileError(NeurorobustError):
+    """A hardware profile that is unknown or breaks its schema."""
+
+
+class BackendUnavailable(NeurorobustError):
+    """A backend that is unknown, not installed, or whose environment is not built."""
+
+
+class Unsupported(NeurorobustError):
+    """A backend was asked for something that it cannot run exactly."""
+
+
+class WorkerError(NeurorobustError):
+    """Something went wrong in, or on the way to, an out-of-process backend."""
+
+
+class WorkerCrashed(WorkerError):
+    """The worker process ended without an answer; carries its exit code and last log lines."""
+
+
+class WorkerTimeout(WorkerError):
+    """The worker did not answer in time and was killed with its whole process group."""
+
+
+class RemoteError(WorkerError):
+    """The worker reported an exception; its traceback is attached."""
+
+
+class EnvironmentBuildError(NeurorobustError):
+    """A worker environment could not be built or failed its health check."""

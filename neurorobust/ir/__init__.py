@@ -1,0 +1,44 @@
+"""The network, independent of any framework: nodes, edges, header; checked, hashed, saved."""
+
+from neurorobust.ir.base import Array, Node, Shape
+from neurorobust.ir.fixed import (
+    FixedConv2d,
+    FixedDense,
+    FixedInput,
+    FixedLI,
+    FixedLIF,
+    Program,
+)
+from neurorobust.ir.linear import Affine, BatchNorm, Conv1d, Conv2d, Pool2d
+from neurorobust.ir.model import Edge, Graph, Header, Model
+from neurorobust.ir.neurons import LI, LIF
+from neurorobust.ir.ports import Flatten, Input, Output
+from neurorobust.ir.store import load_model, save_model
+
+__all__ = [
+    "LI",
+    "LIF",
+    "Affine",
+    "Array",
+    "BatchNorm",
+    "Conv1d",
+    "Conv2d",
+    "Edge",
+    "FixedConv2d",
+    "FixedDense",
+    "FixedInput",
+    "FixedLI",
+    "FixedLIF",
+    "Flatten",
+    "Graph",
+    "Header",
+    "Input",
+    "Model",
+    "Node",
+    "Output",
+    "Pool2d",
+    "Program",
+    "Shape",
+    "load_model",
+    "save_model",
+]

@@ -1,0 +1,205 @@
+"""The network in a chip's integers: Program and its nodes, in the arithmetic of Loihi.
+
+The law is that of Lava 0.10.0 with ``select_tag="fixed_pt"``; every number is a two's-complement
+integer, ``trunc0`` rounds towards zero, ``w32`` wraps to 32 and ``w24`` to 24 bits. Latency is taken
+out: a synapse acts in the step of its spikes (on Lava one step later per hop), so that a Program and
+its Graph run in the same time.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Self, get_args
+
+import numpy as np
+
+from neurorobust.ir.base import Array, Node, Shape, ShapeError, array
+from neurorobust.ir.linear import Conv2d
+from neurorobust.ir.model import Header, Model, chain_edges
+from neurorobust.ir.ports import Input
+
+SignMode = Literal["mixed", "exc", "inh"]
+
+DECAY_ONE = 4096
+"""Decays are twelve-bit fractions of this."""
+STATE_SHIFT = 6
+"""Synaptic sums and thresholds are shifted left by this many bits into the membrane's units."""
+STATE_LIMIT = 1 << 23
+"""States have 24 bits: the current wraps beyond this magnitude, the membrane saturates below it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FixedInput(Input):
+    """Integers from input values: ``q = clip(round((x - offset) scale), low, high)``, half to even.
+
+    Attributes:
+        offset: Input value of q = 0.
+        scale: Integer steps per unit of input.
+        low: Smallest integer.
+        high: Largest integer.
+    """
+
+    offset: float = 0.0
+    scale: float
+    low: int = 0
+    high: int
+
+    def faults(self) -> Iterable[str]:
+        """Faults of shape and range."""
+        yield from super(FixedInput, self).faults()
+        if not self.scale > 0:
+            yield f"scale is {self.scale}; it must be above 0"
+        if not -(1 << 23) <= self.low < self.high < 1 << 23:
+            yield f"range {self.low}..{self.high} is empty or wider than 24 bits"
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FixedDense(Node):
+    """``y = w32(sum_j W[:, j] x[j] 2^weight_exp)``; a negative exponent floors the *sum*.
+
+    Attributes:
+        weight: Shape (out, in), integers. What acts is ``effective_weight``.
+        weight_exp: Exponent shared by all weights, -8..7.
+        weight_bits: Bits of a weight, 1..8.
+        sign_mode: ``mixed`` (loses the lowest bit: even steps), ``exc`` (0..255) or ``inh``.
+        message_bits: 0 takes any non-zero input as one spike; above 0 inputs are integer payloads.
+    """
+
+    weight: Array = array()
+    weight_exp: int = 0
+    weight_bits: int = 8
+    sign_mode: SignMode = "mixed"
+    message_bits: int = 0
+
+    @property
+    def effective_weight(self) -> Array:
+        """The weights after clipping to the sign mode and dropping the bits that are not stored."""
+        sign = -1 if self.sign_mode == "inh" else 1
+        mixed = self.sign_mode == "mixed"
+        dropped = 8 - self.weight_bits + mixed
+        magnitude = np.clip(sign * self.weight.astype(np.int64), -256 if mixed else 0, 255)
+        return sign * ((magnitude >> dropped) << dropped)
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """``(in,) -> (out,)``."""
+        if input_shape != self.weight.shape[1:]:
+            msg = f"weight {self.weight.shape} takes {self.weight.shape[1:]}, got {input_shape}"
+            raise ShapeError(msg)
+        return self.weight.shape[:1]
+
+    def faults(self) -> Iterable[str]:
+        """Faults of ranges."""
+        yield from _integer_faults("weight", self.weight, -(1 << 31), (1 << 31) - 1)
+        if self.weight.ndim != 2:
+            yield f"weight has shape {self.weight.shape}; a FixedDense takes (out, in)"
+        if self.sign_mode not in get_args(SignMode):
+            yield f"sign_mode is {self.sign_mode!r}; known are {', '.join(get_args(SignMode))}"
+        yield from _range_fault("weight_bits", self.weight_bits, 1, 8)
+        yield from _range_fault("weight_exp", self.weight_exp, -8, 7)
+        yield from _range_fault("message_bits", self.message_bits, 0, 24)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FixedConv2d(Conv2d):
+    """``y = w24(int32(conv(x, W)))`` with integer payloads; weights act as they are.
+
+    Layout and geometry are those of ``Conv2d``; there is no bias (it belongs to the neuron).
+    """
+
+    def faults(self) -> Iterable[str]:
+        """Faults of geometry and ranges."""
+        yield from super(FixedConv2d, self).faults()
+        yield from _integer_faults("weight", self.weight, -(1 << 31), (1 << 31) - 1)
+        if self.bias is not None:
+            yield "bias is set; give it to the neuron that follows as bias_mant and bias_exp"
+        sizes = (*self.stride, *self.padding, *self.dilation, self.groups)
+        if max(sizes) > 127:
+            yield f"stride, padding, dilation or groups reach {max(sizes)}; they are stored in 8 bits (127)"
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FixedNeuron(Node):
+    """The integer CuBa neuron; the common part of FixedLIF and FixedLI.
+
+    With ``a`` the synaptic sum and ``B = w32(bias_mant 2^bias_exp)`` (floored for a negative exponent)::
+
+        x = w32(trunc0(u (4095 - du) / 4096) + w32(64 a))
+        u = x wrapped once by 2^24 into (-2^23, 2^23]
+        v = clip(w32(trunc0(v (4096 - dv) / 4096) + u + B), -(2^23 - 1), 2^23 - 1)
+
+    Attributes:
+        du: Current decay, -1..4095 (4095 keeps no current).
+        dv: Membrane decay, 0..4096 (0 is IF).
+        bias_mant: Mantissa of the bias, int16.
+        bias_exp: Exponent of the bias, -8..7.
+    """
+
+    stateful: ClassVar[bool] = True
+
+    du: Array = array(4095)
+    dv: Array = array(0)
+    bias_mant: Array = array(0)
+    bias_exp: Array = array(0)
+
+    def faults(self) -> Iterable[str]:
+        """Faults of ranges."""
+        yield from _integer_faults("du", self.du, -1, DECAY_ONE - 1)
+        yield from _integer_faults("dv", self.dv, 0, DECAY_ONE)
+        yield from _integer_faults("bias_mant", self.bias_mant, -(1 << 15), (1 << 15) - 1)
+        yield from _integer_faults("bias_exp", self.bias_exp, -8, 7)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FixedLIF(FixedNeuron):
+    """Fires where ``v > 64 vth`` and then sets ``v = 0`` (the current is kept).
+
+    Attributes:
+        vth: Threshold mantissa, 0..2^17 - 1.
+    """
+
+    spiking: ClassVar[bool] = True
+
+    vth: Array = array()
+
+    def faults(self) -> Iterable[str]:
+        """Faults of ranges."""
+        yield from super(FixedLIF, self).faults()
+        yield from _integer_faults("vth", self.vth, 0, (1 << 17) - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FixedLI(FixedNeuron):
+    """Integrates without threshold and emits its membrane; the readout of a Program."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Program(Model):
+    """A Graph lowered to a chip's integers.
+
+    Attributes:
+        profile: Name of the hardware profile it was lowered for.
+        source_hash: Content hash of the Graph it came from.
+        score_unit: Scores are the integer readout times this, so that they compare with the Graph's.
+        report: One row per layer: what lowering did to it.
+    """
+
+    profile: str = field(default="", metadata={"stored": True})
+    source_hash: str = field(default="", metadata={"stored": True})
+    score_unit: float = field(default=1.0, metadata={"stored": True})
+    report: list[dict[str, Any]] = field(default_factory=list, metadata={"stored": True})
+
+    @classmethod
+    def chain(cls, header: Header, nodes: Mapping[str, Node], /, **fields: Any) -> Self:
+        """A Program in which each node feeds the next."""
+        return cls(header=header, nodes=nodes, edges=chain_edges(nodes), **fields)
+
+
+def _integer_faults(name: str, value: Array, low: int, high: int) -> Iterable[str]:
+    if value.dtype.kind not in "iu":
+        yield f"{name} has dtype {value.dtype}; a Program holds integers"
+    elif value.size and (value.min() < low or value.max() > high):
+        yield f"{name} spans {value.min()}..{value.max()}; allowed is {low}..{high}"
+
+
+def _range_fault(name: str, value: int, low: int, high: int) -> Iterable[str]:
+    if not low <= value <= high:
+        yield f"{name} is {value}; allowed is {low}..{high}"

@@ -1,0 +1,40 @@
+"""The order of execution, and loops."""
+
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from neurorobust.ir.model import Edge
+
+
+def topological_order(names: Iterable[str], edges: Iterable[Edge]) -> tuple[str, ...]:
+    """Names so that each comes after the sources of its undelayed edges, else as given.
+
+    Raises:
+        CycleError: if undelayed edges form a loop.
+    """
+    return _sorted(names, (edge for edge in edges if edge.delay == 0))
+
+
+def undelayed_cycle(names: Iterable[str], edges: Iterable[Edge]) -> tuple[str, ...]:
+    """The nodes of one loop in which no edge has a delay, or nothing."""
+    try:
+        topological_order(names, edges)
+    except CycleError as error:
+        return tuple(error.args[1])
+    return ()
+
+
+def has_cycle(names: Iterable[str], edges: Iterable[Edge]) -> bool:
+    """Whether the edges, delayed or not, form a loop."""
+    try:
+        _sorted(names, edges)
+    except CycleError:
+        return True
+    return False
+
+
+def _sorted(names: Iterable[str], edges: Iterable[Edge]) -> tuple[str, ...]:
+    sources: Mapping[str, list[str]] = {name: [] for name in names}
+    for edge in edges:
+        sources[edge.target].append(edge.source)
+    return tuple(TopologicalSorter(sources).static_order())

@@ -1,0 +1,131 @@
+"""One file per model: a safetensors file with the arrays and canonical JSON in its metadata."""
+
+import hashlib
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from neurorobust.errors import InvalidFile, InvalidModel
+from neurorobust.files import write_atomic
+from neurorobust.ir.base import KINDS, Array, Node
+from neurorobust.ir.model import Edge, Header, Model
+
+FORMAT = 1
+_KEY = "neurorobust"
+M = TypeVar("M", bound=Model)
+
+
+def content_hash(model: Model) -> str:
+    """SHA-256 over canonical JSON and the digest of every array."""
+    described = _describe(model)
+    for key in ("name", "provenance"):
+        del described["header"][key]
+    described["arrays"] = {
+        key: [str(value.dtype), list(value.shape), hashlib.sha256(value.tobytes()).hexdigest()]
+        for key, value in _arrays(model).items()
+    }
+    return hashlib.sha256(canonical_json(described).encode()).hexdigest()
+
+
+def save_model(model: Model, path: Path | str) -> Path:
+    """Write a Graph or Program; the file appears whole or not at all.
+
+    Raises:
+        InvalidFile: if the folder cannot be written.
+    """
+    metadata = {_KEY: canonical_json(_describe(model) | {"content_hash": model.content_hash})}
+    return write_atomic(path, save(_arrays(model), metadata=metadata))
+
+
+def load_model(path: Path | str, kind: type[M]) -> M:
+    """Read what ``save_model`` wrote and check it against its hash.
+
+    Args:
+        path: The file.
+        kind: ``Graph`` or ``Program``; a file of the other kind is refused.
+
+    Raises:
+        InvalidFile: if the file is missing, truncated, foreign or altered.
+    """
+    path = Path(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        reason = f"cannot be read as safetensors ({error}); export the model again"
+        raise InvalidFile(path, reason) from error
+    if _KEY not in metadata:
+        raise InvalidFile(path, "is a safetensors file without a neurorobust model")
+    try:
+        described = json.loads(metadata[_KEY])
+        model = _build(described, arrays, kind)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidFile(path, f"describes no valid model ({error})") from error
+    except InvalidModel as error:
+        raise InvalidFile(path, str(error)) from error
+    if model.content_hash != described.get("content_hash"):
+        raise InvalidFile(path, "was altered after it was saved: its content hash does not match")
+    return model
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no spaces and no NaN: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _describe(model: Model) -> dict[str, Any]:
+    extra = {f.name: getattr(model, f.name) for f in fields(model) if f.metadata.get("stored")}
+    return {
+        "format": FORMAT,
+        "model": type(model).__name__,
+        "header": asdict(model.header),
+        "nodes": [
+            {"name": name, "kind": node.kind} | node.attributes()
+            for name, node in model.nodes.items()
+        ],
+        "edges": sorted([e.source, e.target, e.delay] for e in model.edges),
+        **extra,
+    }
+
+
+def _arrays(model: Model) -> dict[str, Array]:
+    return {
+        f"{name}/{key}": np.ascontiguousarray(value).reshape(value.shape)
+        for name, node in model.nodes.items()
+        for key, value in node.arrays().items()
+    }
+
+
+def _build(described: dict[str, Any], arrays: dict[str, Array], kind: type[M]) -> M:
+    if described["format"] != FORMAT:
+        msg = f"format {described['format']}, this version reads {FORMAT}"
+        raise ValueError(msg)
+    if described["model"] != kind.__name__:
+        msg = f"it holds a {described['model']}, a {kind.__name__} is wanted"
+        raise ValueError(msg)
+    nodes = {entry["name"]: _build_node(dict(entry), arrays) for entry in described["nodes"]}
+    edges = tuple(Edge(*edge) for edge in described["edges"])
+    extra = {f.name: described[f.name] for f in fields(kind) if f.metadata.get("stored")}
+    return kind(header=Header(**_tuples(described["header"])), nodes=nodes, edges=edges, **extra)
+
+
+def _build_node(entry: dict[str, Any], arrays: dict[str, Array]) -> Node:
+    name, kind = entry.pop("name"), entry.pop("kind")
+    if kind not in KINDS:
+        msg = f"{name}: unknown node kind {kind!r}; known are {', '.join(sorted(KINDS))}"
+        raise ValueError(msg)
+    own = {
+        key.removeprefix(f"{name}/"): v for key, v in arrays.items() if key.startswith(f"{name}/")
+    }
+    return KINDS[kind](**_tuples(entry), **own)
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists where nodes and headers have tuples."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}

@@ -1,0 +1,27 @@
+"""What several test modules share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from neurorobust.backends import get_backend
+
+
+def require_backend(request: pytest.FixtureRequest, name: str):
+    """The backend, or a skip with its reason; a failure when the run demands this backend."""
+    backend = get_backend(name)
+    if reason := backend.missing():
+        if name in request.config.getoption("--require-backend"):
+            pytest.fail(f"backend {name!r} is required but cannot run: {reason}")
+        pytest.skip(f"{name}: {reason}")
+    return backend
+
+
+def shared_data(*parts: str) -> Path:
+    """A file of the optional data folder ($NEUROROBUST_DATA, or shared/data beside the checkout)."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    path = Path(os.environ.get("NEUROROBUST_DATA", default)).joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"{path.name} is not in the data folder; set NEUROROBUST_DATA")
+    return path
