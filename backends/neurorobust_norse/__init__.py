@@ -1,1 +1,5 @@
-"""Placeholder."""
+"""The network in Norse's own neurons."""
+
+from neurorobust_norse.backend import backend
+
+__all__ = ["backend"]

@@ -1,1 +1,5 @@
-"""Placeholder."""
+"""The network in snnTorch's own neurons."""
+
+from neurorobust_snntorch.backend import backend
+
+__all__ = ["backend"]

@@ -66,8 +66,8 @@ def encode(
     low, high = header.bounds
     if samples.size and (samples.min() < low or samples.max() > high):
         msg = (
-            f"samples span {samples.min():g}..{samples.max():g}, the model takes {low:g}..{high:g}; "
-            "rescale them or state other bounds in the header"
+            f"samples span {samples.min():g}..{samples.max():g}, the model takes "
+            f"{low:g}..{high:g}; rescale them or state other bounds in the header"
         )
         raise InvalidInput(msg)
     if header.coding == "direct":

@@ -118,7 +118,8 @@ class WorkerClient:
             os.set_blocking(_fd(self._process.stdin), False)
             self.hello = self._greet(hello_timeout_s)
         except BaseException:
-            self.close()
+            self._kill("it never introduced itself")
+            self._drop_log()
             raise
 
     @property
@@ -137,7 +138,7 @@ class WorkerClient:
         params: Mapping[str, Any] | None = None,
         timeout_s: float = 60.0,
         on_progress: Callable[[Mapping[str, Any]], None] | None = None,
-    ) -> Any:  # noqa: ANN401 - a method returns any JSON value
+    ) -> Any:
         """Call a method of the worker and wait for its answer.
 
         Args:
@@ -238,7 +239,7 @@ class WorkerClient:
         line: bytes,
         timeout_s: float,
         on_progress: Callable[[Mapping[str, Any]], None] | None,
-    ) -> Any:  # noqa: ANN401 - a method returns any JSON value
+    ) -> Any:
         """Send one request and read until its answer."""
         deadline = time.monotonic() + timeout_s
         late = f"{request.method}: no answer within {timeout_s:g} s"
@@ -325,7 +326,7 @@ class WorkerClient:
         return f"{message}; its last lines were:\n{tail}" if tail else f"{message}; it said nothing"
 
     def _exited(self) -> bool:
-        """Whether the worker has ended, without reaping it: its id must stay ours until the kill."""
+        """Whether the worker has ended; it is not reaped, so that its id stays ours until the kill."""
         if self._process.returncode is not None:
             return True
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -367,12 +368,12 @@ def _open_log_path(log: Path | None) -> Path:
     return Path(name)
 
 
-def _fd(pipe: Any) -> int:  # noqa: ANN401 - a pipe of Popen, whose type depends on its arguments
+def _fd(pipe: Any) -> int:
     """File descriptor of a pipe of the process."""
     return int(pipe.fileno())
 
 
-def _close(pipe: Any) -> None:  # noqa: ANN401 - a pipe of Popen, whose type depends on its arguments
+def _close(pipe: Any) -> None:
     """Close a pipe that may be broken or closed already."""
     with contextlib.suppress(OSError):
         pipe.close()

@@ -30,7 +30,9 @@ THREAD_VARIABLES = (
 )
 
 
-def worker_environment(extra: Mapping[str, str] | None = None, *, threads: int = 1) -> dict[str, str]:
+def worker_environment(
+    extra: Mapping[str, str] | None = None, *, threads: int = 1
+) -> dict[str, str]:
     """Choose the environment variables of a worker.
 
     A worker that inherits everything inherits the host's ``PYTHONPATH``, virtual environment and

@@ -1,0 +1,192 @@
+"""The backend: step by step, node by node, exactly as the model is written down."""
+
+import time
+from collections.abc import Collection, Mapping
+from math import prod
+from typing import get_args
+
+import numpy as np
+
+from neurorobust.backends import (
+    Capabilities,
+    Precision,
+    Record,
+    Rung,
+    RunResult,
+    Support,
+    require_support,
+)
+from neurorobust.data import Stimulus
+from neurorobust.errors import InvalidInput, NeurorobustError, Unsupported
+from neurorobust.ir import Array, Model, Output, Program
+from neurorobust_reference.float_law import FLOAT_LAWS
+from neurorobust_reference.integer_law import INTEGER_LAWS
+from neurorobust_reference.readout import read_out
+from neurorobust_reference.unit import LawBook, Setting
+
+WORKING_SET = 1 << 25
+"""Values that one chunk of the batch may hold at a time (256 MiB in double precision)."""
+
+
+class ReferenceBackend:
+    """Runs everything that a Graph or a Program can state; the others are measured against it."""
+
+    name = "reference"
+
+    def capabilities(self) -> Capabilities:
+        """Both simulated rungs without gaps."""
+        everything = Support(membrane=True)
+        return Capabilities(
+            rungs={"float": everything, "quantised": everything},
+            missing_rungs={"device": "it is a simulation in NumPy; no chip is attached"},
+        )
+
+    def missing(self) -> str | None:
+        """Nothing: NumPy is a dependency of the package."""
+        return None
+
+    def versions(self) -> Mapping[str, str]:
+        """The version of NumPy."""
+        return {"numpy": np.__version__}
+
+    def compile(
+        self, model: Model, rung: Rung, *, precision: Precision = "double"
+    ) -> "ReferenceExecutable":
+        """Look up the law of every node.
+
+        Args:
+            model: A Graph for ``float``, a Program for ``quantised``.
+            rung: Which arithmetic.
+            precision: Type of all floating-point numbers; integers are always exact.
+
+        Raises:
+            Unsupported: for another rung, the wrong kind of model, or a node without a law.
+            InvalidInput: for an unknown precision.
+        """
+        require_support(self.name, self.capabilities(), model, rung)
+        if precision not in get_args(Precision):
+            msg = f"precision is {precision!r}; known are {', '.join(get_args(Precision))}"
+            raise InvalidInput(msg)
+        laws = FLOAT_LAWS if rung == "float" else INTEGER_LAWS
+        # The exact class, since the fixed nodes are subclasses of float nodes with another law.
+        if strange := [f"{n}: {x.kind}" for n, x in model.nodes.items() if type(x) not in laws]:
+            msg = f"backend 'reference', rung {rung!r}: no law for {'; '.join(strange)}"
+            raise Unsupported(msg)
+        floating = "float64" if precision == "double" else "float32"
+        return ReferenceExecutable(model, laws, floating if rung == "float" else "int64")
+
+
+class ReferenceExecutable:
+    """A model with the law of each node. It holds no state between runs."""
+
+    def __init__(self, model: Model, laws: LawBook, dtype: str) -> None:
+        self._model = model
+        self._laws = laws
+        self._dtype = dtype
+        self._closed = False
+        self._longest_delay = max(edge.delay for edge in model.edges)
+
+    def run(self, stimulus: Stimulus, record: Collection[Record] = ()) -> RunResult:
+        """Run all samples from their initial state.
+
+        Raises:
+            InvalidInput: for a stimulus of another shape, or an unknown record.
+            NeurorobustError: after ``close()``.
+        """
+        if self._closed:
+            msg = "backend 'reference': the executable is closed; compile the model again"
+            raise NeurorobustError(msg)
+        self._check(stimulus, record)
+        started = time.perf_counter()
+        per_sample = (stimulus.steps + 16) * sum(map(prod, self._model.shapes.values()))
+        size = max(1, WORKING_SET // per_sample)
+        starts = range(0, max(1, len(stimulus)), size)
+        chunks = [self._run_chunk(stimulus[start : start + size], record) for start in starts]
+        scores, spikes, membrane = zip(*chunks, strict=True)
+        return RunResult(
+            scores=np.concatenate(scores),
+            spikes={name: np.concatenate([c[name] for c in spikes]) for name in spikes[0]},
+            membrane={name: np.concatenate([c[name] for c in membrane]) for name in membrane[0]},
+            wall_s=time.perf_counter() - started,
+        )
+
+    def close(self) -> None:
+        """Refuse further runs; nothing is held outside this process."""
+        self._closed = True
+
+    def _run_chunk(
+        self, stimulus: Stimulus, record: Collection[Record]
+    ) -> tuple[Array, dict[str, Array], dict[str, Array]]:
+        model, batch = self._model, len(stimulus)
+        units = {
+            name: self._laws[type(node)](
+                node, Setting(model.header, (batch, *model.shapes[name]), self._dtype)
+            )
+            for name, node in model.nodes.items()
+        }
+        outputs: dict[tuple[str, int], Array] = {}
+        arrived, spikes, membrane = [], _Tape(), _Tape()
+        for t in range(stimulus.steps):
+            for name in model.order:
+                if name == model.input:
+                    x = stimulus.values[:, 0 if stimulus.static else t]
+                else:
+                    x = self._arriving(name, t, outputs, batch)
+                y = outputs[name, t] = units[name].step(x)
+                if name == model.output:
+                    arrived.append(y)
+                if "spikes" in record and model.nodes[name].spiking:
+                    spikes.add(name, y.astype(np.uint8))
+                if "membrane" in record:
+                    membrane.add(name, units[name].membrane)
+            for name in model.nodes:  # what no edge can reach back to
+                outputs.pop((name, t - self._longest_delay), None)
+        return self._score(np.stack(arrived, axis=1)), spikes.stacked(), membrane.stacked()
+
+    def _arriving(
+        self, name: str, t: int, outputs: Mapping[tuple[str, int], Array], batch: int
+    ) -> Array:
+        """The sum over the edges of what each source gave ``delay`` steps ago; zeros before."""
+        total = None
+        for edge in self._model.incoming(name):
+            if edge.delay <= t:
+                given = outputs[edge.source, t - edge.delay]
+                total = given if total is None else total + given
+        if total is None:
+            source = self._model.incoming(name)[0].source
+            total = np.zeros((batch, *self._model.shapes[source]), self._dtype)
+        return total
+
+    def _score(self, arrived: Array) -> Array:
+        model = self._model
+        output = model.nodes[model.output]
+        assert isinstance(output, Output)  # noqa: S101 - what ``Model.output`` promises
+        unit = model.score_unit if isinstance(model, Program) else 1.0
+        return read_out(arrived, output.readout) * unit
+
+    def _check(self, stimulus: Stimulus, record: Collection[Record]) -> None:
+        if unknown := set(record) - set(get_args(Record)):
+            msg = f"cannot record {sorted(unknown)}; known are {', '.join(get_args(Record))}"
+            raise InvalidInput(msg)
+        shape, given = self._model.shapes[self._model.input], stimulus.values.shape
+        if given[2:] != shape or stimulus.steps < 1 or given[1] not in (1, stimulus.steps):
+            msg = (
+                f"stimulus has shape {given} for {stimulus.steps} steps; "
+                f"the model takes (B, T or 1, {', '.join(map(str, shape))})"
+            )
+            raise InvalidInput(msg)
+
+
+class _Tape:
+    """What is recorded, step by step."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, list[Array]] = {}
+
+    def add(self, name: str, value: Array | None) -> None:
+        if value is not None:
+            self._steps.setdefault(name, []).append(value)
+
+    def stacked(self) -> dict[str, Array]:
+        """Per node, shape (B, T, ...)."""
+        return {name: np.stack(steps, axis=1) for name, steps in self._steps.items()}

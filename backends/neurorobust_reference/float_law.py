@@ -1,0 +1,137 @@
+"""Float rung, the neurons; and the law book of the rung. Equations: ``neurorobust.ir.neurons``."""
+
+import numpy as np
+
+from neurorobust.ir import (
+    LI,
+    LIF,
+    Affine,
+    Array,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Flatten,
+    Input,
+    Output,
+    Pool2d,
+)
+from neurorobust_reference.float_maps import (
+    affine_law,
+    batch_norm_law,
+    conv_law,
+    flatten_law,
+    input_law,
+    pool_law,
+)
+from neurorobust_reference.unit import LawBook, Map, Setting, Unit
+
+
+class LIFUnit(Unit):
+    """One population of LIF neurons.
+
+    The order of the floating-point operations is part of the law: left to right as written.
+    """
+
+    i: Array
+    v: Array
+    s: Array
+
+    def __init__(self, node: LIF, setting: Setting) -> None:
+        def cast(value: Array) -> Array:
+            array: Array = value.astype(setting.dtype)
+            return array
+
+        def state(value: Array) -> Array:
+            return np.broadcast_to(cast(value), setting.shape)
+
+        self.node = node
+        self.beta, self.threshold, self.bias = map(cast, (node.beta, node.threshold, node.bias))
+        self.gain_in, self.gain_syn = cast(node.gain_in), cast(node.gain_syn)
+        self.alpha = None if node.alpha is None else cast(node.alpha)
+        self.v_min = None if node.v_min is None else cast(node.v_min)
+        self.reset_to = cast(node.reset_to)
+        self.i = state(node.i_init)
+        self.v = state(node.v_init)
+        self.s = state(np.zeros(()))
+        self.rest = np.zeros(setting.shape, np.int64)  # refractory steps still to come
+
+    def step(self, x: Array) -> Array:
+        """Spikes of this step."""
+        self.i = self._current(x)
+        h = self.beta * self.v + self.gain_syn * self.i + self.bias
+        h = self._reset_by_last_spikes(h)
+        resting = self.rest > 0
+        h = np.where(resting, self.reset_to, h)
+        s = np.where(resting, 0, self._fire(h)).astype(h.dtype)
+        v = self._reset_by_these_spikes(h, s)
+        self.v = v if self.v_min is None else np.maximum(v, self.v_min)
+        self.rest = np.where(s > 0, self.node.refractory, np.maximum(self.rest - 1, 0))
+        self.s = s
+        self.membrane = h
+        return s
+
+    def _current(self, x: Array) -> Array:
+        i: Array = self.gain_in * x
+        if self.alpha is not None:
+            i = self.alpha * self.i + i
+        return i
+
+    def _reset_by_last_spikes(self, h: Array) -> Array:
+        if self.node.reset_timing == "same" or self.node.reset == "none":
+            return h
+        return self._reset(h, self.s)
+
+    def _fire(self, h: Array) -> Array:
+        if self.node.max_spikes == 1:
+            fired: Array = h > self.threshold if self.node.compare == ">" else h >= self.threshold
+            return fired
+        # The number of whole thresholds below h: those it exceeds, or those it reaches.
+        count = h / self.threshold
+        count = np.ceil(count) - 1 if self.node.compare == ">" else np.floor(count)
+        counted: Array = np.clip(count, 0, self.node.max_spikes)
+        return counted
+
+    def _reset_by_these_spikes(self, h: Array, s: Array) -> Array:
+        if self.node.reset_timing == "next" or self.node.reset == "none":
+            return h
+        return self._reset(h, s)
+
+    def _reset(self, h: Array, s: Array) -> Array:
+        hard = self.node.reset == "hard"
+        v: Array = np.where(s > 0, self.reset_to, h) if hard else h - self.reset_to * s
+        return v
+
+
+class LIUnit(Unit):
+    """One population of leaky integrators; the output is the membrane."""
+
+    def __init__(self, node: LI, setting: Setting) -> None:
+        self.beta, self.gain_in, self.bias = (
+            value.astype(setting.dtype) for value in (node.beta, node.gain_in, node.bias)
+        )
+        self.v = np.broadcast_to(node.v_init.astype(setting.dtype), setting.shape)
+
+    def step(self, x: Array) -> Array:
+        """``v[t] = beta v[t-1] + gain_in x[t] + bias``."""
+        self.v = self.beta * self.v + self.gain_in * x + self.bias
+        self.membrane = self.v
+        return self.v
+
+
+def output_law(_node: Output, _setting: Setting) -> Map:
+    """What arrives; the readout looks at all steps together, in ``readout.py``."""
+    return Map(lambda x: x)
+
+
+FLOAT_LAWS: LawBook = {
+    Input: input_law,
+    Flatten: flatten_law,
+    Output: output_law,
+    Affine: affine_law,
+    Conv1d: conv_law,
+    Conv2d: conv_law,
+    BatchNorm: batch_norm_law,
+    Pool2d: pool_law,
+    LIF: LIFUnit,
+    LI: LIUnit,
+}

@@ -1,0 +1,135 @@
+"""Adapter around ``neurorobust.engine``."""
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from neurorobust.backends import (
+    Capabilities,
+    Executable,
+    Precision,
+    Record,
+    RunResult,
+    Rung,
+    Support,
+    require_support,
+)
+from neurorobust.data import Stimulus
+from neurorobust.ir import Array, Graph, Model, Program
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from neurorobust.engine.fixed import FixedNetwork
+    from neurorobust.engine.network import Network
+
+
+@dataclass(frozen=True, slots=True)
+class TorchBackend:
+    """Runs on the GPU where there is one.
+
+    Attributes:
+        device: ``cpu``, ``cuda``, ``cuda:1`` …; None takes the GPU if torch sees one.
+    """
+
+    name: str = "torch"
+    device: str | None = None
+
+    def capabilities(self) -> Capabilities:
+        """Everything a Graph or Program can say."""
+        return Capabilities(
+            rungs={"float": Support(membrane=True), "quantised": Support(membrane=True)},
+            missing_rungs={"device": "torch runs on no neuromorphic chip"},
+        )
+
+    def missing(self) -> str | None:
+        """Torch is a dependency of the package."""
+        return None
+
+    def versions(self) -> Mapping[str, str]:
+        """Version of torch."""
+        return {"torch": version("torch")}
+
+    def compile(self, model: Model, rung: Rung, *, precision: Precision = "double") -> Executable:
+        """Put the model's arrays on the device."""
+        import torch
+
+        require_support(self.name, self.capabilities(), model, rung)
+        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if isinstance(model, Program):
+            from neurorobust.engine.fixed import FixedNetwork
+
+            return _Quantised(FixedNetwork(model, device=device))
+        from neurorobust.engine.network import Network
+
+        assert isinstance(model, Graph)  # noqa: S101  # require_support saw to it
+        dtype = torch.float64 if precision == "double" else torch.float32
+        return _Float(Network(model, device=device, dtype=dtype))
+
+
+backend = TorchBackend()
+
+
+@dataclass(frozen=True, slots=True)
+class _Float:
+    network: "Network"
+
+    def run(self, stimulus: Stimulus, record: Collection[Record] = ()) -> RunResult:
+        import torch
+
+        from neurorobust.engine.network import Trace
+
+        start = time.perf_counter()
+        trace = Trace() if record else None
+        x = torch.tensor(stimulus.values, device=self.network.like.device)
+        with torch.no_grad():
+            scores = self.network.run(x, stimulus.steps, trace=trace)
+        spikes, membrane = (trace.spikes, trace.membrane) if trace else ({}, {})
+        return _result(scores, spikes, membrane, record, start)
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Quantised:
+    network: "FixedNetwork"
+
+    def run(self, stimulus: Stimulus, record: Collection[Record] = ()) -> RunResult:
+        import torch
+
+        from neurorobust.engine.fixed import FixedTrace
+
+        start = time.perf_counter()
+        trace = FixedTrace() if record else None
+        scores = self.network.run(torch.tensor(stimulus.values), stimulus.steps, trace)
+        spikes, membrane = (trace.spikes, trace.membrane) if trace else ({}, {})
+        return _result(scores, spikes, membrane, record, start)
+
+    def close(self) -> None:
+        pass
+
+
+def _result(
+    scores: "Tensor",
+    spikes: "Mapping[str, Tensor]",
+    membrane: "Mapping[str, Tensor]",
+    record: Collection[Record],
+    start: float,
+) -> RunResult:
+    import torch
+
+    def sample_first(value: "Tensor") -> Array:
+        array: Array = value.transpose(0, 1).cpu().numpy()
+        return array
+
+    return RunResult(
+        scores=scores.double().cpu().numpy(),
+        spikes={n: sample_first(s.to(torch.uint8)) for n, s in spikes.items()}
+        if "spikes" in record
+        else {},
+        membrane={n: sample_first(h) for n, h in membrane.items()} if "membrane" in record else {},
+        wall_s=time.perf_counter() - start,
+    )

@@ -1,0 +1,144 @@
+"""What every attack is: subclasses propose, the base legalises and measures."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import torch
+from torch import Tensor
+
+from neurorobust.attacks.threat import Linf
+from neurorobust.engine.network import Network
+from neurorobust.engine.surrogate import Estimator, assert_forward_identity
+from neurorobust.errors import InvalidInput
+from neurorobust.ir import Array
+
+BATCH = 256
+"""Samples crafted at once. Gradients of different samples are independent of it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crafted:
+    """Adversarial samples, and what the surrogate makes of them.
+
+    Attributes:
+        adversarial: Shape (B, ...), legal under the threat model.
+        clean_decision: Shape (B,).
+        adversarial_decision: Shape (B,), measured on the legal samples.
+    """
+
+    adversarial: Array
+    clean_decision: Array
+    adversarial_decision: Array
+
+
+class Attack(ABC):
+    """Hyper-parameters in the constructor, data in the call."""
+
+    name: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def estimator(self) -> Estimator | None:
+        """Where gradients come from; None for an attack without."""
+
+    @abstractmethod
+    def parameters(self) -> Mapping[str, Any]:
+        """Everything that changes the result besides model, data, threat and seed."""
+
+    @abstractmethod
+    def propose(
+        self, target: "Target", x: Tensor, y: Tensor, threat: Linf, generator: torch.Generator
+    ) -> Tensor:
+        """Adversarial candidates for samples (B, ...); they need not be on the sensor's grid."""
+
+    @final
+    def __call__(
+        self, network: Network, x: Array, y: Array, threat: Linf, *, seed: int = 0
+    ) -> Crafted:
+        """Attack all samples.
+
+        Args:
+            network: The surrogate.
+            x: Clean samples, (B, ...), within the bounds and on the sensor's grid.
+            y: Labels, (B,).
+            threat: What the attacker may do.
+            seed: Of everything random; the result does not depend on the batch size's remainder.
+
+        Raises:
+            InvalidInput: for samples outside the bounds, labels out of range, or an estimator
+                whose forward pass differs from inference.
+        """
+        target = Target(network, self.estimator)
+        clean, labels = torch.as_tensor(x).to(network.like), torch.as_tensor(y)
+        self._check(target, clean, labels, threat)
+        if self.estimator is not None:
+            steps = network.graph.header.steps
+            assert_forward_identity(self.estimator, network, clean[:8, None], steps)
+        parts = []
+        for start in range(0, len(clean), BATCH):
+            chunk = slice(start, start + BATCH)
+            generator = torch.Generator().manual_seed(seed + start)
+            x_chunk, y_chunk = clean[chunk], labels[chunk].to(clean.device)
+            proposed = self.propose(target, x_chunk, y_chunk, threat, generator)
+            legal = threat.legalise(proposed, x_chunk)
+            parts.append((legal, target.decide(x_chunk), target.decide(legal)))
+        adversarial, before, after = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
+        if bad := threat.violations(adversarial, clean.cpu()):
+            msg = f"{self.name}: {bad} value(s) left the ball, the bounds or the sensor's grid"
+            raise InvalidInput(msg)
+        return Crafted(adversarial.double().numpy(), before.numpy(), after.numpy())
+
+    @staticmethod
+    def _check(target: "Target", x: Tensor, y: Tensor, threat: Linf) -> None:
+        free = Linf(epsilon=threat.epsilon, bounds=threat.bounds, levels=threat.levels)
+        if not torch.isfinite(x).all() or free.violations(x, x):
+            low, high = threat.bounds
+            msg = (
+                f"clean samples must be finite, within {low:g}..{high:g} and on the sensor's grid; "
+                f"they span {x.min():g}..{x.max():g}"
+            )
+            raise InvalidInput(msg)
+        if y.shape != x.shape[:1] or ((y < 0) | (y >= target.classes)).any():
+            msg = (
+                f"labels must be {len(x)} numbers in 0..{target.classes - 1}, "
+                f"got shape {tuple(y.shape)} with range {y.min()}..{y.max()}"
+            )
+            raise InvalidInput(msg)
+
+
+class Target:
+    """A surrogate as an attack sees it: decisions, and the gradient of a loss."""
+
+    def __init__(self, network: Network, estimator: Estimator | None) -> None:
+        self.network, self.estimator = network, estimator
+        self.steps = network.graph.header.steps
+        (self.classes,) = network.graph.shapes[network.graph.output]
+
+    def decide(self, x: Tensor) -> Tensor:
+        """Decisions by inference, (B,)."""
+        with torch.no_grad():
+            return self.network.run(x[:, None], self.steps).argmax(1)
+
+    def gradient(self, x: Tensor, y: Tensor) -> Tensor:
+        """Gradient of the cross-entropy at ``x``, per sample, (B, ...).
+
+        Raises:
+            InvalidInput: if the gradient is not finite.
+        """
+        if self.estimator is None:
+            msg = "this attack has no gradient estimator"
+            raise InvalidInput(msg)
+        x = x.detach().requires_grad_()
+        scores = self.estimator.scores(self.network, x[:, None], self.steps)
+        loss = torch.nn.functional.cross_entropy(scores, y, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, x)
+        if not torch.isfinite(gradient).all():
+            bad = int((~torch.isfinite(gradient)).flatten(1).any(1).sum())
+            msg = (
+                f"the {self.estimator.name} gradient of {bad} sample(s) is NaN or infinite; "
+                "use a wider surrogate or detach the reset"
+            )
+            raise InvalidInput(msg)
+        return gradient

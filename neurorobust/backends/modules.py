@@ -1,0 +1,230 @@
+"""What adapters of torch-based frameworks share: plain layers as modules, and the executable.
+
+Imported by adapters when they compile, never when they are loaded: it imports torch.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from neurorobust.backends.contract import Precision, Record, RunResult
+from neurorobust.backends.stepping import read_out, require_shape, step_through
+from neurorobust.data.stimulus import Stimulus
+from neurorobust.errors import InvalidInput, Unsupported
+from neurorobust.ir import (
+    Affine,
+    Array,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Flatten,
+    Graph,
+    Header,
+    Node,
+    Output,
+    Pool2d,
+    Shape,
+)
+
+Step = Callable[[torch.Tensor], torch.Tensor]
+
+DTYPES: Mapping[Precision, torch.dtype] = {"double": torch.float64, "single": torch.float32}
+SINGLE = (
+    "rounding: single precision; sums in another order may move a spike whose membrane is "
+    "within rounding error of its threshold"
+)
+
+
+class Neuron(Protocol):
+    """A population in the framework's own modules."""
+
+    def start(self, batch: int) -> Step:
+        """One step as a function of the input, with a fresh state for ``batch`` samples."""
+        ...
+
+
+class ModuleExecutable:
+    """A Graph as native modules: torch for maps without memory, a framework's cells for neurons."""
+
+    def __init__(
+        self,
+        model: Graph,
+        neurons: Mapping[str, Neuron],
+        precision: Precision,
+        deviations: tuple[str, ...],
+    ) -> None:
+        self._model = model
+        self._neurons = neurons
+        self._dtype = DTYPES[precision]
+        self._deviations = (*deviations, *((SINGLE,) if precision == "single" else ()))
+        self._maps: dict[str, Step] = {}
+        for name, node in model.nodes.items():
+            if isinstance(node, Output):
+                self._maps[name] = torch.nn.Identity()
+            elif name not in neurons and name != model.input:
+                shape = model.shapes[model.incoming(name)[0].source]
+                self._maps[name] = as_module(name, node, shape, self._dtype)
+        self._closed = False
+
+    def run(self, stimulus: Stimulus, record: Collection[Record] = ()) -> RunResult:
+        """Run all samples from their initial state.
+
+        Raises:
+            InvalidInput: for a stimulus of the wrong shape, or after ``close``.
+            Unsupported: if membranes are to be recorded.
+        """
+        if self._closed:
+            msg = "this executable is closed; compile the model again"
+            raise InvalidInput(msg)
+        if "membrane" in record:
+            msg = (
+                "membranes are in the framework's own units here; "
+                "record them with the backend 'reference'"
+            )
+            raise Unsupported(msg)
+        model, batch, steps = self._model, len(stimulus), stimulus.steps
+        require_shape(model, stimulus.values, steps)
+        began = time.perf_counter()
+        (output,) = (node for _, node in model.of_kind(Output))
+        arrived = np.empty((batch, steps, *model.shapes[model.output]))
+        spikes = {
+            name: np.empty((batch, steps, *model.shapes[name]), np.uint8)
+            for name in (model.spiking if "spikes" in record else ())
+        }
+
+        def see(name: str, t: int, value: torch.Tensor) -> None:
+            if name in spikes:
+                spikes[name][:, t] = value.numpy()
+            elif name == model.output:
+                arrived[:, t] = value.numpy()
+
+        # Values are cast step by step: events of a whole batch can be large.
+        def shown(t: int) -> torch.Tensor:
+            values = np.ascontiguousarray(stimulus.values[:, 0 if stimulus.static else t])
+            return preprocess(model.header, tensor(values, self._dtype))
+
+        def silence(name: str) -> torch.Tensor:
+            return torch.zeros((batch, *model.shapes[name]), dtype=self._dtype)
+
+        with torch.no_grad():
+            started = {name: neuron.start(batch) for name, neuron in self._neurons.items()}
+            step_through(
+                model,
+                self._maps | started,
+                steps=steps,
+                shown=shown,
+                static=stimulus.static,
+                silence=silence,
+                see=see,
+            )
+        return RunResult(
+            scores=read_out(output.readout, arrived),
+            spikes=spikes,
+            deviations=self._deviations,
+            wall_s=time.perf_counter() - began,
+        )
+
+    def close(self) -> None:
+        """Refuse further runs."""
+        self._closed = True
+
+
+def tensor(values: Array, dtype: torch.dtype) -> torch.Tensor:
+    """A copy of an array as a tensor (arrays of nodes are read-only, which torch does not know)."""
+    return torch.tensor(values, dtype=dtype)
+
+
+def preprocess(header: Header, values: torch.Tensor) -> torch.Tensor:
+    """``(x - mean) / std`` per channel, as the header states it; shape (B, C, ...)."""
+    per_channel = (-1, *(1,) * (values.ndim - 2))
+    if header.mean:
+        values = values - torch.tensor(header.mean, dtype=values.dtype).reshape(per_channel)
+    if header.std:
+        values = values / torch.tensor(header.std, dtype=values.dtype).reshape(per_channel)
+    return values
+
+
+def as_module(name: str, node: Node, shape: Shape, dtype: torch.dtype) -> torch.nn.Module:
+    """The torch module of a map without memory.
+
+    Args:
+        name: For messages.
+        node: Affine, Conv1d, Conv2d, BatchNorm, Pool2d or Flatten.
+        shape: Of its input, without batch.
+        dtype: Of weights and values.
+
+    Raises:
+        Unsupported: if torch has no module for it.
+    """
+    module: torch.nn.Module
+    match node:
+        case Affine():
+            out, into = node.weight.shape
+            module = torch.nn.Linear(into, out, node.bias is not None, dtype=dtype)
+        case Conv1d():
+            module = torch.nn.Conv1d(
+                node.weight.shape[1] * node.groups,
+                node.weight.shape[0],
+                (node.weight.shape[2],),
+                (node.stride[0],),
+                (node.padding[0],),
+                (node.dilation[0],),
+                node.groups,
+                node.bias is not None,
+                dtype=dtype,
+            )
+        case Conv2d():
+            module = torch.nn.Conv2d(
+                node.weight.shape[1] * node.groups,
+                node.weight.shape[0],
+                (node.weight.shape[2], node.weight.shape[3]),
+                (node.stride[0], node.stride[1]),
+                (node.padding[0], node.padding[1]),
+                (node.dilation[0], node.dilation[1]),
+                node.groups,
+                node.bias is not None,
+                dtype=dtype,
+            )
+        case BatchNorm():
+            return _batch_norm(name, node, shape, dtype)
+        case Pool2d():
+            return _pool(node)
+        case Flatten():
+            return torch.nn.Flatten()
+        case _:
+            msg = f"{name}: no module is known for a {node.kind}"
+            raise Unsupported(msg)
+    module.load_state_dict({key: tensor(value, dtype) for key, value in node.arrays().items()})
+    return module.requires_grad_(requires_grad=False)
+
+
+def _batch_norm(name: str, node: BatchNorm, shape: Shape, dtype: torch.dtype) -> torch.nn.Module:
+    kinds = (torch.nn.BatchNorm1d, torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)
+    if len(shape) > len(kinds):
+        msg = f"{name}: torch normalises up to 4 axes, the input has {shape}"
+        raise Unsupported(msg)
+    module = kinds[len(shape) - 1](len(node.mean), eps=node.eps, dtype=dtype)
+    state = {
+        "running_mean": node.mean,
+        "running_var": node.var,
+        "weight": node.scale,
+        "bias": node.shift,
+    }
+    module.load_state_dict(
+        {key: tensor(value, dtype) for key, value in state.items()}, strict=False
+    )
+    return module.requires_grad_(requires_grad=False).eval()
+
+
+def _pool(node: Pool2d) -> torch.nn.Module:
+    kernel, stride, padding = (
+        (value[0], value[1]) for value in (node.kernel, node.stride, node.padding)
+    )
+    if node.op == "max":
+        return torch.nn.MaxPool2d(kernel, stride, padding)
+    return torch.nn.AvgPool2d(
+        kernel, stride, padding, divisor_override=1 if node.op == "sum" else None
+    )

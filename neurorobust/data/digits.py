@@ -1,0 +1,57 @@
+"""Scikit-learn's handwritten digits: 1,797 real images of 8×8 pixels, installed with the library.
+
+Reference: Alpaydin, Kaynak, Optical recognition of handwritten digits, UCI repository, 1998.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurorobust.errors import BackendUnavailable
+from neurorobust.ir import Array
+
+LEVELS = 256
+"""Pixels are stored in 8 bits, as a sensor would give them; the originals have 17 grey values."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Images and labels.
+
+    Attributes:
+        pixels: Shape (B, 1, 8, 8), uint8.
+        labels: Shape (B,), 0..9.
+    """
+
+    pixels: Array
+    labels: Array
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def values(self) -> Array:
+        """Pixels as input values in 0..1, float64, on the grid of 1/255."""
+        scaled: Array = self.pixels / (LEVELS - 1)
+        return scaled
+
+
+def load_digits(*, seed: int = 0, test_share: float = 0.2) -> tuple[Split, Split]:
+    """Training and held-out test images, split evenly over the classes by the seed.
+
+    Raises:
+        BackendUnavailable: if scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits as load
+    except ImportError as error:
+        msg = "the digits come with scikit-learn: pip install 'neurorobust[demo]'"
+        raise BackendUnavailable(msg) from error
+    images, labels = load(return_X_y=True)
+    pixels = np.rint(images * (LEVELS - 1) / 16).astype(np.uint8).reshape(-1, 1, 8, 8)
+    rng = np.random.default_rng(seed)
+    test = np.zeros(len(labels), dtype=bool)
+    for digit in range(10):
+        members = rng.permutation(np.flatnonzero(labels == digit))
+        test[members[: round(test_share * len(members))]] = True
+    return Split(pixels[~test], labels[~test]), Split(pixels[test], labels[test])

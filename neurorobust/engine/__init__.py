@@ -1,0 +1,1 @@
+"""Executing a Graph or a Program with torch, on CPU or GPU."""

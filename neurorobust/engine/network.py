@@ -1,0 +1,231 @@
+"""A Graph as a differentiable multi-step network.
+
+Without loops the whole time axis goes through one node at a time, so that linear maps see one large
+batch, and a static input passes them once. With loops the network goes step by step.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from neurorobust.engine.dynamics import (
+    Integrator,
+    Neuron,
+    State,
+    exact_fire,
+    initial_state,
+    li_step,
+    lif_step,
+)
+from neurorobust.engine.linear import linear_map
+from neurorobust.ir import LI, LIF, Graph, Output
+from neurorobust.ir.ports import Readout
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class Trace:
+    """What a run leaves behind, per node and time first: (T, B, ...).
+
+    Attributes:
+        spikes: Of every LIF node.
+        membrane: ``h`` before reset, of LIF and LI nodes.
+        drive: Input of every LIF node; (1, B, ...) where it is the same in every step.
+    """
+
+    spikes: dict[str, Tensor] = field(default_factory=dict)
+    membrane: dict[str, Tensor] = field(default_factory=dict)
+    drive: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Spikes:
+    """How LIF nodes turn input into spikes: the exact law, without gradients.
+
+    Gradient estimators derive from it and change nothing but the backward rule.
+    """
+
+    def step(self, name: str, neuron: Neuron, state: State, x: Tensor) -> tuple[Tensor, Tensor]:
+        """One step of the node ``name``; see ``lif_step``."""
+        return lif_step(neuron, state, x, exact_fire)
+
+    def sequence(
+        self, name: str, neuron: Neuron, x: Tensor, steps: int
+    ) -> tuple[Tensor, Tensor | None]:
+        """All steps of the node ``name`` for an input (T or 1, B, ...): spikes and membranes."""
+        state = initial_state(neuron, x[0])
+        pairs = [self.step(name, neuron, state, x[t if len(x) > 1 else 0]) for t in range(steps)]
+        return torch.stack([s for s, _ in pairs]), torch.stack([h for _, h in pairs])
+
+
+EXACT = Spikes()
+
+
+class Network:
+    """Executes a Graph with torch on any device.
+
+    Args:
+        graph: The model.
+        device: Where to run.
+        dtype: ``torch.float64`` or ``torch.float32``.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        self.graph = graph
+        self.like = torch.empty((), device=device, dtype=dtype)
+        self.maps = {name: linear_map(node, self.like) for name, node in graph.nodes.items()}
+        self.neurons = {name: Neuron.of(node, self.like) for name, node in graph.of_kind(LIF)}
+        self.integrators = {n: Integrator.of(node, self.like) for n, node in graph.of_kind(LI)}
+        header, channels = graph.header, graph.shapes[graph.input]
+        per_channel = (-1, *[1] * (len(channels) - 1))
+        self.mean = self._tensor(header.mean or (0.0,)).reshape(per_channel)
+        self.std = self._tensor(header.std or (1.0,)).reshape(per_channel)
+
+    def _tensor(self, values: tuple[float, ...]) -> Tensor:
+        return torch.tensor(values).to(self.like)
+
+    def run(
+        self, x: Tensor, steps: int, spikes: Spikes = EXACT, trace: Trace | None = None
+    ) -> Tensor:
+        """Scores of a stimulus.
+
+        Args:
+            x: Shape (B, T, ...) or (B, 1, ...) for a static stimulus.
+            steps: Number of steps T.
+            spikes: The law by which nodes fire, with its backward rule.
+            trace: Filled with what happened, if given.
+
+        Returns:
+            Scores, shape (B, classes).
+        """
+        x = (x.to(self.like).transpose(0, 1) - self.mean) / self.std
+        whole = self._stepwise if self.graph.recurrent else self._layerwise
+        values = whole(x, steps, spikes, trace)
+        node = self.graph.nodes[self.graph.output]
+        assert isinstance(node, Output)  # noqa: S101  # holds for every checked Graph
+        return readout(node.readout, values, steps)
+
+    def _layerwise(self, x: Tensor, steps: int, spikes: Spikes, trace: Trace | None) -> Tensor:
+        graph, out = self.graph, {self.graph.input: x}
+        for name in graph.order:
+            if name == graph.input:
+                continue
+            value = self._arriving(name, out, steps)
+            if name in self.neurons:
+                if trace is not None:
+                    trace.drive[name] = value
+                value, h = spikes.sequence(name, self.neurons[name], value, steps)
+                self._note(trace, name, value, h)
+            elif name in self.integrators:
+                value = self._integrate(name, value, steps)
+                self._note(trace, name, None, value)
+            elif (function := self.maps[name]) is not None:
+                value = function(value.flatten(0, 1)).unflatten(0, value.shape[:2])
+            out[name] = value
+        return out[graph.output]
+
+    def _arriving(self, name: str, out: Mapping[str, Tensor], steps: int) -> Tensor:
+        """Sum over the incoming edges, each shifted by its delay."""
+        parts = []
+        for edge in self.graph.incoming(name):
+            value = out[edge.source]
+            if edge.delay:
+                value = value.expand(steps, *value.shape[1:])[: max(steps - edge.delay, 0)]
+                silent = value.new_zeros(min(edge.delay, steps), *value.shape[1:])
+                value = torch.cat([silent, value])
+            parts.append(value)
+        return total(parts)
+
+    def _integrate(self, name: str, x: Tensor, steps: int) -> Tensor:
+        neuron = self.integrators[name]
+        v, values = neuron.v_init.expand_as(x[0]), []
+        for t in range(steps):
+            v = li_step(neuron, v, x[t if len(x) > 1 else 0])
+            values.append(v)
+        return torch.stack(values)
+
+    def _stepwise(self, x: Tensor, steps: int, spikes: Spikes, trace: Trace | None) -> Tensor:
+        graph = self.graph
+        history: dict[str, list[Tensor]] = {name: [] for name in graph.nodes}
+        membrane: dict[str, list[Tensor]] = {name: [] for name in graph.nodes}
+        drive: dict[str, list[Tensor]] = {name: [] for name in self.neurons}
+        states: dict[str, State] = {}
+        for t in range(steps):
+            for name in graph.order:
+                if name == graph.input:
+                    history[name].append(x[t if len(x) > 1 else 0])
+                    continue
+                value = self._arriving_at(name, history, t, x)
+                if name in self.neurons:
+                    neuron = self.neurons[name]
+                    state = states.setdefault(name, initial_state(neuron, value))
+                    drive[name].append(value)
+                    value, h = spikes.step(name, neuron, state, value)
+                    membrane[name].append(h)
+                elif name in self.integrators:
+                    neuron_li = self.integrators[name]
+                    before = history[name][-1] if t else neuron_li.v_init.expand_as(value)
+                    value = li_step(neuron_li, before, value)
+                    membrane[name].append(value)
+                elif (function := self.maps[name]) is not None:
+                    value = function(value)
+                history[name].append(value)
+        if trace is not None:
+            for name in self.neurons:
+                trace.drive[name] = torch.stack(drive[name])
+                self._note(trace, name, torch.stack(history[name]), torch.stack(membrane[name]))
+            for name in self.integrators:
+                self._note(trace, name, None, torch.stack(membrane[name]))
+        return torch.stack(history[graph.output])
+
+    def _arriving_at(
+        self, name: str, history: Mapping[str, list[Tensor]], t: int, x: Tensor
+    ) -> Tensor:
+        parts = []
+        for edge in self.graph.incoming(name):
+            if edge.delay <= t:
+                parts.append(history[edge.source][t - edge.delay])
+            else:
+                parts.append(x.new_zeros(x.shape[1], *self.graph.shapes[edge.source]))
+        return total(parts)
+
+    @staticmethod
+    def _note(trace: Trace | None, name: str, spikes: Tensor | None, h: Tensor | None) -> None:
+        if trace is not None and spikes is not None:
+            trace.spikes[name] = spikes
+        if trace is not None and h is not None:
+            trace.membrane[name] = h
+
+
+def total(parts: list[Tensor]) -> Tensor:
+    """Sum from left to right, in the order of the edges."""
+    first, *rest = parts
+    for part in rest:
+        first = first + part
+    return first
+
+
+def readout(kind: Readout, values: Tensor, steps: int) -> Tensor:
+    """Scores (B, classes) from values (T or 1, B, classes); see ``neurorobust.ir.Output``."""
+    values = values.expand(steps, *values.shape[1:])
+    match kind:
+        case "count":
+            return values.sum(0)
+        case "mean":
+            return values.sum(0) / steps
+        case "last":
+            return values[-1]
+        case "max":
+            return values.amax(0)
+        case "first":
+            rank = torch.arange(steps, 0, -1, device=values.device, dtype=values.dtype)
+            return ((values > 0).to(values.dtype) * rank[:, None, None]).amax(0)

@@ -1,0 +1,1 @@
+"""Trained networks of other frameworks → Graph."""

@@ -1,0 +1,53 @@
+"""Pure functions on results: what was computed alike, and which attacks survived the trip."""
+
+from neurorobust.metrics.accuracy import accuracies
+from neurorobust.metrics.agreement import (
+    SpikeComparison,
+    compare_spikes,
+    decision_agreement,
+    first_divergence,
+    identical_columns,
+)
+from neurorobust.metrics.intervals import Proportion, wilson
+from neurorobust.metrics.robustness import Curve, Point, curves, worst_case
+from neurorobust.metrics.samples import (
+    CLEAN,
+    Block,
+    Column,
+    Scope,
+    SetKey,
+    block,
+    columns_of,
+    scopes,
+    sets_of,
+)
+from neurorobust.metrics.transfer import Churn, Transfer, churn, mcnemar_exact, transfer
+
+__all__ = [
+    "CLEAN",
+    "Block",
+    "Churn",
+    "Column",
+    "Curve",
+    "Point",
+    "Proportion",
+    "Scope",
+    "SetKey",
+    "SpikeComparison",
+    "Transfer",
+    "accuracies",
+    "block",
+    "churn",
+    "columns_of",
+    "compare_spikes",
+    "curves",
+    "decision_agreement",
+    "first_divergence",
+    "identical_columns",
+    "mcnemar_exact",
+    "scopes",
+    "sets_of",
+    "transfer",
+    "wilson",
+    "worst_case",
+]

@@ -1,0 +1,126 @@
+"""The small networks in which single laws are checked."""
+
+from typing import Any
+
+import numpy as np
+
+from neurorobust.data import Stimulus
+from neurorobust.ir import (
+    LI,
+    LIF,
+    Affine,
+    Array,
+    FixedConv2d,
+    FixedDense,
+    FixedInput,
+    FixedLI,
+    FixedLIF,
+    Flatten,
+    Graph,
+    Header,
+    Input,
+    Node,
+    Output,
+    Program,
+)
+from neurorobust.ir.fixed import SignMode
+from neurorobust.ir.ports import Readout
+
+WIDEST = (1 << 23) - 1
+"""Largest payload that an input can carry."""
+
+
+def header(steps: int, **changes: Any) -> Header:
+    """Values given per step, in bounds wide enough for every check."""
+    return Header(dt_s=1e-3, steps=steps, coding="events", bounds=(-1e9, 1e9), **changes)
+
+
+def stimulus(*rows: Any) -> Stimulus:
+    """One sample from one row of T values per input neuron: shape (1, T, n)."""
+    values = np.asarray(rows, np.float64).T[None]
+    return Stimulus(values, values.shape[1])
+
+
+def trains(*rows: Any) -> Array:
+    """What was expected of one sample, one row of T values per neuron: shape (1, T, n)."""
+    return np.asarray(rows).T[None]
+
+
+def impulse(steps: int, size: float = 1.0, at: int = 0) -> Array:
+    """``size`` at one step, zeros elsewhere; shape (steps,)."""
+    values = np.zeros(steps)
+    values[at] = size
+    return values
+
+
+def neurons(neuron: LIF | LI, steps: int, *, n: int = 1, readout: Readout = "count") -> Graph:
+    """``n`` independent neurons, each driven by one input through a weight of one."""
+    return Graph.chain(
+        header(steps),
+        input=Input(shape=(n,)),
+        fc=Affine(weight=np.eye(n)),
+        neuron=neuron,
+        output=Output(readout=readout),
+    )
+
+
+def program(steps: int, score_unit: float = 1.0, /, **nodes: Node) -> Program:
+    """A chain of fixed nodes."""
+    return Program.chain(header(steps), nodes, score_unit=score_unit)
+
+
+def spike_input(n: int) -> FixedInput:
+    """Integer inputs that are passed on as they are, up to the full width of a payload."""
+    return FixedInput(shape=(n,), scale=1.0, low=-WIDEST, high=WIDEST)
+
+
+def fixed_neurons(
+    neuron: FixedLIF | FixedLI,
+    steps: int,
+    *,
+    weight: Any = 10,
+    message_bits: int = 0,
+    sign_mode: SignMode = "mixed",
+    readout: Readout = "count",
+) -> Program:
+    """Independent integer neurons, each driven by one input through one weight.
+
+    Args:
+        neuron: The population.
+        steps: T.
+        weight: One weight per neuron; a number for a single neuron.
+        message_bits: 0 for spikes, above 0 for payloads.
+        sign_mode: Of the weights.
+        readout: Of the output.
+    """
+    weights = np.atleast_1d(np.asarray(weight, np.int64))
+    return program(
+        steps,
+        input=spike_input(len(weights)),
+        fc=FixedDense(weight=np.diag(weights), message_bits=message_bits, sign_mode=sign_mode),
+        neuron=neuron,
+        output=Output(readout=readout),
+    )
+
+
+def synapse(dense: FixedDense, steps: int = 1) -> Program:
+    """A dense layer whose sums show, times 64, in the membranes of neurons without memory."""
+    return program(
+        steps,
+        input=spike_input(dense.weight.shape[1]),
+        fc=dense,
+        neuron=FixedLI(du=np.array(4095), dv=np.array(4096)),
+        output=Output(readout="last"),
+    )
+
+
+def convolution(conv: FixedConv2d, shape: tuple[int, int, int], steps: int = 1) -> Program:
+    """The same for a convolution."""
+    return program(
+        steps,
+        input=FixedInput(shape=shape, scale=1.0, low=-WIDEST, high=WIDEST),
+        conv=conv,
+        neuron=FixedLI(du=np.array(4095), dv=np.array(4096)),
+        flat=Flatten(),
+        output=Output(readout="last"),
+    )

@@ -1,0 +1,140 @@
+"""What a check holds in its hands: one rung of one backend, with the honesty rules built in."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from neurorobust.backends import (
+    Backend,
+    Executable,
+    Precision,
+    Record,
+    Rung,
+    RunResult,
+    get_backend,
+)
+from neurorobust.data import Stimulus
+from neurorobust.errors import Unsupported
+from neurorobust.ir import Array, Model
+from neurorobust.testing.compare import Expected, assert_agrees
+from neurorobust.testing.outcome import Skipped
+
+
+class Trial:
+    """Runs models on one rung of one backend.
+
+    Two rules hold in every run, whatever the check is about: a refusal must be declared in the
+    capabilities (and what is declared as a gap must be refused), and a deviation in the result
+    must be declared as well.
+
+    Attributes:
+        backend: Under test.
+        rung: Under test.
+        support: What the backend declares about the rung.
+        runs: Number of models run so far.
+        notes: What was left out, and differences within a declared deviation.
+    """
+
+    def __init__(self, backend: Backend, rung: Rung) -> None:
+        self.backend = backend
+        self.rung = rung
+        self.support = backend.capabilities().rungs[rung]
+        self.runs = 0
+        self.notes: list[str] = []
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Everything the rung can record."""
+        return ("spikes", "membrane") if self.support.membrane else ("spikes",)
+
+    @property
+    def rounding(self) -> bool:
+        """Whether the rung declares that it rounds otherwise, so that ties may fall otherwise."""
+        return any(d.startswith("rounding") for d in self.support.deviations)
+
+    @contextmanager
+    def compiled(self, model: Model, precision: Precision = "double") -> Iterator[Executable]:
+        """The compiled model, closed at the end.
+
+        Raises:
+            Skipped: if the backend refuses the model and declares why.
+            AssertionError: if it refuses without declaring, or runs what it declares as a gap.
+        """
+        gaps = self.backend.capabilities().gaps(model, self.rung)
+        try:
+            executable = self.backend.compile(model, self.rung, precision=precision)
+        except Unsupported as refusal:
+            assert gaps, f"refused without a gap in the capabilities: {refusal}"
+            for gap in gaps:
+                assert gap in str(refusal), f"the refusal does not say {gap!r}: {refusal}"
+            raise Skipped("; ".join(gaps)) from refusal
+        try:
+            assert not gaps, f"compiles although the capabilities declare gaps: {'; '.join(gaps)}"
+            yield executable
+        finally:
+            executable.close()
+
+    def run(
+        self, model: Model, stimulus: Stimulus, *, precision: Precision = "double"
+    ) -> RunResult:
+        """Compile, run once with all records, close."""
+        with self.compiled(model, precision) as executable:
+            return self.run_compiled(executable, stimulus)
+
+    def run_compiled(self, executable: Executable, stimulus: Stimulus) -> RunResult:
+        """Run with all records; every deviation must be declared."""
+        result = executable.run(stimulus, record=self.records)
+        self.runs += 1
+        for deviation in result.deviations:
+            assert deviation in self.support.deviations, (
+                f"the run reports a deviation that the capabilities do not declare: {deviation!r}"
+            )
+        return result
+
+    def expect(
+        self,
+        model: Model,
+        stimulus: Stimulus,
+        *,
+        spikes: Mapping[str, Array] | None = None,
+        membrane: Mapping[str, Array] | None = None,
+        scores: Array | None = None,
+    ) -> None:
+        """Run and compare with numbers that the check has worked out itself."""
+        expected = Expected(
+            {name: np.asarray(s, np.uint8) for name, s in (spikes or {}).items()},
+            membrane or {},
+            None if scores is None else np.asarray(scores, np.float64),
+        )
+        self.compare(model, expected, self.run(model, stimulus))
+
+    def agree(self, model: Model, stimulus: Stimulus) -> None:
+        """Run and compare everything with the reference."""
+        result = self.run(model, stimulus)
+        self.compare(model, reference_run(model, stimulus, self.rung), result)
+
+    def compare(self, model: Model, expected: Expected, actual: RunResult) -> None:
+        """Compare by the rules of ``assert_agrees`` and keep its notes."""
+        self.notes += assert_agrees(model, expected, actual, rounding=self.rounding)
+
+    def attempt(self, model: Model, stimulus: Stimulus) -> None:
+        """``agree``, with a note instead of a skip where the backend cannot run the model."""
+        with self.optional():
+            self.agree(model, stimulus)
+
+    @contextmanager
+    def optional(self) -> Iterator[None]:
+        """One of several networks of a check: a skip inside becomes a note."""
+        try:
+            yield
+        except Skipped as skip:
+            self.notes.append(f"left out: {skip}")
+
+
+def reference_run(model: Model, stimulus: Stimulus, rung: Rung) -> Expected:
+    """What the golden model gives, with everything recorded."""
+    executable = get_backend("reference").compile(model, rung)
+    result = executable.run(stimulus, record=("spikes", "membrane"))
+    executable.close()
+    return Expected(result.spikes, result.membrane, result.scores)

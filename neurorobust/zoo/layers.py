@@ -1,0 +1,66 @@
+"""Layers to train: a torch Sequential over time, with our neurons in it.
+
+Values are time first, (T, B, ...), or (1, B, ...) as long as they are the same in every step;
+layers without memory then see them once.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from neurorobust import ir
+from neurorobust.engine.dynamics import Integrator, Neuron, li_step
+from neurorobust.engine.surrogate.stbp import SURROGATES, SurrogateSpikes
+
+
+class LIF(nn.Module):
+    """A LIF population with a surrogate gradient.
+
+    Args:
+        node: Its law.
+        surrogate: See ``neurorobust.engine.surrogate.stbp``.
+        width: Width of the surrogate.
+    """
+
+    def __init__(self, node: ir.LIF, surrogate: str = "arctan", width: float = 0.5) -> None:
+        super().__init__()
+        self.node = node
+        self.spikes = SurrogateSpikes(SURROGATES[surrogate], width, detach_reset=True)
+
+    def forward(self, x: Tensor, steps: int) -> Tensor:
+        """Spikes (T, B, ...)."""
+        return self.spikes.sequence("", Neuron.of(self.node, x), x, steps)[0]
+
+
+class LI(nn.Module):
+    """A leaky integrator.
+
+    Args:
+        node: Its law.
+    """
+
+    def __init__(self, node: ir.LI) -> None:
+        super().__init__()
+        self.node = node
+
+    def forward(self, x: Tensor, steps: int) -> Tensor:
+        """Membranes (T, B, ...)."""
+        neuron, values = Integrator.of(self.node, x), []
+        v = neuron.v_init.expand_as(x[0])
+        for t in range(steps):
+            v = li_step(neuron, v, x[t if len(x) > 1 else 0])
+            values.append(v)
+        return torch.stack(values)
+
+
+class SpikingSequential(nn.Sequential):
+    """Layers in a chain; plain torch layers are applied to all steps at once."""
+
+    def forward(self, x: Tensor, steps: int) -> Tensor:  # type: ignore[override]
+        """Values of the last layer, (T, B, ...), for static inputs (B, ...)."""
+        x = x.unsqueeze(0)
+        for layer in self:
+            if isinstance(layer, LIF | LI):
+                x = layer(x, steps)
+            else:
+                x = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return x
