@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurorobust.backends.worker import RemoteCause, WorkerClient, interpreter
-from neurorobust.errors import InvalidModel, RemoteError, WorkerCrashed
+from neurorobust.errors import InvalidInput, InvalidModel, RemoteError, WorkerCrashed
 from neurorobust_lava.environment import LAVA_ENVIRONMENT, WORKER
 from neurorobust_lava.network import LavaNetwork
 
@@ -26,6 +26,7 @@ _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only what this module i
 _PREFIX_VARIABLE: Final = "NEUROROBUST_SHM_PREFIX"
 _LOAD_TIMEOUT_S: Final = 120.0
 _INVALID: Final = "InvalidNetwork"
+_INVALID_RUN: Final = "InvalidRun"
 _FATAL: Final = "ProcessModelFailed"
 
 
@@ -150,7 +151,7 @@ class LavaWorker:
             The records of the sinks and the voltages.
 
         Raises:
-            InvalidModel: The arguments do not fit the network; all faults are listed.
+            InvalidInput: The arguments do not fit the network; all faults are listed.
             RemoteError: An exception in the worker or in a Lava process.
             WorkerTimeout: No result in time; the worker was killed, the next call starts another.
             WorkerCrashed: The worker ended, twice.
@@ -218,10 +219,13 @@ class LavaWorker:
             return action()
         except RemoteError as error:
             cause = error.__cause__
-            if isinstance(cause, RemoteCause) and cause.type == _INVALID:
-                raise InvalidModel([str(fault) for fault in cause.data]) from error
-            if isinstance(cause, RemoteCause) and cause.type == _FATAL:
-                self.close()
+            if isinstance(cause, RemoteCause):
+                if cause.type == _INVALID:
+                    raise InvalidModel([str(fault) for fault in cause.data]) from error
+                if cause.type == _INVALID_RUN:
+                    raise InvalidInput("; ".join(map(str, cause.data))) from error
+                if cause.type == _FATAL:
+                    self.close()
             raise
 
     def _load(self, network: LavaNetwork) -> dict[str, Any]:

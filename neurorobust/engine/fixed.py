@@ -173,7 +173,7 @@ class FixedNetwork:
                 trace.spikes[name] = value
 
     def _tensor(self, value: "np.typing.ArrayLike") -> Tensor:
-        return torch.as_tensor(np.asarray(value, dtype=np.int64), device=self.device)
+        return torch.tensor(np.asarray(value, dtype=np.int64), device=self.device)
 
     def _neuron(self, node: FixedNeuron) -> _Neuron:
         mant, exp = self._tensor(node.bias_mant), self._tensor(node.bias_exp)

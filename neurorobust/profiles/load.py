@@ -31,7 +31,9 @@ def profile_folders() -> list[Path]:
 
 def profile_names() -> tuple[str, ...]:
     """Names of all profiles found."""
-    return tuple(sorted({path.stem for folder in profile_folders() for path in folder.glob("*.toml")}))
+    return tuple(
+        sorted({path.stem for folder in profile_folders() for path in folder.glob("*.toml")})
+    )
 
 
 def load_profile(name: str | Path) -> LoadedProfile:

@@ -1,11 +1,15 @@
-"""What a hardware profile says: every number with unit, source and evidence, or null with a reason."""
+"""What a hardware profile says: each number with unit, source and evidence, or why there is none."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Unit = Literal["bit", "step", "word", "neuron", "core", "axon", "pJ", "nJ", "mW", "ns", "us", "ms", "1"]
-Evidence = Literal["measured", "fitted", "simulated", "vendor", "documented", "inferred", "definition"]
+Unit = Literal[
+    "bit", "step", "word", "neuron", "core", "axon", "pJ", "nJ", "mW", "ns", "us", "ms", "1"
+]
+Evidence = Literal[
+    "measured", "fitted", "simulated", "vendor", "documented", "inferred", "definition"
+]
 
 
 class _Strict(BaseModel):

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -125,8 +127,8 @@ def churn_bars(
         svg = render(figure, name, f"Kept, lost and gained successes at ε {looks.epsilon(radius)}")
     return Drawing(
         f"Which successes survive, at ε {looks.epsilon(radius)}",
-        f"The line marks the samples fooled on {surrogate}: kept and lost add up to it, gained ones "
-        "are fooled only after the trip. An unchanged total can hide churn.",
+        f"The line marks the samples fooled on {surrogate}: kept and lost add up to it, gained "
+        "ones are fooled only after the trip. An unchanged total can hide churn.",
         svg,
     )
 
@@ -140,31 +142,31 @@ def robustness_curves(outcomes: pl.DataFrame, scope: Scope, name: str) -> Drawin
         size = (WIDTH, 0.5 + (2.5 if across > 1 else 3.1) * down)
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-        handles: dict[str, Line2D] = {}
+        drawn: dict[str, dict[str, Any]] = {}
         for axes, group in zip(panels.flat, groups, strict=False):
             for curve in curves(outcomes, group[0], scope.columns):
-                handles |= _curve(axes, curve)
-            handles |= _curve(axes, worst_case(outcomes, group[0], scope.columns))
+                drawn |= _curve(axes, curve)
+            drawn |= _curve(axes, worst_case(outcomes, group[0], scope.columns))
             axes.set_title("\n".join(looks.column_list(group).split("; ")))
             axes.yaxis.grid(visible=True)
             axes.set_ylim(-3, 103)
         for axes in list(panels.flat)[len(groups) :]:
             axes.set_visible(False)
-        if not any(len(line.get_xdata()) for line in handles.values()):  # type: ignore[arg-type]
+        if len(drawn) < 2:
             return None
         for axes in panels[:, 0]:
             axes.set_ylabel("accuracy (%)")
         for axes in panels.flat[max(0, len(groups) - across) : len(groups)]:
             axes.tick_params(labelbottom=True)
             axes.set_xlabel("ε")
-        legend = [Line2D([], [], **_line_style(*pair)) for pair in _pairs(handles)]
+        legend = [Line2D([], [], **style) for style in drawn.values()]
         figure.legend(handles=legend, loc="outside upper left", ncols=len(legend))
         svg = render(figure, name, "Accuracy over epsilon for each attack and gradient estimator")
     return Drawing(
         "Accuracy over the strength of the attack",
-        "Bands are Wilson 95 % intervals. Noise of the same size is the floor that an attack has to "
-        "beat; the dotted line counts a sample as lost if any attack of that size fools it. Backends "
-        "that decide alike on every sample of every set share a panel.",
+        "Bands are Wilson 95 % intervals. Noise of the same size is the floor that an attack has "
+        "to beat; the dotted line counts a sample as lost if any attack of that size fools it. "
+        "Backends that decide alike on every sample of every set share a panel.",
         svg,
     )
 
@@ -241,7 +243,7 @@ def _churn_bar(axes: Axes, t: Transfer, row: int, colour: str) -> None:
     axes.barh(row, gained, left=kept + lost, height=0.62, color=INK, linewidth=0)
 
 
-def _curve(axes: Axes, curve: Curve) -> dict[str, Line2D]:
+def _curve(axes: Axes, curve: Curve) -> dict[str, dict[str, Any]]:
     style = _line_style(curve.attack, curve.gradient)
     x = [p.epsilon for p in curve.points]
     bounds = [p.accuracy.interval for p in curve.points]
@@ -253,15 +255,11 @@ def _curve(axes: Axes, curve: Curve) -> dict[str, Line2D]:
         alpha=0.10,
         linewidth=0,
     )
-    line = axes.plot(x, [100 * p.accuracy.rate for p in curve.points], **style)[0]
-    return {f"{curve.attack}/{curve.gradient}": line}
+    axes.plot(x, [100 * p.accuracy.rate for p in curve.points], **style)
+    return {style["label"]: style}
 
 
-def _pairs(handles: dict[str, Line2D]) -> list[tuple[str, str]]:
-    return [(attack, gradient) for attack, _, gradient in (h.partition("/") for h in handles)]
-
-
-def _line_style(attack: str, gradient: str) -> dict[str, object]:
+def _line_style(attack: str, gradient: str) -> dict[str, Any]:
     if attack == "any":
         return {"color": INK, "linestyle": ":", "linewidth": 1.3, "label": "any attack"}
     name = looks.attack_name(SetKey("", attack, gradient, 0.0))
@@ -287,7 +285,7 @@ def _bare(axes: Axes) -> None:
 def _gaps(rungs: Sequence[str]) -> list[float]:
     """A little room wherever the rung changes."""
     gaps, gap = [0.0], 0.0
-    for before, here in zip(rungs, rungs[1:], strict=False):
+    for before, here in pairwise(rungs):
         gap += 0.3 if before != here else 0.0
         gaps.append(gap)
     return gaps

@@ -66,7 +66,7 @@ def raster_pair(
 
 
 def choose(clean: Spikes, attacked: Spikes) -> npt.NDArray[np.intp]:
-    """Indices of the neurons to draw: all, or at most ``MOST_NEURONS`` of those that fire at all."""
+    """Indices of the neurons to draw: all, or at most ``MOST_NEURONS`` of those that fire."""
     count = clean.shape[1]
     if count <= MOST_NEURONS:
         return np.arange(count)

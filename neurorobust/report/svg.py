@@ -15,6 +15,8 @@ from neurorobust.report.looks import INK, MUTED, PAPER, RULE
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "neurorobust",
+    # Names of nodes and backends are text, whatever they contain.
+    "text.parse_math": False,
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 8,
@@ -56,7 +58,8 @@ def styled() -> Iterator[None]:
     """Draw in the style of the report, whatever the caller's matplotlib settings are."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
+        settings: Any = mpl.rcParams
+        settings.update(_STYLE)
         yield
 
 

@@ -35,6 +35,21 @@ def header(steps: int, **changes: Any) -> Header:
     return Header(dt_s=1e-3, steps=steps, coding="events", bounds=(-1e9, 1e9), **changes)
 
 
+def lif(**fields: Any) -> LIF:
+    """A LIF from plain numbers: ``beta=0.5, threshold=1`` unless given."""
+    return LIF(**{"beta": 0.5, "threshold": 1.0} | fields)
+
+
+def fixed_lif(**fields: Any) -> FixedLIF:
+    """A FixedLIF from plain integers; without memory of the current unless ``du`` is given."""
+    return FixedLIF(**fields)
+
+
+def fixed_li(**fields: Any) -> FixedLI:
+    """A FixedLI from plain integers."""
+    return FixedLI(**fields)
+
+
 def stimulus(*rows: Any) -> Stimulus:
     """One sample from one row of T values per input neuron: shape (1, T, n)."""
     values = np.asarray(rows, np.float64).T[None]
@@ -109,7 +124,7 @@ def synapse(dense: FixedDense, steps: int = 1) -> Program:
         steps,
         input=spike_input(dense.weight.shape[1]),
         fc=dense,
-        neuron=FixedLI(du=np.array(4095), dv=np.array(4096)),
+        neuron=fixed_li(du=4095, dv=4096),
         output=Output(readout="last"),
     )
 
@@ -120,7 +135,7 @@ def convolution(conv: FixedConv2d, shape: tuple[int, int, int], steps: int = 1) 
         steps,
         input=FixedInput(shape=shape, scale=1.0, low=-WIDEST, high=WIDEST),
         conv=conv,
-        neuron=FixedLI(du=np.array(4095), dv=np.array(4096)),
+        neuron=fixed_li(du=4095, dv=4096),
         flat=Flatten(),
         output=Output(readout="last"),
     )

@@ -62,7 +62,7 @@ def drive(rng, strength=1.0):
 
 def on_grid(rng):
     """Inputs on multiples of 1/16, with which membranes hit thresholds exactly."""
-    return rng.integers(-4, 13, (B, T, N)) / 16
+    return rng.integers(-6, 18, (B, T, N)) / 16
 
 
 def _per_neuron(low, high):

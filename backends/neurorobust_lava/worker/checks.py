@@ -34,6 +34,10 @@ class InvalidNetwork(ValueError):  # noqa: N818 - the host knows it by this name
         super().__init__("; ".join(self.data))
 
 
+class InvalidRun(InvalidNetwork):
+    """Arguments of a run that do not fit its network."""
+
+
 def check(network: Network) -> None:
     """Raise for the faults of a network.
 

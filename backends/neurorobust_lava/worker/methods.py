@@ -90,7 +90,7 @@ class Methods:
         membrane = params.get("membrane", {})
         faults = self._run_faults(network, steps, reset, every, membrane)
         if faults:
-            raise checks.InvalidNetwork(faults)
+            raise checks.InvalidRun(faults)
         outputs = Path(params["outputs"])
         inputs = self._inputs(network, params.get("inputs"), params.get("keys", {}), steps)
         sinks = self._sinks(network, outputs, steps)
@@ -180,7 +180,7 @@ class Methods:
             inputs[name] = padded
         faults += [f"{name}: input for a source that is not there" for name in given]
         if faults:
-            raise checks.InvalidNetwork(faults)
+            raise checks.InvalidRun(faults)
         return inputs
 
     @staticmethod

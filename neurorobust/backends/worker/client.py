@@ -326,7 +326,7 @@ class WorkerClient:
         return f"{message}; its last lines were:\n{tail}" if tail else f"{message}; it said nothing"
 
     def _exited(self) -> bool:
-        """Whether the worker has ended; it is not reaped, so that its id stays ours until the kill."""
+        """Whether the worker has ended; not reaped yet, so that its id stays ours until the kill."""
         if self._process.returncode is not None:
             return True
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

@@ -1,0 +1,400 @@
+"""Pass: a float Graph → a Program in Loihi's integers.
+
+One scale ``S`` per population turns membrane units into integers: weights become ``S W`` on the
+weight grid, thresholds ``S theta``, biases ``64 S b`` (states carry six more bits). ``S`` is the
+largest that keeps
+
+1. every weight within its bits,
+2. every threshold within its mantissa,
+3. every bias within mantissa and exponent,
+4. the synaptic current from wrapping, whatever the input (a bound over the weights' signs),
+5. the membrane of a readout from saturating within T steps, whatever the input.
+
+It is then lowered so that a uniform threshold becomes an exact integer.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from neurorobust.errors import LowerError
+from neurorobust.ir import (
+    LI,
+    LIF,
+    Affine,
+    Array,
+    Conv2d,
+    FixedConv2d,
+    FixedDense,
+    FixedInput,
+    FixedLI,
+    FixedLIF,
+    Flatten,
+    Graph,
+    Header,
+    Input,
+    Node,
+    Output,
+    Program,
+)
+from neurorobust.ir.fixed import DECAY_ONE, STATE_LIMIT, STATE_SHIFT, SignMode
+from neurorobust.profiles.schema import LoihiArithmetic, whole
+
+STATE_ONE = 1 << STATE_SHIFT
+SENSOR_LEVELS = 256
+"""Grid assumed for a continuous input: a graded message of eight bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Widths of the target, as plain integers."""
+
+    weight_bits: int
+    threshold_max: int
+    bias_mantissa_max: int
+    bias_exponent_max: int
+    decay_one: int
+    delay_max: int
+
+    @classmethod
+    def of(cls, arithmetic: LoihiArithmetic) -> "Limits":
+        """Read from a profile."""
+        return cls(
+            weight_bits=whole(arithmetic.weight_bits, "weight_bits"),
+            threshold_max=(1 << whole(arithmetic.threshold_bits, "threshold_bits")) - 1,
+            bias_mantissa_max=(
+                1 << (whole(arithmetic.bias_mantissa_bits, "bias_mantissa_bits") - 1)
+            )
+            - 1,
+            bias_exponent_max=whole(arithmetic.bias_exponent_max, "bias_exponent_max"),
+            decay_one=1 << whole(arithmetic.decay_bits, "decay_bits"),
+            delay_max=whole(arithmetic.delay_max, "delay_max"),
+        )
+
+
+def to_fixed(graph: Graph, limits: Limits, *, profile: str) -> Program:
+    """Lower a Graph whose batch norms and preprocessing are folded.
+
+    Args:
+        graph: The network; LIF neurons reset hard to 0 in the same step and compare with ``>``.
+        limits: Widths of the target.
+        profile: Name recorded in the Program.
+
+    Raises:
+        LowerError: listing everything that has no exact integer form.
+    """
+    if refusals := list(_refusals(graph, limits)):
+        listed = "\n".join(f"  - {refusal}" for refusal in refusals)
+        msg = f"this network has no exact form in {profile}'s arithmetic:\n{listed}"
+        raise LowerError(msg)
+    source = _input(graph)
+    nodes: dict[str, Node] = {}
+    report: list[dict[str, Any]] = []
+    unit = 1.0
+    for name in graph.order:
+        node = graph.nodes[name]
+        if isinstance(node, LIF | LI):
+            population = _Population(graph, name, source, limits)
+            nodes |= population.lowered()
+            report.append(population.report())
+            if isinstance(node, LI):
+                unit = 1 / (population.scale * STATE_ONE)
+        elif isinstance(node, Flatten | Output):
+            nodes[name] = node
+    nodes[graph.input] = source
+    return Program(
+        header=graph.header,
+        nodes={name: nodes[name] for name in graph.nodes},
+        edges=graph.edges,
+        profile=profile,
+        source_hash=graph.content_hash,
+        score_unit=unit,
+        report=report,
+    )
+
+
+def _input(graph: Graph) -> FixedInput:
+    header, shape = graph.header, graph.shapes[graph.input]
+    if header.coding == "bernoulli":
+        return FixedInput(shape=shape, scale=1.0, high=1)
+    top = (header.levels or SENSOR_LEVELS) - 1
+    return FixedInput(shape=shape, scale=top / header.bounds[1], high=top)
+
+
+def _refusals(graph: Graph, limits: Limits) -> "list[str]":
+    found = _header_refusals(graph.header)
+    for name, node in graph.nodes.items():
+        match node:
+            case LIF():
+                found += [f"{name}: {why}" for why in _lif_refusals(node)]
+                found += _wiring_refusals(graph, name)
+            case LI():
+                found += _wiring_refusals(graph, name)
+            case Affine() | Conv2d():
+                readers = {edge.target for edge in graph.outgoing(name)}
+                if len(readers) != 1:
+                    found.append(f"{name}: feeds {sorted(readers)}; one population per synapse")
+            case Output():
+                feeding = [graph.nodes[edge.source] for edge in graph.incoming(name)]
+                if not all(isinstance(n, LIF | LI) for n in feeding) or len(feeding) != 1:
+                    found.append(
+                        f"{name}: is fed by {[n.kind for n in feeding]}; needs one LIF or LI"
+                    )
+            case Input() | Flatten():
+                pass
+            case _:
+                found.append(f"{name}: {node.kind} has no integer form here")
+    found += [
+        f"edge {e.source} -> {e.target}: delay {e.delay} exceeds {limits.delay_max} steps"
+        for e in graph.edges
+        if e.delay > limits.delay_max
+    ]
+    return found
+
+
+def _header_refusals(header: Header) -> list[str]:
+    if header.bounds[0] != 0:
+        return [f"header: input starts at {header.bounds[0]:g}; shift it to start at 0"]
+    return []
+
+
+def _lif_refusals(node: LIF) -> list[str]:
+    rules = {
+        f"compares with {node.compare!r}, the chip with '>'": node.compare != ">",
+        f"resets {node.reset} in the {node.reset_timing} step, the chip hard in the same": (
+            (node.reset, node.reset_timing) != ("hard", "same")
+        ),
+        "resets to a value other than 0": bool((node.reset_to != 0).any()) and node.reset == "hard",
+        "starts from a state other than 0": bool(node.v_init.any() or node.i_init.any()),
+        "has a lower bound of the membrane": node.v_min is not None,
+        f"emits up to {node.max_spikes} spikes per step": node.max_spikes > 1,
+        f"rests {node.refractory} steps after a spike": node.refractory > 0,
+        "has a threshold below 0": bool((node.threshold < 0).any()),
+    }
+    return [why for why, broken in rules.items() if broken]
+
+
+def _wiring_refusals(graph: Graph, name: str) -> list[str]:
+    found = []
+    for edge in graph.incoming(name):
+        source = graph.nodes[edge.source]
+        if not isinstance(source, Affine | Conv2d):
+            found.append(f"{name}: is fed by {source.kind} {edge.source!r}; needs Affine or Conv2d")
+        elif edge.delay and source.bias is not None:
+            found.append(f"{name}: delays the bias of {edge.source!r}; put the delay before it")
+        elif source.bias is not None and getattr(graph.nodes[name], "alpha", None) is not None:
+            found.append(f"{name}: filters the bias of {edge.source!r} through its current")
+    return found
+
+
+class _Population:
+    """One neuron node with the synapses that feed it, on one scale."""
+
+    def __init__(self, graph: Graph, name: str, source: FixedInput, limits: Limits) -> None:
+        node = graph.nodes[name]
+        assert isinstance(node, LIF | LI)  # noqa: S101  # the caller's case
+        self.name, self.node, self.limits = name, node, limits
+        self.steps, self.shape = graph.header.steps, graph.shapes[name]
+        self.synapses: dict[str, Affine | Conv2d] = {}
+        self.weights: dict[str, Array] = {}
+        self.payload: dict[str, int] = {}
+        self.bias = np.zeros(self.shape) + node.bias
+        gain = node.gain_in * (node.gain_syn if isinstance(node, LIF) else 1.0)
+        for edge in graph.incoming(name):
+            synapse = graph.nodes[edge.source]
+            assert isinstance(synapse, Affine | Conv2d)  # noqa: S101  # refused otherwise
+            graded = _reads_input(graph, edge.source)
+            per_out = _per_output(gain, self.shape, name)
+            unit = 1 / source.scale if graded else 1.0
+            broadcast = per_out.reshape(-1, *[1] * (synapse.weight.ndim - 1))
+            self.synapses[edge.source] = synapse
+            self.weights[edge.source] = synapse.weight * broadcast * unit
+            self.payload[edge.source] = source.high if graded else 1
+            if synapse.bias is not None:
+                per_channel = (per_out * synapse.bias).reshape(-1, *[1] * (len(self.shape) - 1))
+                self.bias = self.bias + per_channel
+        self.scale, self.limited_by = self._choose_scale()
+
+    def _choose_scale(self) -> tuple[float, str]:
+        bounds = {
+            "weight bits": min(
+                self._weight_range(w)[1] / m if (m := np.abs(w).max()) else np.inf
+                for w in self.weights.values()
+            ),
+            "synaptic current": (STATE_LIMIT // STATE_ONE - 1) / self._current_bound(),
+            "bias": self._bias_bound(),
+        }
+        if isinstance(self.node, LIF):
+            bounds["threshold"] = self.limits.threshold_max / max(self.node.threshold.max(), 1e-300)
+        else:
+            bounds["readout range"] = self._readout_bound()
+        limited_by = min(bounds, key=lambda key: bounds[key])
+        scale = bounds[limited_by]
+        if not np.isfinite(scale):
+            scale, limited_by = 1.0, "no weights"
+        if (
+            isinstance(self.node, LIF)
+            and self.node.threshold.size
+            and np.ptp(self.node.threshold) == 0
+        ):
+            theta = float(self.node.threshold.flat[0])
+            if theta > 0 and (units := np.floor(scale * theta)) >= 1:
+                scale = units / theta
+        return float(scale), limited_by
+
+    def _current_bound(self) -> float:
+        """Largest |synaptic current| per unit of scale over all inputs, by the weights' signs."""
+        up = sum(_row_sum(w.clip(min=0)) * self.payload[k] for k, w in self.weights.items())
+        down = sum(_row_sum((-w).clip(min=0)) * self.payload[k] for k, w in self.weights.items())
+        peak = max(float(np.max(up)), float(np.max(down)), 1e-300)
+        alpha = getattr(self.node, "alpha", None)
+        if alpha is None:
+            return peak
+        held = min(float(1 / max(1 - alpha.max(), 1e-300)), float(self.steps))
+        return peak * held
+
+    def _bias_bound(self) -> float:
+        largest = float(np.abs(self.bias).max()) * STATE_ONE
+        room = self.limits.bias_mantissa_max << self.limits.bias_exponent_max
+        return room / largest if largest else np.inf
+
+    def _readout_bound(self) -> float:
+        held = float(sum(self.node.beta.max() ** k for k in range(self.steps)))
+        per_step = self._current_bound() + float(np.abs(self.bias).max())
+        # Rounding weights to their grid can add half a step per synapse; 2 % covers it.
+        return 0.98 * (STATE_LIMIT - 1) / (STATE_ONE * held * per_step)
+
+    def _weight_range(self, weight: Array) -> tuple[int, int, int, SignMode]:
+        """Smallest and largest integer, grid step and sign mode."""
+        bits = self.limits.weight_bits
+        if weight.min() >= 0:
+            step = 1 << (8 - bits)
+            return 0, 256 - step, step, "exc"
+        if weight.max() <= 0:
+            step = 1 << (8 - bits)
+            return step - 256, 256 - step, step, "inh"
+        step = 1 << (9 - bits)
+        return -256, 256 - step, step, "mixed"
+
+    def _integers(self, weight: Array) -> tuple[Array, SignMode]:
+        low, high, step, mode = self._weight_range(weight)
+        grid = np.rint(weight * self.scale / step) * step
+        return grid.clip(low, high).astype(np.int32), mode
+
+    def lowered(self) -> dict[str, Node]:
+        """The integer nodes by name."""
+        nodes: dict[str, Node] = {}
+        for key, synapse in self.synapses.items():
+            integers, mode = self._integers(self.weights[key])
+            if isinstance(synapse, Conv2d):
+                nodes[key] = FixedConv2d(
+                    weight=integers,
+                    stride=synapse.stride,
+                    padding=synapse.padding,
+                    dilation=synapse.dilation,
+                    groups=synapse.groups,
+                )
+            else:
+                nodes[key] = FixedDense(
+                    weight=integers,
+                    weight_bits=self.limits.weight_bits,
+                    sign_mode=mode,
+                    message_bits=self.payload[key].bit_length() if self.payload[key] > 1 else 0,
+                )
+        mantissa, exponent = self._bias()
+        shared = {
+            "dv": _whole(self.limits.decay_one * (1 - self.node.beta)),
+            "bias_mant": mantissa,
+            "bias_exp": np.array(exponent, dtype=np.int32),
+        }
+        if isinstance(self.node, LI):
+            nodes[self.name] = FixedLI(**shared)
+            return nodes
+        alpha = self.node.alpha
+        kept = np.zeros(()) if alpha is None else alpha
+        nodes[self.name] = FixedLIF(
+            **shared,
+            du=_whole(DECAY_ONE - 1 - DECAY_ONE * kept).clip(-1, DECAY_ONE - 1),
+            vth=_whole(self.node.threshold * self.scale),
+        )
+        return nodes
+
+    def _bias(self) -> tuple[Array, int]:
+        wanted = self.bias * self.scale * STATE_ONE
+        exponent = 0
+        while np.abs(np.rint(wanted / 2**exponent)).max() > self.limits.bias_mantissa_max:
+            exponent += 1
+        mantissa = _whole(wanted / 2**exponent)
+        # One number per channel, or one in all, where the population shares it.
+        while mantissa.ndim and all(np.ptp(mantissa, axis=-1, keepdims=True).ravel() == 0):
+            shared = mantissa[..., :1]
+            if shared.shape == mantissa.shape:
+                break
+            mantissa = shared
+        return mantissa, exponent
+
+    def report(self) -> dict[str, Any]:
+        """What was lost: one row of the lowering report."""
+        error, size = 0.0, 0.0
+        for weight in self.weights.values():
+            lost = self._integers(weight)[0] / self.scale - weight
+            error = max(error, float(np.abs(lost).max()))
+            size = max(size, float(np.abs(weight).max()))
+        row: dict[str, Any] = {
+            "layer": self.name,
+            "synapses": ", ".join(self.synapses),
+            "scale": self.scale,
+            "limited_by": self.limited_by,
+            "weight_bits": self.limits.weight_bits,
+            "weight_error_max": error / size if size else 0.0,
+            "decay_error_max": float(
+                np.abs(
+                    1
+                    - _whole(self.limits.decay_one * (1 - self.node.beta)) / self.limits.decay_one
+                    - self.node.beta
+                ).max()
+            ),
+        }
+        mantissa, exponent = self._bias()
+        kept = mantissa * 2.0**exponent / (self.scale * STATE_ONE)
+        row["bias_error_max"] = float(np.abs(kept - self.bias).max())
+        if isinstance(self.node, LIF):
+            threshold = _whole(self.node.threshold * self.scale)
+            row["threshold"] = int(threshold.max())
+            row["threshold_error_max"] = float(
+                np.abs(threshold / self.scale / np.maximum(self.node.threshold, 1e-300) - 1).max()
+            )
+        return row
+
+
+def _reads_input(graph: Graph, synapse: str) -> bool:
+    """Whether a synapse reads the input (graded), seen through Flatten, rather than spikes."""
+    kinds = set()
+    for edge in graph.incoming(synapse):
+        source = edge.source
+        while isinstance(graph.nodes[source], Flatten):
+            source = graph.incoming(source)[0].source
+        kinds.add(graph.nodes[source].spiking)
+    if len(kinds) > 1:
+        msg = f"{synapse}: reads graded input and spikes at once; give each its own synapse"
+        raise LowerError(msg)
+    return not kinds.pop()
+
+
+def _per_output(gain: Array, shape: tuple[int, ...], name: str) -> Array:
+    """A gain as one number per output channel."""
+    full = np.broadcast_to(gain, shape).reshape(shape[0], -1)
+    if np.ptp(full, axis=1).any():
+        msg = f"{name}: its gain differs within a channel, a shared weight cannot hold that"
+        raise LowerError(msg)
+    return np.array(full[:, 0], dtype=np.float64)
+
+
+def _row_sum(weight: Array) -> Array:
+    total: Array = weight.reshape(len(weight), -1).sum(1)
+    return total
+
+
+def _whole(value: Array) -> Array:
+    return np.rint(value).astype(np.int32)

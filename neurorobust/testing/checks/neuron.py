@@ -1,0 +1,138 @@
+"""Float neurons against closed forms, and the comparison at the threshold."""
+
+import numpy as np
+
+from neurorobust.ir import LI
+from neurorobust.testing.networks import impulse, lif, neurons, stimulus, trains
+from neurorobust.testing.outcome import check
+from neurorobust.testing.trial import Trial
+
+T = 24
+BETAS = np.array([0.0, 0.25, 0.9, 0.999, 1.0])
+
+
+@check("neuron/impulse response is beta^t", "float")
+def impulse_response(trial: Trial) -> None:
+    """Below threshold, one unit of input at t = 0 leaves ``h[t] = beta^t``."""
+    h = BETAS ** np.arange(T)[:, None]
+    drive = stimulus(*[impulse(T)] * len(BETAS))
+    population = lif(beta=BETAS, threshold=2.0)
+    trial.expect(
+        neurons(population, T, n=len(BETAS)),
+        drive,
+        spikes={"neuron": np.zeros((1, T, len(BETAS)))},
+        membrane={"neuron": h[None]},
+    )
+    integrator = neurons(LI(beta=BETAS), T, n=len(BETAS), readout="last")
+    with trial.optional():
+        trial.expect(integrator, drive, scores=h[-1:])
+
+
+@check("neuron/step response is a geometric sum", "float")
+def step_response(trial: Trial) -> None:
+    """Under constant input x, ``h[t] = x (1 - beta^(t+1)) / (1 - beta)``."""
+    beta, x = np.array([0.25, 0.5, 0.9]), np.array([0.3, -1.0, 0.05])
+    h = x * (1 - beta ** np.arange(1, T + 1)[:, None]) / (1 - beta)
+    trial.expect(
+        neurons(lif(beta=beta, threshold=3.0), T, n=3),
+        stimulus(*np.tile(x, (T, 1)).T),
+        spikes={"neuron": np.zeros((1, T, 3))},
+        membrane={"neuron": h[None]},
+    )
+
+
+@check("neuron/leak over 1000 steps", "float")
+def long_leak(trial: Trial) -> None:
+    """After 1,000 steps an impulse has shrunk to ``beta^1000``; rounding has not piled up."""
+    beta = np.array([0.99, 0.999, 1.0])
+    h = beta ** np.arange(1001)[:, None]
+    integrator = neurons(LI(beta=beta), 1001, n=3, readout="last")
+    trial.expect(
+        integrator,
+        stimulus(*[impulse(1001)] * 3),
+        membrane={"neuron": h[None]},
+        scores=h[-1:],
+    )
+
+
+@check("neuron/period of an integrate-and-fire neuron", "float")
+def firing_period(trial: Trial) -> None:
+    """With ``beta = 1`` and constant input x, it fires in every ``floor(theta / x) + 1``-th step."""
+    steps, x = 40, np.array([1.0, 0.5, 0.375, 0.0625])
+    period = (1 / x).astype(int) + 1  # strictly above: a membrane equal to theta waits one step
+    period[2] = 3  # 3 * 0.375 = 1.125 is the first multiple above 1
+    spikes = (np.arange(1, steps + 1)[:, None] % period == 0)[None]
+    drive = stimulus(*np.tile(x, (steps, 1)).T)
+    trial.expect(neurons(lif(beta=1.0), steps, n=4), drive, spikes={"neuron": spikes})
+
+
+@check("neuron/synaptic current", "float")
+def synaptic_current(trial: Trial) -> None:
+    """One input gives ``i[t] = alpha^t``, ``h[t] = (alpha^(t+1) - beta^(t+1)) / (alpha - beta)``."""
+    alpha, beta = np.array([0.5, 0.9, 0.0]), np.array([0.75, 0.3, 0.5])
+    t = np.arange(1, T + 1)[:, None]
+    h = (alpha**t - beta**t) / (alpha - beta)
+    trial.expect(
+        neurons(lif(alpha=alpha, beta=beta, threshold=3.0), T, n=3),
+        stimulus(*[impulse(T)] * 3),
+        spikes={"neuron": np.zeros((1, T, 3))},
+        membrane={"neuron": h[None]},
+    )
+    # The reset touches the membrane only: the current goes on and fires again (1, 1/2, 1/4, ...).
+    spikes = trains([1, 1, 0, 0, 0])
+    again = neurons(lif(alpha=0.5, beta=0.0, threshold=0.375), 5)
+    trial.expect(again, stimulus(impulse(5)), spikes={"neuron": spikes})
+
+
+@check("neuron/gains, bias and initial state", "float")
+def gains_bias_start(trial: Trial) -> None:
+    """``h = beta v + gain_syn i + bias`` from ``v_init``, with ``i = alpha i + gain_in x``."""
+    population = lif(
+        gain_in=2.0, gain_syn=0.5, bias=0.25, v_init=-1.0, i_init=4.0, alpha=0.5, threshold=8.0
+    )
+    # i = 4/2 + 2, then 4/2, then 2/2 + 2;   h = -1/2 + 4/2 + 1/4, then 1.75/2 + 2/2 + 1/4, ...
+    trial.expect(
+        neurons(population, 3),
+        stimulus([1, 0, 1]),
+        spikes={"neuron": trains([0, 0, 0])},
+        membrane={"neuron": trains([1.75, 2.125, 2.8125])},
+    )
+
+
+@check("neuron/threshold equality with >", "float")
+def strictly_above(trial: Trial) -> None:
+    """A membrane equal to the threshold does not fire under ``>``; the next larger number does."""
+    x = [np.nextafter(1.0, 0.0), 1.0, np.nextafter(1.0, 2.0)]
+    trial.expect(
+        neurons(lif(compare=">"), 1, n=3),
+        stimulus(*[[value] for value in x]),
+        spikes={"neuron": trains([0], [0], [1])},
+        membrane={"neuron": trains(*[[value] for value in x])},
+    )
+
+
+@check("neuron/threshold equality with >=", "float")
+def at_least(trial: Trial) -> None:
+    """A membrane equal to the threshold fires under ``>=``; the next smaller number does not."""
+    x = [np.nextafter(1.0, 0.0), 1.0, np.nextafter(1.0, 2.0)]
+    trial.expect(
+        neurons(lif(compare=">="), 1, n=3),
+        stimulus(*[[value] for value in x]),
+        spikes={"neuron": trains([0], [1], [1])},
+        membrane={"neuron": trains(*[[value] for value in x])},
+    )
+
+
+@check("neuron/silence in, silence out", "float")
+def silence(trial: Trial) -> None:
+    """Without input, bias and initial state nothing ever fires, whatever the reset to 0."""
+    nothing = stimulus(np.zeros(50))
+    for compare in (">", ">="):
+        with trial.optional():
+            trial.expect(
+                neurons(lif(compare=compare, threshold=0.001), 50),
+                nothing,
+                spikes={"neuron": np.zeros((1, 50, 1))},
+                scores=np.zeros((1, 1)),
+            )
+
