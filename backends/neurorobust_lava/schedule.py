@@ -7,9 +7,10 @@ the sample's front passes them. Period = steps is then enough for a feed-forward
 delays, biases included, because a layer's last spikes of a sample reach the next layer in that
 layer's own last step.
 
-A delay brings spikes later than that and needs a gap of at least the largest sum of delays on a
-way through the network. A loop has no such bound: run those with ``reset="clear"`` or ``"fresh"``,
-in episodes of ``steps + latency`` steps.
+Delays directly behind a source need a gap of at least the largest one. Behind a population no gap
+is enough for sure: it may go on firing into the gap until its reset, and its last spikes then
+arrive in the next sample. The same holds for loops. Run those with ``reset="clear"`` or
+``"fresh"`` and ``every=schedule.total`` of a schedule for one sample.
 """
 
 from dataclasses import dataclass

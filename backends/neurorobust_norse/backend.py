@@ -18,26 +18,13 @@ from neurorobust.ir import Graph, Model
 VERIFIED = "1.1.0"
 """The release whose equations were read and tested."""
 
-ROUNDING = (
-    "rounding: Norse computes v + (1-beta) (x - v) instead of beta v + x (and its synapse "
-    "i - (1-alpha) i), so a membrane within rounding error of its threshold may fire differently; "
-    "nothing is rounded where 1-beta and 1-alpha are powers of two and the values lie on a "
-    "binary grid, nor with beta = 1 without bias and alpha"
-)
+GAPS = {"LIF several spikes per step": "Norse's cells fire at most once per step"}
 
-CAPABILITIES = Capabilities(
-    rungs={
-        "float": Support(
-            gaps={
-                "LIF several spikes per step": "Norse's cells fire at most once per step",
-            },
-            deviations=(ROUNDING,),
-        )
-    },
-    missing_rungs={
-        "quantised": "Norse computes in floating point; `reference` and `torch` run a Program",
-        "device": "Norse runs on no neuromorphic chip",
-    },
+ROUNDING = (
+    "rounding: Norse computes v + (1-beta) (x - v) instead of beta v + x (and i - (1-alpha) i for "
+    "alpha i), so a membrane within rounding error of its threshold may fire differently; nothing "
+    "is rounded where beta, alpha and all values lie on a binary grid, nor with beta = 1 without "
+    "bias and alpha"
 )
 
 
@@ -48,7 +35,13 @@ class Norse:
 
     def capabilities(self) -> Capabilities:
         """All but several spikes per step, up to rounding."""
-        return CAPABILITIES
+        return Capabilities(
+            rungs={"float": Support(gaps=GAPS, deviations=(ROUNDING, *self._unverified()))},
+            missing_rungs={
+                "quantised": "Norse computes in floating point; `torch` runs a Program",
+                "device": "Norse runs on no neuromorphic chip",
+            },
+        )
 
     def missing(self) -> str | None:
         """The command that adds Norse, or None."""
@@ -73,20 +66,23 @@ class Norse:
             Unsupported: if the model uses what Norse cannot run.
             BackendUnavailable: if Norse is not installed.
         """
-        require_support(self.name, CAPABILITIES, model, rung)
+        require_support(self.name, self.capabilities(), model, rung)
         if reason := self.missing():
             raise BackendUnavailable(reason)
-        from neurorobust.backends.modules import DTYPES, ModuleExecutable
-        from neurorobust_norse.neurons import neurons_of, rounded
+        from neurorobust.backends.modules import ModuleExecutable, dtype_of
+        from neurorobust_norse.neurons import neurons_of, rounds
 
         assert isinstance(model, Graph)  # noqa: S101 (require_support has refused all else)
-        dtype = DTYPES[precision]
-        deviations = []
-        if where := rounded(model, dtype):
-            deviations.append(f"{ROUNDING} (here: {', '.join(where)})")
-        if (found := self.versions()["norse"]) != VERIFIED:
-            deviations.append(f"unverified: Norse {found}; its laws were verified in {VERIFIED}")
-        return ModuleExecutable(model, neurons_of(model, dtype), precision, tuple(deviations))
+        dtype = dtype_of(precision)
+        rounding = (ROUNDING,) if rounds(model, dtype) else ()
+        deviations = (*rounding, *self._unverified())
+        return ModuleExecutable(model, neurons_of(model, dtype), dtype, deviations)
+
+    def _unverified(self) -> tuple[str, ...]:
+        found = self.versions().get(self.name, VERIFIED)
+        if found == VERIFIED:
+            return ()
+        return (f"unverified: Norse {found}; its laws were verified in {VERIFIED}",)
 
 
 backend = Norse()

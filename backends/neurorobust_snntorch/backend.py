@@ -18,19 +18,7 @@ from neurorobust.ir import Graph, Model
 VERIFIED = "1.0.0"
 """The release whose reset rules were read and tested; others may reset differently."""
 
-CAPABILITIES = Capabilities(
-    rungs={
-        "float": Support(
-            gaps={
-                "LIF several spikes per step": "snnTorch's neurons fire at most once per step",
-            }
-        )
-    },
-    missing_rungs={
-        "quantised": "snnTorch computes in floating point; `reference` and `torch` run a Program",
-        "device": "snnTorch runs on no neuromorphic chip",
-    },
-)
+GAPS = {"LIF several spikes per step": "snnTorch's neurons fire at most once per step"}
 
 
 class SnnTorch:
@@ -40,7 +28,13 @@ class SnnTorch:
 
     def capabilities(self) -> Capabilities:
         """All but several spikes per step."""
-        return CAPABILITIES
+        return Capabilities(
+            rungs={"float": Support(gaps=GAPS, deviations=self._unverified())},
+            missing_rungs={
+                "quantised": "snnTorch computes in floating point; `torch` runs a Program",
+                "device": "snnTorch runs on no neuromorphic chip",
+            },
+        )
 
     def missing(self) -> str | None:
         """The command that adds snnTorch, or None."""
@@ -65,21 +59,21 @@ class SnnTorch:
             Unsupported: if the model uses what snnTorch cannot run exactly.
             BackendUnavailable: if snnTorch is not installed.
         """
-        require_support(self.name, CAPABILITIES, model, rung)
+        require_support(self.name, self.capabilities(), model, rung)
         if reason := self.missing():
             raise BackendUnavailable(reason)
-        from neurorobust.backends.modules import DTYPES, ModuleExecutable
+        from neurorobust.backends.modules import ModuleExecutable, dtype_of
         from neurorobust_snntorch.neurons import neurons_of
 
         assert isinstance(model, Graph)  # noqa: S101 (require_support has refused all else)
-        found = self.versions()["snntorch"]
-        deviations = (
-            ()
-            if found == VERIFIED
-            else (f"unverified: snnTorch {found}; its resets were verified in {VERIFIED}",)
-        )
-        neurons = neurons_of(model, DTYPES[precision])
-        return ModuleExecutable(model, neurons, precision, deviations)
+        dtype = dtype_of(precision)
+        return ModuleExecutable(model, neurons_of(model, dtype), dtype, self._unverified())
+
+    def _unverified(self) -> tuple[str, ...]:
+        found = self.versions().get(self.name, VERIFIED)
+        if found == VERIFIED:
+            return ()
+        return (f"unverified: snnTorch {found}; its resets were verified in {VERIFIED}",)
 
 
 backend = SnnTorch()

@@ -5,7 +5,7 @@ Imported by adapters when they compile, never when they are loaded: it imports t
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
+from typing import Protocol, get_args
 
 import numpy as np
 import torch
@@ -32,10 +32,6 @@ from neurorobust.ir import (
 Step = Callable[[torch.Tensor], torch.Tensor]
 
 DTYPES: Mapping[Precision, torch.dtype] = {"double": torch.float64, "single": torch.float32}
-SINGLE = (
-    "rounding: single precision; sums in another order may move a spike whose membrane is "
-    "within rounding error of its threshold"
-)
 
 
 class Neuron(Protocol):
@@ -53,13 +49,13 @@ class ModuleExecutable:
         self,
         model: Graph,
         neurons: Mapping[str, Neuron],
-        precision: Precision,
+        dtype: torch.dtype,
         deviations: tuple[str, ...],
     ) -> None:
         self._model = model
         self._neurons = neurons
-        self._dtype = DTYPES[precision]
-        self._deviations = (*deviations, *((SINGLE,) if precision == "single" else ()))
+        self._dtype = dtype
+        self._deviations = deviations
         self._maps: dict[str, Step] = {}
         for name, node in model.nodes.items():
             if isinstance(node, Output):
@@ -73,11 +69,14 @@ class ModuleExecutable:
         """Run all samples from their initial state.
 
         Raises:
-            InvalidInput: for a stimulus of the wrong shape, or after ``close``.
+            InvalidInput: for a wrong shape of the stimulus, an unknown record, or after ``close``.
             Unsupported: if membranes are to be recorded.
         """
         if self._closed:
             msg = "this executable is closed; compile the model again"
+            raise InvalidInput(msg)
+        if unknown := set(record) - set(get_args(Record)):
+            msg = f"cannot record {sorted(unknown)}; known are {', '.join(get_args(Record))}"
             raise InvalidInput(msg)
         if "membrane" in record:
             msg = (
@@ -130,6 +129,18 @@ class ModuleExecutable:
     def close(self) -> None:
         """Refuse further runs."""
         self._closed = True
+
+
+def dtype_of(precision: Precision) -> torch.dtype:
+    """The type of all values of a run.
+
+    Raises:
+        InvalidInput: for an unknown precision.
+    """
+    if precision not in DTYPES:
+        msg = f"precision is {precision!r}; known are {', '.join(DTYPES)}"
+        raise InvalidInput(msg)
+    return DTYPES[precision]
 
 
 def tensor(values: Array, dtype: torch.dtype) -> torch.Tensor:
@@ -189,7 +200,7 @@ def as_module(name: str, node: Node, shape: Shape, dtype: torch.dtype) -> torch.
                 dtype=dtype,
             )
         case BatchNorm():
-            return _batch_norm(name, node, shape, dtype)
+            return _batch_norm(node, shape, dtype)
         case Pool2d():
             return _pool(node)
         case Flatten():
@@ -201,22 +212,22 @@ def as_module(name: str, node: Node, shape: Shape, dtype: torch.dtype) -> torch.
     return module.requires_grad_(requires_grad=False)
 
 
-def _batch_norm(name: str, node: BatchNorm, shape: Shape, dtype: torch.dtype) -> torch.nn.Module:
-    kinds = (torch.nn.BatchNorm1d, torch.nn.BatchNorm1d, torch.nn.BatchNorm2d, torch.nn.BatchNorm3d)
-    if len(shape) > len(kinds):
-        msg = f"{name}: torch normalises up to 4 axes, the input has {shape}"
-        raise Unsupported(msg)
-    module = kinds[len(shape) - 1](len(node.mean), eps=node.eps, dtype=dtype)
+def _batch_norm(node: BatchNorm, shape: Shape, dtype: torch.dtype) -> torch.nn.Module:
+    kinds = {1: torch.nn.BatchNorm1d, 2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNorm2d}
+    module = kinds.get(len(shape), torch.nn.BatchNorm1d)(len(node.mean), node.eps, dtype=dtype)
     state = {
         "running_mean": node.mean,
         "running_var": node.var,
         "weight": node.scale,
         "bias": node.shift,
+        "num_batches_tracked": np.zeros((), np.int64),
     }
-    module.load_state_dict(
-        {key: tensor(value, dtype) for key, value in state.items()}, strict=False
-    )
-    return module.requires_grad_(requires_grad=False).eval()
+    module.load_state_dict({key: tensor(value, dtype) for key, value in state.items()})
+    module.requires_grad_(requires_grad=False).eval()
+    if len(shape) in kinds:
+        return module
+    # The axes after the channel as one, since torch has no norm for so many.
+    return torch.nn.Sequential(torch.nn.Flatten(2), module, torch.nn.Unflatten(2, shape[1:]))
 
 
 def _pool(node: Pool2d) -> torch.nn.Module:

@@ -2,6 +2,7 @@
 
 from neurorobust.ir import Graph, Program
 from neurorobust.lower.fold_batch_norm import fold_batch_norm
+from neurorobust.lower.fold_gains import fold_gains
 from neurorobust.lower.fold_preprocessing import fold_preprocessing
 from neurorobust.lower.round_weights import round_weights
 from neurorobust.lower.to_fixed import Limits, to_fixed
@@ -23,5 +24,6 @@ def lower(graph: Graph, profile: Profile) -> Graph | Program:
         return graph
     folded = fold_batch_norm(graph)
     if isinstance(arithmetic, LoihiArithmetic):
-        return to_fixed(fold_preprocessing(folded), Limits.of(arithmetic), profile=profile.id)
+        plain = fold_gains(fold_preprocessing(folded))
+        return to_fixed(plain, Limits.of(arithmetic), profile=profile.id)
     return round_weights(folded, whole(arithmetic.weight_bits, "weight_bits"))

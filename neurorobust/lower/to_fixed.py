@@ -74,10 +74,11 @@ class Limits:
 
 
 def to_fixed(graph: Graph, limits: Limits, *, profile: str) -> Program:
-    """Lower a Graph whose batch norms and preprocessing are folded.
+    """Lower a Graph whose batch norms, preprocessing and gains are folded.
 
     Args:
-        graph: The network; LIF neurons reset hard to 0 in the same step and compare with ``>``.
+        graph: The network; LIF neurons reset hard to 0 in the same step and compare with ``>``,
+            gains are 1 and biases belong to the neurons.
         limits: Widths of the target.
         profile: Name recorded in the Program.
 
@@ -181,10 +182,6 @@ def _wiring_refusals(graph: Graph, name: str) -> list[str]:
         source = graph.nodes[edge.source]
         if not isinstance(source, Affine | Conv2d):
             found.append(f"{name}: is fed by {source.kind} {edge.source!r}; needs Affine or Conv2d")
-        elif edge.delay and source.bias is not None:
-            found.append(f"{name}: delays the bias of {edge.source!r}; put the delay before it")
-        elif source.bias is not None and getattr(graph.nodes[name], "alpha", None) is not None:
-            found.append(f"{name}: filters the bias of {edge.source!r} through its current")
     return found
 
 
@@ -200,20 +197,13 @@ class _Population:
         self.weights: dict[str, Array] = {}
         self.payload: dict[str, int] = {}
         self.bias = np.zeros(self.shape) + node.bias
-        gain = node.gain_in * (node.gain_syn if isinstance(node, LIF) else 1.0)
         for edge in graph.incoming(name):
             synapse = graph.nodes[edge.source]
             assert isinstance(synapse, Affine | Conv2d)  # noqa: S101  # refused otherwise
             graded = _reads_input(graph, edge.source)
-            per_out = _per_output(gain, self.shape, name)
-            unit = 1 / source.scale if graded else 1.0
-            broadcast = per_out.reshape(-1, *[1] * (synapse.weight.ndim - 1))
             self.synapses[edge.source] = synapse
-            self.weights[edge.source] = synapse.weight * broadcast * unit
+            self.weights[edge.source] = synapse.weight * (1 / source.scale if graded else 1.0)
             self.payload[edge.source] = source.high if graded else 1
-            if synapse.bias is not None:
-                per_channel = (per_out * synapse.bias).reshape(-1, *[1] * (len(self.shape) - 1))
-                self.bias = self.bias + per_channel
         self.scale, self.limited_by = self._choose_scale()
 
     def _choose_scale(self) -> tuple[float, str]:
@@ -380,15 +370,6 @@ def _reads_input(graph: Graph, synapse: str) -> bool:
         msg = f"{synapse}: reads graded input and spikes at once; give each its own synapse"
         raise LowerError(msg)
     return not kinds.pop()
-
-
-def _per_output(gain: Array, shape: tuple[int, ...], name: str) -> Array:
-    """A gain as one number per output channel."""
-    full = np.broadcast_to(gain, shape).reshape(shape[0], -1)
-    if np.ptp(full, axis=1).any():
-        msg = f"{name}: its gain differs within a channel, a shared weight cannot hold that"
-        raise LowerError(msg)
-    return np.array(full[:, 0], dtype=np.float64)
 
 
 def _row_sum(weight: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What a hardware profile says: each number with unit, source and evidence, or why there is none."""
+"""What a hardware profile says: numbers with unit, source and evidence, or why none."""
 
 from typing import Annotated, Any, Literal, Self
 

@@ -12,6 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from neurorobust.metrics import (
     CLEAN,
@@ -71,8 +72,9 @@ def transfer_map(transfers: Sequence[Transfer], name: str) -> Drawing:
         right = max(place.values()) + 1
         axes.set(xlim=(-0.02, right + 0.02), ylim=(len(columns) + breaks[-1] + 0.02, -0.02))
         axes.set_yticks([i + gap + 0.5 for i, gap in enumerate(breaks)], [str(c) for c in columns])
-        axes.set_xticks([x + 0.5 for x in place.values()], [looks.epsilon(k.epsilon) for k in keys])
-        axes.set_xlabel("ε, in units of the input range")
+        ticks, unit = looks.epsilon_axis([k.epsilon for k in keys])
+        axes.set_xticks([x + 0.5 for x in place.values()], ticks)
+        axes.set_xlabel(unit)
         for group in groups:
             at = [x for k, x in place.items() if looks.attack_name(k) == group]
             axes.text(at[0], -0.25, group, color=INK, va="bottom", fontsize=8)
@@ -113,6 +115,7 @@ def churn_bars(
             axes.set_title(looks.attack_name(key))
             axes.set_xlabel("samples fooled")
             axes.xaxis.grid(visible=True)
+            axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
             axes.spines["left"].set_visible(False)
             axes.tick_params(left=False)
         panels[0].set_yticks(range(len(columns)), [str(c) for c in columns])
@@ -154,11 +157,14 @@ def robustness_curves(outcomes: pl.DataFrame, scope: Scope, name: str) -> Drawin
             axes.set_visible(False)
         if len(drawn) < 2:
             return None
+        radii = sorted(set(outcomes["epsilon"].to_list()))
+        ticks, unit = looks.epsilon_axis(radii)
+        panels[0, 0].set_xticks(radii, ticks)
         for axes in panels[:, 0]:
             axes.set_ylabel("accuracy (%)")
         for axes in panels.flat[max(0, len(groups) - across) : len(groups)]:
             axes.tick_params(labelbottom=True)
-            axes.set_xlabel("ε")
+            axes.set_xlabel(unit)
         legend = [Line2D([], [], **style) for style in drawn.values()]
         figure.legend(handles=legend, loc="outside upper left", ncols=len(legend))
         svg = render(figure, name, "Accuracy over epsilon for each attack and gradient estimator")
@@ -194,7 +200,8 @@ def agreement_matrix(
             _bare(axes)
             axes.set(xlim=(-0.02, len(columns) + 0.02), ylim=(len(columns) + 0.02, -0.02))
             ticks = [i + 0.5 for i in range(len(columns))]
-            axes.set_yticks(ticks, [str(c) for c in columns])
+            first = axes is panels[0] or columns != list(scope.columns)
+            axes.set_yticks(ticks, [str(c) for c in columns] if first else [""] * len(ticks))
             axes.set_xticks(ticks, [str(c) for c in columns], rotation=38, ha="right")
             title = "clean" if key.set == CLEAN else looks.set_name(key)
             n = next(iter(found.values())).n
@@ -219,7 +226,9 @@ def _cell(
         edgecolor=PAPER,
         linewidth=1.2,
     )
-    light = float(np.dot(to_rgb(colour), (0.299, 0.587, 0.114))) > 0.55
+    linear = np.array(to_rgb(colour)) ** 2.2
+    # Above this luminance black has the higher contrast (WCAG 2.2, relative luminance).
+    light = float(linear @ (0.2126, 0.7152, 0.0722)) > 0.179
     text = label or f"{100 * rate:.0f}"
     ink = "#111111" if light else "#ffffff"
     axes.text(x + 0.5, y + 0.52, text, ha="center", va="center", color=ink, fontsize=7)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from neurorobust.metrics import Proportion, Transfer, accuracies
+from neurorobust.metrics import Churn, Column, Proportion, Transfer, accuracies
 from neurorobust.report import looks
 from neurorobust.report.store import Results
 from neurorobust.report.tables import PairRow, TransferTable
@@ -47,9 +47,13 @@ def headline(
             name = f"fooled by {looks.set_name(own_row.key)}"
             rate = looks.percent(own_row.success.rate)
             tiles.append(Tile(name, rate, _small(own_row.success)))
-        limited = set(table.scope.limited_by)
+        limited = table.scope.limited_by
         travelled = [t for t in shown if number == 0 or t.column in limited]
-        sentences += _journeys(travelled, surrogate.rung)
+        lead = ""
+        if number:
+            names = _and([str(column) for column in limited])
+            lead = f"Among the {own_row.success.n} such samples that {names} replayed, "
+        sentences += [_sentence(lead + text) for text in _journeys(travelled, surrogate.rung)]
         if number == 0:
             tiles += _least_kept(travelled, surrogate.rung)
     sentences += _equivalence(pairs)
@@ -58,37 +62,40 @@ def headline(
 
 
 def _attack(own: Transfer, table: TransferTable) -> str:
+    key = own.key
     text = (
-        f"{looks.set_name(own.key)}, fools it on {_of(own.success)} samples that every compared "
+        f"{looks.set_name(key)}, fools it on {_of(own.success)} samples that every compared "
         "backend decides rightly when clean"
     )
-    noise = [
-        t
+    others = [
+        f"{looks.attack_name(t.key)} fools {looks.percent(t.success.rate)}"
         for t in table.transfers
-        if t.key.attack == "noise" and t.key.epsilon == own.key.epsilon and t.column == own.column
+        if t.column == own.column
+        and t.key.epsilon == key.epsilon
+        and t.key != key
+        and t.key.attack in {key.attack, "noise"}
     ]
-    if noise:
-        return f"{text}; noise of the same size fools {looks.percent(noise[0].success.rate)}."
-    return f"{text}."
+    return f"{text}. At the same ε, {_and(others)}." if others else f"{text}."
 
 
 def _journeys(shown: Sequence[Transfer], rung: str) -> list[str]:
-    sentences = []
+    # Backends with the same fate share a sentence: bit-exact ones always do.
+    fates: dict[Churn, list[Column]] = {}
     for t in shown:
-        if t.churn is None or t.column.rung == rung:
-            continue
-        c = t.churn
-        verdict = (
-            "the success rate changed"
-            if c.p_value < 0.05
-            else "no evidence that the success rate changed"
-        )
-        sentences.append(
-            f"On {t.column}, {c.kept.count} of these {c.kept.n} successes are kept "
-            f"({looks.percent(c.kept.rate)}, interval {looks.interval(c.kept)}), {c.lost.count} "
-            f"lost and {c.gained.count} gained: {verdict} (McNemar p {_equals(c.p_value)})."
-        )
-    return sentences
+        if t.churn is not None and t.churn.kept.n and t.column.rung != rung:
+            fates.setdefault(t.churn, []).append(t.column)
+    return [
+        f"on {_and([str(column) for column in columns])}, {c.kept.count} of the {c.kept.n} "
+        f"successes are kept ({looks.percent(c.kept.rate)}, interval {looks.interval(c.kept)}), "
+        f"{c.lost.count} lost and {c.gained.count} gained: {_verdict(c.p_value)}."
+        for c, columns in fates.items()
+    ]
+
+
+def _verdict(p: float) -> str:
+    changed = "the success rate changed" if p < 0.05 else "no evidence of a changed success rate"
+    text = looks.p_value(p)
+    return f"{changed} (McNemar p {text if text.startswith('<') else f'= {text}'})"
 
 
 def _least_kept(shown: Sequence[Transfer], rung: str) -> list[Tile]:
@@ -106,21 +113,21 @@ def _equivalence(pairs: Sequence[PairRow]) -> list[str]:
     for rung in dict.fromkeys(pair.rung for pair in pairs):
         here = [pair for pair in pairs if pair.rung == rung]
         same = [pair for pair in here if not pair.differing]
+        parts = []
         if same:
             values = looks.integer(sum(pair.values for pair in same))
-            names = _and([pair.backend for pair in same])
             verb = "fires" if len(same) == 1 else "fire"
-            sentences.append(
-                f"On the {rung} rung {names} {verb} exactly the spikes of {same[0].against}: "
-                f"0 of {values} values differ."
+            names = _and([pair.backend for pair in same])
+            parts.append(
+                f"{names} {verb} exactly the spikes of {same[0].against} (0 of {values} differ)"
             )
-        sentences += [
-            f"On the {rung} rung {pair.backend} differs from {pair.against} in "
-            f"{looks.integer(pair.differing)} of {looks.integer(pair.values)} spike values"
-            + (f", first at {pair.first}." if pair.first else ".")
+        parts += [
+            f"{pair.backend} differs from {pair.against} in {looks.integer(pair.differing)} of "
+            f"{looks.integer(pair.values)} spike values"
             for pair in here
             if pair.differing
         ]
+        sentences.append(f"On the {rung} rung, {'; '.join(parts)}.")
     return sentences
 
 
@@ -147,6 +154,5 @@ def _and(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def _equals(p: float) -> str:
-    text = looks.p_value(p)
-    return text if text.startswith("<") else f"= {text}"
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]

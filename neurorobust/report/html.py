@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from neurorobust.files import write_atomic
 from neurorobust.metrics import CLEAN, scopes, sets_of
@@ -18,7 +17,7 @@ from neurorobust.report.figures import (
 )
 from neurorobust.report.headline import headline
 from neurorobust.report.raster import raster_pair
-from neurorobust.report.store import MANIFEST, OUTCOMES, Results, read_results
+from neurorobust.report.store import Results, read_results
 from neurorobust.report.tables import (
     TransferTable,
     agreement_rows,
@@ -59,7 +58,6 @@ def render_report(results: Results) -> str:
         "percent": looks.percent,
         "proper": looks.proper,
         "value": value,
-        "drawing": lambda svg: Markup(svg),  # noqa: S704  drawn here; its text is escaped there
     }
     tables = tuple(
         transfer_table(results, scope) for scope in scopes(results.outcomes, results.surrogate)
@@ -78,7 +76,6 @@ def render_report(results: Results) -> str:
         comparing=tuple(_comparing(results, tables)),
         raster=_raster(results),
         lowering=lowering(manifest.program.report) if manifest.program else None,
-        files=(MANIFEST, OUTCOMES),
         column_list=looks.column_list,
         set_name=looks.set_name,
     )
@@ -94,21 +91,20 @@ def _comparing(results: Results, tables: Iterable[TransferTable]) -> Iterable[Dr
             churn = churn_bars(table.transfers, results.surrogate, radius, f"churn-{number}")
             if churn:
                 yield _within(churn, table, whole=whole)
-        if not whole:
-            continue
-        if curve := robustness_curves(results.outcomes, table.scope, "curves"):
+        if whole and (curve := robustness_curves(results.outcomes, table.scope, "curves")):
             yield curve
         keys = [k for k in sets_of(results.outcomes) if k.set == CLEAN]
         keys += [headed] if headed else []
-        if matrix := agreement_matrix(results.outcomes, keys, table.scope, "agreement"):
-            yield matrix
+        name = f"agreement-{number}"
+        if matrix := agreement_matrix(results.outcomes, keys, table.scope, name):
+            yield _within(matrix, table, whole=whole)
 
 
 def _within(drawing: Drawing, table: TransferTable, *, whole: bool) -> Drawing:
     if whole:
         return drawing
     names = looks.column_list(table.scope.limited_by)
-    return Drawing(f"{drawing.title}, with {names}", drawing.caption, drawing.svg)
+    return Drawing(f"{drawing.title} · samples of {names}", drawing.caption, drawing.svg)
 
 
 def _raster(results: Results) -> Drawing | None:

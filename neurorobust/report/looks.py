@@ -1,7 +1,7 @@
 """Colours, names and numbers as the whole report writes them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from neurorobust.metrics import Column, Proportion, SetKey
@@ -40,6 +40,13 @@ def epsilon(value: float) -> str:
     if value and abs(levels - round(levels)) < 1e-6 and round(levels) < 100:
         return f"{round(levels)}/255"
     return f"{value:.3g}"
+
+
+def epsilon_axis(values: Sequence[float]) -> tuple[list[str], str]:
+    """Tick labels and the name of an axis of radii; in 255ths where all of them are."""
+    if all(value == 0 or "/" in epsilon(value) for value in values):
+        return [str(round(value * 255)) for value in values], "255 ε, in units of the input range"
+    return [f"{value:.3g}" for value in values], "ε, in units of the input range"
 
 
 def attack_name(key: SetKey) -> str:

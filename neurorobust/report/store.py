@@ -149,7 +149,7 @@ def _read_parquet(path: Path) -> pl.DataFrame:
 
 def _read_rasters(path: Path) -> dict[str, npt.NDArray[np.uint8]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             rasters = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InvalidFile(path, f"cannot be read as npz ({_short(error)}); {_AGAIN}") from error

@@ -184,7 +184,7 @@ def agreement_rows(results: Results) -> tuple[PairRow, ...]:
 def runs(results: Results) -> tuple[BackendInfo, ...]:
     """What was run where; from the outcomes if the manifest does not say."""
     if results.manifest.backends:
-        return tuple(results.manifest.backends)
+        return tuple(sorted(results.manifest.backends, key=lambda info: info.rung != "float"))
     counted = results.outcomes.group_by("backend", "rung", maintain_order=True).agg(
         pl.col("sample").n_unique()
     )

@@ -168,10 +168,9 @@ def _beyond_tolerance(want: Array, got: Array) -> Array:
     if want.dtype.kind in "iu" and got.dtype.kind in "iu":
         return np.asarray(want != got)
     # Written so that NaN counts as wrong.
-    return ~(np.abs(got - want) <= TOLERANCE * np.maximum(1, np.abs(want)))
+    close: Array = np.abs(got - want) <= TOLERANCE * np.maximum(1, np.abs(want))
+    return ~close
 
 
 def _number(value: Array) -> str:
     return repr(value.item() if hasattr(value, "item") else value)
-
-

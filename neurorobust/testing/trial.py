@@ -18,7 +18,10 @@ from neurorobust.data import Stimulus
 from neurorobust.errors import Unsupported
 from neurorobust.ir import Array, Model
 from neurorobust.testing.compare import Expected, assert_agrees
+from neurorobust.testing.draws import random_stimulus
 from neurorobust.testing.outcome import Skipped
+from neurorobust.testing.random_networks import random_graph
+from neurorobust.testing.random_programs import random_program
 
 
 class Trial:
@@ -53,6 +56,17 @@ class Trial:
         """Whether the rung declares that it rounds otherwise, so that ties may fall otherwise."""
         return any(d.startswith("rounding") for d in self.support.deviations)
 
+    def draw(self, seed: int, *, samples: int = 3, grid: bool = False) -> tuple[Model, Stimulus]:
+        """A random model without anything that the rung declares as a gap, and a stimulus."""
+        rng = np.random.default_rng(seed)
+        avoid = tuple(self.support.gaps)
+        model: Model
+        if self.rung == "float":
+            model = random_graph(rng, avoid=avoid, grid=grid)
+        else:
+            model = random_program(rng, avoid=avoid)
+        return model, random_stimulus(rng, model, samples)
+
     @contextmanager
     def compiled(self, model: Model, precision: Precision = "double") -> Iterator[Executable]:
         """The compiled model, closed at the end.
@@ -65,9 +79,7 @@ class Trial:
         try:
             executable = self.backend.compile(model, self.rung, precision=precision)
         except Unsupported as refusal:
-            assert gaps, f"refused without a gap in the capabilities: {refusal}"
-            for gap in gaps:
-                assert gap in str(refusal), f"the refusal does not say {gap!r}: {refusal}"
+            _assert_declared(str(refusal), gaps)
             raise Skipped("; ".join(gaps)) from refusal
         try:
             assert not gaps, f"compiles although the capabilities declare gaps: {'; '.join(gaps)}"
@@ -130,6 +142,12 @@ class Trial:
             yield
         except Skipped as skip:
             self.notes.append(f"left out: {skip}")
+
+
+def _assert_declared(refusal: str, gaps: list[str]) -> None:
+    assert gaps, f"refused without a gap in the capabilities: {refusal}"
+    for gap in gaps:
+        assert gap in refusal, f"the refusal does not say {gap!r}: {refusal}"
 
 
 def reference_run(model: Model, stimulus: Stimulus, rung: Rung) -> Expected:

@@ -11,7 +11,7 @@ HEADER = Header(dt_s=1e-3, steps=T, bounds=(-100.0, 100.0))
 
 def oracle(node, x):
     """Spikes of a LIF node on inputs (B, T, N), by the equations in its docstring."""
-    batch, steps, _ = x.shape
+    steps = x.shape[1]
     v = np.broadcast_to(node.v_init.astype(x.dtype), x[:, 0].shape)
     i = np.broadcast_to(node.i_init.astype(x.dtype), v.shape)
     p = {name: value.astype(x.dtype) for name, value in node.arrays().items()}

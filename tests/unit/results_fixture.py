@@ -47,7 +47,7 @@ def outcomes(seed: int = 7) -> pl.DataFrame:
     labels = rng.integers(0, 10, SAMPLES)
     wrong = (labels + rng.integers(1, 10, SAMPLES)) % 10
     base = rng.normal(3.1, 1.5, SAMPLES)
-    # Equal on equal arithmetic: the float rung agrees except for norse, torch and lava are bit-exact.
+    # The float rung agrees except for norse; quantised, reference, torch and lava are bit-exact.
     offset = {c: np.zeros(SAMPLES) for c in COLUMNS}
     offset["norse", "float"] = rng.normal(0, 0.006, SAMPLES)
     shared = {name: rng.normal(0, CHURN[name], SAMPLES) for name in ("torch", "snntorch", "norse")}
@@ -177,7 +177,7 @@ def manifest() -> dict:
                 "backend": "lava",
                 "rung": "float",
                 "status": "skipped",
-                "reason": "lava's fixed-point processes are compared; its float ones round in single",
+                "reason": "lava's fixed-point processes are compared, not its float ones",
                 "samples": 0,
                 "wall_s": 0.0,
             }

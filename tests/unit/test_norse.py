@@ -1,5 +1,7 @@
 """Norse's cells against the canonical law, and what stock Norse does instead."""
 
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -11,7 +13,6 @@ from tests.helpers import require_backend
 from tests.unit.neuron_oracle import (
     HEADER,
     LAWS,
-    N,
     drive,
     law,
     on_grid,
@@ -57,15 +58,14 @@ def test_single_precision_moves_few_trains(backend):
     for reset in ("hard", "soft"):
         node = population(rng, reset=reset)
         x = drive(rng).astype(np.float32)
-        spikes, deviations = spikes_of(backend, node, x, "single")
+        spikes, _ = spikes_of(backend, node, x, "single")
         assert (spikes != oracle(node, x)).any(axis=1).sum() <= 4  # of 4000
-        assert len(deviations) == 2
 
 
 @pytest.mark.parametrize("current", [False, True], ids=["no current", "current"])
 @pytest.mark.parametrize("reset", ["hard", "soft", "none"])
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.75, 1.0])
-def test_ties_are_exact_where_the_leak_is_a_power_of_two(backend, beta, reset, current):
+def test_ties_are_exact_on_a_binary_grid(backend, beta, reset, current):
     rng = np.random.default_rng(24)
     given = {"beta": beta, "threshold": 1.0, "reset": reset}
     given |= {"alpha": 0.5} if current else {}
@@ -79,24 +79,23 @@ def test_ties_are_exact_where_the_leak_is_a_power_of_two(backend, beta, reset, c
     assert (found[">"] != found[">="]).any()
 
 
-def test_other_leaks_flip_ties_and_say_so(backend):
+def test_other_leaks_flip_few_ties_and_say_so(backend):
     rng = np.random.default_rng(25)
-    node = population(rng, beta=0.9, threshold=1.0)
-    x = on_grid(rng)
-    spikes, (deviation,) = spikes_of(backend, node, x)
-    flipped = (spikes != oracle(node, x)).mean()
-    assert 0 < flipped < 0.2
-    assert deviation.startswith("rounding:")
-    assert "lif" in deviation
+    flips = 0
+    for beta in (0.2, 0.8):
+        node = population(rng, beta=beta, threshold=1.0)
+        x = on_grid(rng).astype(np.float32)
+        spikes, (deviation,) = spikes_of(backend, node, x, "single")
+        assert deviation.startswith("rounding:")
+        flips += int((spikes != oracle(node, x)).sum())
+    assert 0 < flips < 1000  # of 800 000
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.9, 1.0, [0.5, 1.0, 0.99]], ids=str)
 def test_integrator_at_every_beta(backend, beta):
     rng = np.random.default_rng(26)
     node = LI(beta=beta, gain_in=[0.5, 2.0, 1.0], bias=[0.0, 0.1, -0.1], v_init=[0.0, 1.0, -1.0])
-    graph = Graph.chain(
-        HEADER, input=Input(shape=(3,)), li=node, output=Output(readout="last")
-    )
+    graph = Graph.chain(HEADER, input=Input(shape=(3,)), li=node, output=Output(readout="last"))
     x = rng.normal(size=(5, 30, 3))
     result = backend.compile(graph, "float").run(Stimulus(x, 30))
     v = np.broadcast_to(node.v_init, (5, 3))
@@ -119,9 +118,6 @@ def norse(backend):
 
 
 def test_stock_importing_warns(backend):
-    import subprocess
-    import sys
-
     code = "import norse.torch"
     done = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning", "-c", code],
@@ -148,12 +144,15 @@ def test_stock_current_and_if_cells_have_no_other_reset(norse):
     assert "reset_method" not in norse.IAFParameters._fields
 
 
-def test_stock_weight_scaling_rounds_above_the_tie(norse):
-    # a * (1/a) is above 1 for a = 1 - 0.9: a membrane that lands on 1 fires, though 1 > 1 is false.
+def test_stock_dt_flips_ties(norse):
+    # Through dt = 1 ms the leak of beta = 0.9 becomes another number than the scaled threshold's.
     import torch
 
-    a = 1 - torch.tensor(0.9, dtype=torch.float64)
-    one = torch.ones(1, dtype=torch.float64)
-    cell = norse.LIFBoxCell(norse.LIFBoxParameters(tau_mem_inv=a, v_th=one), dt=1.0)
-    spikes, _ = cell(one / a, norse.LIFBoxFeedForwardState(v=0 * one))
-    assert not spikes.any() or float(a * (1 / a)) > 1
+    leak = 1 - torch.tensor(0.9)
+    fired = {}
+    for dt in (1.0, 1e-3):
+        p = norse.LIFBoxParameters(tau_mem_inv=leak / dt, v_th=leak)
+        state = norse.LIFBoxFeedForwardState(v=torch.zeros(1))
+        spikes, _ = norse.LIFBoxCell(p, dt=dt)(torch.ones(1), state)
+        fired[dt] = bool(spikes)
+    assert fired == {1.0: False, 1e-3: True}  # 1 > 1 is false

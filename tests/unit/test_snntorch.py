@@ -40,7 +40,7 @@ def test_every_law_is_exact_to_the_bit(backend, name, current, precision):
             x = drive(rng, strength).astype(dtype)
             spikes, deviations = spikes_of(backend, node, x, precision)
             np.testing.assert_array_equal(spikes, oracle(node, x))
-            assert bool(deviations) == (precision == "single")
+            assert not deviations
 
 
 @pytest.mark.parametrize("current", [False, True], ids=["no current", "current"])
@@ -56,7 +56,7 @@ def test_ties_fall_on_the_stated_side(backend, beta, reset, current):
         node = population(rng, compare=compare, **given)
         found[compare], _ = spikes_of(backend, node, x)
         np.testing.assert_array_equal(found[compare], oracle(node, x))
-    # beta = 0.9 leaves the grid after the first step; without it most trains have a tie.
+    # A current is off the grid only where beta = 0.9 took the membrane off it before.
     assert (found[">"] != found[">="]).any()
 
 
@@ -135,7 +135,6 @@ def test_stock_subtract_is_another_neuron(snn):
 def test_stock_subtract_is_a_soft_reset_by_threshold_over_beta(snn):
     rng = np.random.default_rng(14)
     node = population(rng, reset="soft")
-    node = population(rng, beta=node.beta, threshold=node.threshold, reset="soft")
     beta, options = parameters(node)
     by_more = population(
         rng,
@@ -163,9 +162,9 @@ def test_stock_zero_resets_a_start_above_the_threshold(snn):
     node = population(rng, v_init=3.0)
     beta, options = parameters(node)
     cell = snn.Leaky(beta, **options, reset_mechanism="zero")
-    x = np.zeros((1, 1, N))
     import torch
 
+    x = np.zeros((1, 1, N))
     spikes, _ = cell(torch.from_numpy(x[:, 0]), torch.full((1, N), 3.0, dtype=torch.float64))
     assert not spikes.any()
     assert oracle(node, x).any()

@@ -1,6 +1,5 @@
 """Fixtures for everything that runs in another process."""
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -28,7 +27,7 @@ def gone(pid: int, within_s: float = 5.0) -> bool:
 
 
 def open_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.fixture

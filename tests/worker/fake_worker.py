@@ -34,7 +34,7 @@ def child():
     return subprocess.Popen([sys.executable, "-c", code], close_fds=False).pid
 
 
-def main(fault):
+def main(fault):  # noqa: PLR0912 - one branch per fault
     watch_lifeline()
     if fault == "exit at once":
         sys.stderr.write("cannot find my libraries\n")

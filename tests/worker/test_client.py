@@ -90,7 +90,7 @@ def test_an_exception_of_the_listener_ends_the_worker(fake):
 
 def test_remote_exception_comes_with_its_traceback_and_the_worker_lives(fake):
     client = fake()
-    with pytest.raises(RemoteError, match="raise: ZeroDivisionError: division by zero") as caught:
+    with pytest.raises(RemoteError, match=r"raise: ZeroDivisionError: division by zero") as caught:
         client.call("raise")
     cause = caught.value.__cause__
     assert isinstance(cause, RemoteCause)
@@ -118,7 +118,7 @@ def test_bad_hello(fake, fault, error, message):
 
 def test_no_hello_in_time(fake):
     started = time.monotonic()
-    with pytest.raises(WorkerTimeout, match="no hello within 0.5 s; the worker was killed"):
+    with pytest.raises(WorkerTimeout, match=r"no hello within 0.5 s; the worker was killed"):
         fake("no hello", hello_timeout_s=0.5)
     assert time.monotonic() - started < 5
 
@@ -146,7 +146,7 @@ def test_lines_that_do_not_belong_there_end_the_worker(fake, method, message):
 def test_a_slow_answer_is_a_timeout_and_the_group_is_killed(fake):
     client = fake()
     _, child, _ = client.call("group")
-    with pytest.raises(WorkerTimeout, match="(?s)slow: no answer within 0.3 s.*thinking about it"):
+    with pytest.raises(WorkerTimeout, match=r"(?s)slow: no answer within 0.3 s.*thinking about it"):
         client.call("slow", timeout_s=0.3)
     assert gone(client.pid)
     assert gone(child)
@@ -154,7 +154,7 @@ def test_a_slow_answer_is_a_timeout_and_the_group_is_killed(fake):
 
 def test_exit_code_and_last_words(fake):
     client = fake()
-    with pytest.raises(WorkerCrashed, match="(?s)ended with exit code 3; .*giving up"):
+    with pytest.raises(WorkerCrashed, match=r"(?s)ended with exit code 3; .*giving up"):
         client.call("exit", {"code": 3})
 
 
@@ -180,7 +180,7 @@ def test_much_stderr_neither_blocks_nor_floods_the_message(fake):
     assert client.call("chatter") == "spoken"
     assert client.log.stat().st_size > 2_000_000
     assert client.log_tail().endswith("the last line")
-    assert len(client.log_tail()) < 5000
+    assert len(client.log_tail()) < 15_000
 
 
 def test_a_request_larger_than_the_pipe(fake):

@@ -96,7 +96,7 @@ def test_build_status_remove(spec):
     built = build(spec, "small", said.append)
     assert built.state == "ready"
     assert built.folder == path(spec, "small")
-    assert built.health.facts == {"answer": 42}
+    assert built.health == {"answer": 42}
     assert any("health check" in line for line in said)
     assert interpreter(spec) == built.python
     assert envs() == [built.folder]
@@ -144,7 +144,7 @@ def test_failed_installation_leaves_nothing_and_says_why(spec):
 
 def test_failed_health_check_leaves_nothing_and_says_why(spec):
     spec.health_check.write_text("print('spikes differ'); raise SystemExit(1)\n")
-    with pytest.raises(EnvironmentBuildError, match="(?s)'health check' failed.*spikes differ"):
+    with pytest.raises(EnvironmentBuildError, match=r"(?s)'health check' failed.*spikes differ"):
         build(spec, "small")
     assert envs() == []
 
@@ -197,7 +197,8 @@ def test_two_hosts_at_once_build_once(spec):
     from pathlib import Path
     from neurorobust.backends.worker import EnvironmentSpec, Tier, build
     tier = Tier("small", Path({str(tier.requirements)!r}), {{"tiny": "1.0"}})
-    spec = EnvironmentSpec("toy", (tier,), Path({str(spec.health_check)!r}), {VERSION!r}, {VARIABLE!r})
+    check = Path({str(spec.health_check)!r})
+    spec = EnvironmentSpec("toy", (tier,), check, {VERSION!r}, {VARIABLE!r})
     print("python:", build(spec, "small", print).python)
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]

@@ -79,7 +79,7 @@ def conv_output(process: Process) -> tuple[int, ...]:
     spatial = (
         (size + 2 * pad - dilation * (width - 1) - 1) // stride + 1
         for size, pad, dilation, width, stride in zip(
-            process["input_shape"],
+            process["input_shape"][:2],
             process["padding"],
             process["dilation"],
             kernel,

@@ -7,6 +7,7 @@ afterwards without touching those of another process.
 
 import os
 import pathlib
+import shutil
 from multiprocessing import shared_memory
 
 PREFIX_VARIABLE = "NEUROROBUST_SHM_PREFIX"
@@ -22,8 +23,11 @@ def claim_names() -> None:
 
 
 def remove_segments() -> None:
-    """Remove what this worker leaves in shared memory."""
+    """Remove what this worker, and the host that is gone, leave in shared memory."""
     prefix = os.environ.get(PREFIX_VARIABLE)
     if prefix and _FOLDER.is_dir():
-        for segment in _FOLDER.glob(prefix + "*"):
-            segment.unlink(missing_ok=True)
+        for entry in _FOLDER.glob(prefix + "*"):
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)

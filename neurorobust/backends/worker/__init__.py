@@ -9,7 +9,6 @@ from neurorobust.backends.worker.client import LIFELINE_VARIABLE, RemoteCause, W
 from neurorobust.backends.worker.environments import (
     EnvironmentSpec,
     EnvironmentStatus,
-    HealthReport,
     Tier,
     build,
     home,
@@ -25,7 +24,6 @@ __all__ = [
     "PROTOCOL_VERSION",
     "EnvironmentSpec",
     "EnvironmentStatus",
-    "HealthReport",
     "Hello",
     "ProtocolError",
     "RemoteCause",

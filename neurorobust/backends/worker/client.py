@@ -38,8 +38,9 @@ _LOOK_S: Final = 0.1
 so the end of file alone is not enough."""
 
 _GRACE_S: Final = 2.0
-_LOG_TAIL_BYTES: Final = 4096
-_LOG_TAIL_LINES: Final = 20
+_LOG_TAIL_BYTES: Final = 64 * 1024
+_LOG_TAIL_LINES: Final = 40
+_LOG_LINE_CHARACTERS: Final = 300
 
 
 class RemoteCause(Exception):  # noqa: N818 - it is the cause of an error, never raised alone
@@ -217,7 +218,9 @@ class WorkerClient:
                 text = file.read().decode(errors="replace")
         except OSError:
             return ""
-        return "\n".join(text.splitlines()[-_LOG_TAIL_LINES:])
+        # A crash report ends with the names of all extension modules on one line.
+        lines = text.splitlines()[-_LOG_TAIL_LINES:]
+        return "\n".join(line[:_LOG_LINE_CHARACTERS] for line in lines)
 
     def _greet(self, timeout_s: float) -> Hello:
         """Wait for the hello and check that both sides speak the same version."""
@@ -326,7 +329,7 @@ class WorkerClient:
         return f"{message}; its last lines were:\n{tail}" if tail else f"{message}; it said nothing"
 
     def _exited(self) -> bool:
-        """Whether the worker has ended; not reaped yet, so that its id stays ours until the kill."""
+        """Whether the worker has ended; it is not reaped here, so its id stays ours until then."""
         if self._process.returncode is not None:
             return True
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

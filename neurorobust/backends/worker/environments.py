@@ -82,13 +82,6 @@ class EnvironmentSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class HealthReport:
-    """What the health check found."""
-
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class EnvironmentStatus:
     """Where an environment stands.
 
@@ -108,7 +101,7 @@ class EnvironmentStatus:
     folder: Path
     python: Path | None
     detail: str
-    health: HealthReport = HealthReport()
+    health: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:
@@ -168,7 +161,7 @@ def status(spec: EnvironmentSpec, tier: str) -> EnvironmentStatus:
             folder,
             _python(folder),
             detail,
-            HealthReport(state.get("health", {})),
+            state.get("health", {}),
         )
     reason = "an interrupted build is there" if folder.exists() else "not built"
     detail = f"{reason}; build it: {spec.build_command} {tier}"

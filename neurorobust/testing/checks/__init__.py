@@ -1,4 +1,4 @@
-"""The checks themselves. Importing this package registers all of them, in the order of the table."""
+"""The checks themselves; importing this package registers them, in the order of the table."""
 
 from neurorobust.testing.checks import (  # isort: skip  # the order of the table
     neuron,

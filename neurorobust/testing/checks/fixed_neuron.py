@@ -20,7 +20,8 @@ TOP = 1 << 23
 
 def halved(value: int, steps: int = T) -> Array:
     """``value`` halved again and again, towards zero: the closed form of a decay of 2048 / 4096."""
-    return np.asarray([abs(value) >> t for t in range(steps)]) * np.sign(value)
+    sign = 1 if value > 0 else -1
+    return np.asarray([sign * (abs(value) >> t) for t in range(steps)])
 
 
 def last(*rows: object) -> Array:
@@ -181,7 +182,7 @@ def saturation(trial: Trial) -> None:
 
 @check("integer neuron/current wraps", "quantised")
 def current_wraps(trial: Trial) -> None:
-    """u has 24 bits: ``+2^23`` stays, one unit more turns negative, ``-2^23`` turns positive."""
+    """The current has 24 bits: ``+2^23`` stays, one unit more turns negative, ``-2^23`` turns positive."""
     payload = np.array([TOP // 64, TOP // 64 + 1, -TOP // 64, -TOP // 64 + 1])
     u = np.array([TOP, -TOP + 64, TOP, -TOP + 64])
     v = np.clip(u, -(TOP - 1), TOP - 1)
@@ -213,16 +214,14 @@ def current_wraps(trial: Trial) -> None:
 @check("integer neuron/synaptic sum wraps at 32 bits", "quantised")
 def sum_wraps(trial: Trial) -> None:
     """``64 a`` is an int32: at ``a = 2^25`` it turns negative, at ``2^26`` it is gone."""
-    payload, weight = 1 << 18, np.array([127, 128, 255, 1])
+    payload, weight = 1 << 18, np.array([127, 128, 200, 1])
     # 64 * 2^18 * 128 = 2^31 wraps to -2^31; u turns once by 2^24; v saturates.
     trial.expect(
         fixed_neurons(
             fixed_li(dv=4096), 2, weight=weight, sign_mode="exc", message_bits=24, readout="last"
         ),
         stimulus(*[[0, payload]] * 3, [0, 4 * payload]),
-        membrane={
-            "neuron": trains([0, TOP - 1], [0, -(TOP - 1)], [0, -(TOP - 1)], [0, TOP - 1])
-        },
+        membrane={"neuron": trains([0, TOP - 1], [0, -(TOP - 1)], [0, -(TOP - 1)], [0, TOP - 1])},
         scores=np.array([[TOP - 1, -(TOP - 1), -(TOP - 1), TOP - 1]]),
     )
     trial.expect(

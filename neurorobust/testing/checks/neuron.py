@@ -57,10 +57,9 @@ def long_leak(trial: Trial) -> None:
 
 @check("neuron/period of an integrate-and-fire neuron", "float")
 def firing_period(trial: Trial) -> None:
-    """With ``beta = 1`` and constant input x, it fires in every ``floor(theta / x) + 1``-th step."""
+    """With ``beta = 1`` and constant input x, every ``floor(theta / x) + 1``-th step fires."""
     steps, x = 40, np.array([1.0, 0.5, 0.375, 0.0625])
     period = (1 / x).astype(int) + 1  # strictly above: a membrane equal to theta waits one step
-    period[2] = 3  # 3 * 0.375 = 1.125 is the first multiple above 1
     spikes = (np.arange(1, steps + 1)[:, None] % period == 0)[None]
     drive = stimulus(*np.tile(x, (steps, 1)).T)
     trial.expect(neurons(lif(beta=1.0), steps, n=4), drive, spikes={"neuron": spikes})
@@ -68,7 +67,7 @@ def firing_period(trial: Trial) -> None:
 
 @check("neuron/synaptic current", "float")
 def synaptic_current(trial: Trial) -> None:
-    """One input gives ``i[t] = alpha^t``, ``h[t] = (alpha^(t+1) - beta^(t+1)) / (alpha - beta)``."""
+    """One input: ``i = alpha^t``, ``h = (alpha^(t+1) - beta^(t+1)) / (alpha - beta)``."""
     alpha, beta = np.array([0.5, 0.9, 0.0]), np.array([0.75, 0.3, 0.5])
     t = np.arange(1, T + 1)[:, None]
     h = (alpha**t - beta**t) / (alpha - beta)
@@ -135,4 +134,3 @@ def silence(trial: Trial) -> None:
                 spikes={"neuron": np.zeros((1, 50, 1))},
                 scores=np.zeros((1, 1)),
             )
-

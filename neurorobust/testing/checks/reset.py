@@ -1,4 +1,4 @@
-"""Every reset against a sequence worked out by hand (``beta = 1/2``, threshold 1, one input row)."""
+"""Every reset against a sequence worked out by hand (``beta = 1/2``, threshold 1)."""
 
 from typing import Any
 
@@ -129,5 +129,3 @@ def several_spikes_at_equality(trial: Trial) -> None:
                 spikes={"neuron": trains(*[[s] for s in spikes])},
                 membrane={"neuron": trains([1], [2], [3], [-1])},
             )
-
-

@@ -1,0 +1,205 @@
+"""Adapter to real Lava: rung ``float`` (``floating_pt``) and rung ``quantised`` (``fixed_pt``)."""
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neurorobust.backends import (
+    Capabilities,
+    Executable,
+    Precision,
+    Record,
+    RunResult,
+    Rung,
+    Support,
+    require_support,
+)
+from neurorobust.backends.stepping import read_out, require_shape
+from neurorobust.data import Stimulus
+from neurorobust.errors import BackendUnavailable, InvalidInput
+from neurorobust.ir import Array, FixedInput, Graph, Model, Output, Program
+from neurorobust_lava.mapping import image_to_lava, map_model
+from neurorobust_lava.schedule import Schedule
+
+if TYPE_CHECKING:
+    from neurorobust_lava.mapping import Mapping as LavaMapping
+    from neurorobust_lava.process import LavaWorker
+
+_LAW = "Lava's LIF has no such form"
+_GAPS_FLOAT = {
+    "Conv1d": "Lava convolves images only; use a Conv2d of height 1",
+    "BatchNorm": "Lava has none; run fold_batch_norm first",
+    "Pool2d avg or sum": "Lava has no pooling process; use a strided convolution",
+    "Pool2d max": "Lava has no maximum",
+    "LIF compare >=": "Lava fires above the threshold only",
+    "LIF hard reset to other than 0": "Lava resets to 0",
+    "LIF hard reset in the next step": _LAW,
+    "LIF soft reset": _LAW,
+    "LIF soft reset in the next step": _LAW,
+    "LIF no reset": _LAW,
+    "LIF initial state": "samples follow each other in one run and start from 0",
+    "LIF lower bound (v_min)": _LAW,
+    "LIF several spikes per step": "a Lava neuron sends one spike per step",
+    "LIF refractory steps": "Lava's refractory process has no integer form, and no reset",
+}
+_ROUNDING = (
+    "rounding: Lava computes v (1 - (1 - beta)) + u + bias, in double precision, with batch norm, "
+    "preprocessing and gains folded into weights and biases"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LavaBackend:
+    """Runs in a Python 3.10 process of its own; see ``neurorobust env``."""
+
+    name: str = "lava"
+
+    def capabilities(self) -> Capabilities:
+        """What Lava's LIF, Dense, DelayDense and Conv can say."""
+        return Capabilities(
+            rungs={
+                "float": Support(gaps=_GAPS_FLOAT, deviations=(_ROUNDING,)),
+                "quantised": Support(),
+            },
+            missing_rungs={"device": "silicon needs access to a Loihi board"},
+        )
+
+    def missing(self) -> str | None:
+        """Whether the environment is built."""
+        from neurorobust.backends.worker import interpreter
+        from neurorobust_lava.environment import LAVA_ENVIRONMENT
+
+        try:
+            interpreter(LAVA_ENVIRONMENT)
+        except BackendUnavailable as error:
+            return str(error)
+        return None
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions in the worker's environment."""
+        from neurorobust_lava.process import LavaWorker
+
+        with LavaWorker() as worker:
+            described = worker.describe()
+        return {str(key): str(value) for key, value in described["versions"].items()}
+
+    def compile(self, model: Model, rung: Rung, *, precision: Precision = "double") -> Executable:
+        """Map the model and start a worker."""
+        require_support(self.name, self.capabilities(), model, rung)
+        if precision != "double":
+            msg = "lava: computes in double precision (float) or integers; leave precision as it is"
+            raise InvalidInput(msg)
+        if reason := self.missing():
+            raise BackendUnavailable(reason)
+        from neurorobust_lava.process import LavaWorker
+
+        mapping = map_model(_prepared(model))
+        return _Run(model, mapping, LavaWorker())
+
+
+def _prepared(model: Model) -> Model:
+    """A Graph with everything folded that Lava has no process for; a Program as it is."""
+    if not isinstance(model, Graph):
+        return model
+    from neurorobust.lower import fold_batch_norm, fold_gains, fold_preprocessing
+
+    return fold_gains(fold_preprocessing(fold_batch_norm(model)))
+
+
+@dataclass(slots=True)
+class _Run:
+    model: Model
+    mapping: "LavaMapping"
+    worker: "LavaWorker"
+    loaded: int = field(default=0)
+
+    def run(self, stimulus: Stimulus, record: Collection[Record] = ()) -> RunResult:
+        if "membrane" in record:
+            msg = "lava: membranes are not recorded; take them from the reference"
+            raise InvalidInput(msg)
+        start = time.perf_counter()
+        depth = max(self.mapping.layers.values())
+        extra = 0 if self.mapping.chained else depth
+        schedule = Schedule(len(stimulus), stimulus.steps, depth, gap=extra)
+        if self.loaded != schedule.period:
+            self.worker.load(self.mapping.network(schedule.period))
+            self.loaded = schedule.period
+        graded = {name: self._instants(schedule, name) for name in self._readers_of_membrane()}
+        left = self.worker.run(
+            {self.model.input: schedule.pack(self._codes(stimulus))},
+            schedule.total,
+            membrane=graded,
+            reset="none" if self.mapping.chained else "clear",
+            every=None if self.mapping.chained else schedule.period,
+        )
+        spikes = {
+            name: self._ours(schedule.unpack(left.sinks[f"{name}.spikes"], layer))
+            for name, layer in self.mapping.layers.items()
+            if self.model.nodes[name].spiking
+        }
+        values = spikes | {
+            name: v.reshape(len(stimulus), -1, *v.shape[1:]) for name, v in left.membrane.items()
+        }
+        return RunResult(
+            scores=self._scores(values),
+            spikes=spikes if "spikes" in record else {},
+            deviations=() if isinstance(self.model, Program) else (_ROUNDING,),
+            wall_s=time.perf_counter() - start,
+        )
+
+    def close(self) -> None:
+        self.worker.close()
+
+    def _codes(self, stimulus: Stimulus) -> Array:
+        """The input of every step in Lava's layout; integers on the quantised rung."""
+        require_shape(self.model, stimulus.values, stimulus.steps)
+        node = self.model.nodes[self.model.input]
+        values = stimulus.values.astype(np.float64)
+        if isinstance(node, FixedInput):
+            codes = np.rint((values - node.offset) * node.scale).clip(node.low, node.high)
+            values = codes.astype(np.int64)
+        whole = np.broadcast_to(values, (len(values), stimulus.steps, *values.shape[2:]))
+        return np.ascontiguousarray(image_to_lava(whole, values.ndim - 2))
+
+    def _readers_of_membrane(self) -> list[str]:
+        """Integrators that feed the output."""
+        sources = [edge.source for edge in self.model.incoming(self.model.output)]
+        return [name for name in sources if not self.model.nodes[name].spiking]
+
+    def _instants(self, schedule: Schedule, name: str) -> tuple[int, ...]:
+        """Steps in which to read an integrator: each sample's last, or all of each sample."""
+        layer, last_only = self.mapping.layers[name], self._output.readout == "last"
+        ends = schedule.last_steps(layer)
+        if last_only and not any(e.delay for e in self.model.incoming(self.model.output)):
+            return ends
+        return tuple(end - back for end in ends for back in range(schedule.steps - 1, -1, -1))
+
+    @property
+    def _output(self) -> Output:
+        node = self.model.nodes[self.model.output]
+        assert isinstance(node, Output)  # noqa: S101  # holds for every checked model
+        return node
+
+    def _ours(self, values: Array) -> Array:
+        """(B, T, W, H, C) → (B, T, C, H, W), as spikes."""
+        return np.ascontiguousarray(image_to_lava(values, values.ndim - 2)).astype(np.uint8)
+
+    def _scores(self, values: Mapping[str, Array]) -> Array:
+        arrived = sum(
+            _shifted(values[edge.source].astype(np.float64), edge.delay)
+            for edge in self.model.incoming(self.model.output)
+        )
+        unit = self.model.score_unit if isinstance(self.model, Program) else 1.0
+        return read_out(self._output.readout, np.asarray(arrived)) * unit
+
+
+def _shifted(values: Array, delay: int) -> Array:
+    """(B, T, ...) ``delay`` steps later, zeros first."""
+    if not delay:
+        return values
+    moved = np.zeros_like(values)
+    moved[:, delay:] = values[:, :-delay]
+    return moved

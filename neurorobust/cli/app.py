@@ -1,0 +1,75 @@
+"""``neurorobust``: the commands."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neurorobust.cli import env
+from neurorobust.cli.console import command, console
+
+app = typer.Typer(
+    help="What happens to a spiking network, and to attacks on it, on the way to a chip.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(env.app, name="env")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@app.command()
+@command
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for models, attacks, results, report.")] = Path(
+        "neurorobust-demo"
+    ),
+    seed: Annotated[int, typer.Option(help="Of split, weights, batches and attacks.")] = 0,
+) -> None:
+    """Train, lower, attack and replay a small network on real digits; write report.html."""
+    from neurorobust.cli.stages import ConsoleStages
+    from neurorobust.demo import run_demo
+    from neurorobust.report import print_summary
+
+    made = run_demo(
+        out, ConsoleStages(console), seed=seed, command=shlex.join(["neurorobust", *sys.argv[1:]])
+    )
+    print_summary(console, out)
+    for skipped in made.skipped:
+        if skipped.lane.backend == "lava" and skipped.lane.rung == "quantised":
+            console.print(f"\nReal Lava did not run: {skipped.reason}", soft_wrap=True)
+    console.print(f"\nReport: {made.report.resolve()}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+@command
+def report(
+    folder: Annotated[Path, typer.Argument(help="A results folder, as a run leaves it.")],
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """Write report.html anew from the results in a folder."""
+    from neurorobust.report import print_summary, write_report
+
+    path = write_report(folder)
+    if as_json:
+        typer.echo(json.dumps({"report": str(path)}))
+        return
+    print_summary(console, folder)
+    console.print(f"\nReport: {path.resolve()}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+@command
+def backends(as_json: AsJson = False) -> None:  # noqa: FBT002
+    """Show what every backend can run, and the reason for everything that it cannot."""
+    from neurorobust.cli.support import print_support, support_table
+
+    table = support_table()
+    if as_json:
+        typer.echo(json.dumps(table, indent=2))
+    else:
+        print_support(console, table)

@@ -1,0 +1,42 @@
+"""Progress: a live bar on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+class ConsoleStages:
+    """Shows the stages of a job.
+
+    Args:
+        console: Where to print.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[str, int, int], None]]:
+        """A stage with its progress; ends with one line that says how long it took."""
+        start = time.perf_counter()
+        if self._console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+            )
+            with Progress(*columns, console=self._console, transient=True) as bar:
+                task = bar.add_task(name, total=None)
+
+                def advance(what: str, done: int, total: int) -> None:
+                    bar.update(task, description=f"{name}: {what}", completed=done, total=total)
+
+                yield advance
+        else:
+            self._console.print(f"{name} ...")
+            yield lambda *_: None
+        self._console.print(f"{name}: {time.perf_counter() - start:.1f} s")

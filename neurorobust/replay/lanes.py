@@ -1,0 +1,77 @@
+"""A lane is one backend on one rung; which lanes run here, and why the others do not."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from neurorobust.backends import Rung, backend_names, get_backend
+from neurorobust.backends.capabilities import require_support
+from neurorobust.errors import BackendUnavailable, Unsupported
+from neurorobust.ir import Graph, Model, Program
+
+RUNGS: tuple[Rung, ...] = ("float", "quantised")
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One backend on one rung.
+
+    Attributes:
+        backend: Name in the registry.
+        rung: ``float`` runs the Graph, ``quantised`` the Program.
+        limit: Most samples to replay per set, or None for all.
+    """
+
+    backend: str
+    rung: Rung
+    limit: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.backend} {self.rung}"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A lane that does not run, with the reason and, where there is one, the way out."""
+
+    lane: Lane
+    reason: str
+
+
+def open_lanes(
+    graph: Graph, program: Program | None, *, names: Iterable[str] | None = None
+) -> tuple[list[Lane], list[Skipped]]:
+    """Every registered backend on every rung, sorted into those that can run this model and not.
+
+    Args:
+        graph: For the rung ``float``.
+        program: For the rung ``quantised``; without one that rung is left out.
+        names: Backends to consider; all registered ones by default.
+    """
+    lanes: list[Lane] = []
+    skipped: list[Skipped] = []
+    models: dict[Rung, Model] = {"float": graph}
+    if program is not None:
+        models["quantised"] = program
+    for rung in RUNGS:
+        for name in names or backend_names():
+            if rung not in models:
+                continue
+            lane = Lane(name, rung)
+            reason = _obstacle(lane, models[rung])
+            if reason is None:
+                lanes.append(lane)
+            else:
+                skipped.append(Skipped(lane, reason))
+    return lanes, skipped
+
+
+def _obstacle(lane: Lane, model: Model) -> str | None:
+    try:
+        backend = get_backend(lane.backend)
+        capabilities = backend.capabilities()
+        if lane.rung not in capabilities.rungs:
+            return capabilities.missing_rungs.get(lane.rung, "this rung is not offered")
+        require_support(lane.backend, capabilities, model, lane.rung)
+    except (BackendUnavailable, Unsupported) as error:
+        return str(error)
+    return backend.missing()

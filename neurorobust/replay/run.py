@@ -1,0 +1,210 @@
+"""Replaying clean samples and frozen attacks on every lane, sample by sample."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from neurorobust.attacks import AttackSet
+from neurorobust.backends import Executable, RunResult, get_backend
+from neurorobust.data import Stimulus, encode
+from neurorobust.errors import InvalidInput, WorkerError
+from neurorobust.ir import LIF, Array, FixedLIF, Graph, Model, Program
+from neurorobust.ir.fixed import STATE_SHIFT
+from neurorobust.metrics.agreement import compare_spikes
+from neurorobust.replay.lanes import Lane, Skipped
+
+REFERENCE = "reference"
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Batch:
+    """Samples to replay under one name.
+
+    Attributes:
+        name: ``clean``, or the first 12 digits of an attack set's content hash.
+        values: Input values, shape (B, ...).
+        label: Shape (B,).
+        sample: Index in the data set, shape (B,).
+        attack: Name of the attack, or ``none``.
+        gradient: Name of the estimator, or ``none``.
+        epsilon: Radius of the ball; 0 for clean samples.
+        compare_spikes: Whether spikes are compared with the reference, value by value.
+    """
+
+    name: str
+    values: Array
+    label: Array
+    sample: Array
+    attack: str = "none"
+    gradient: str = "none"
+    epsilon: float = 0.0
+    compare_spikes: bool = False
+
+    @classmethod
+    def of(cls, attacks: AttackSet, *, compare_spikes: bool = False) -> "Batch":
+        """The adversarial samples of a set."""
+        return cls(
+            name=attacks.content_hash[:12],
+            values=attacks.adversarial,
+            label=attacks.label,
+            sample=attacks.sample,
+            attack=attacks.attack,
+            gradient=attacks.gradient,
+            epsilon=attacks.epsilon,
+            compare_spikes=compare_spikes,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Replay:
+    """What a replay found.
+
+    Attributes:
+        outcomes: One row per sample × batch × lane (see ``neurorobust.report``).
+        agreement: One row per compared batch × lane × spiking node.
+        ran: Lanes that ran, with seconds and samples.
+        skipped: Lanes that did not, or stopped on the way, with the reason.
+        deviations: Declared differences from exact semantics, per lane.
+    """
+
+    outcomes: pl.DataFrame
+    agreement: pl.DataFrame
+    ran: list[tuple[Lane, float, int]] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    deviations: list[tuple[Lane, str]] = field(default_factory=list)
+
+
+def replay(
+    graph: Graph,
+    program: Program | None,
+    batches: Sequence[Batch],
+    lanes: Iterable[Lane],
+    *,
+    progress: Progress | None = None,
+) -> Replay:
+    """Run every batch on every lane.
+
+    The reference runs first on each rung; the spikes of the others are compared with its own. A
+    lane whose worker fails is recorded with the reason, and the rest goes on.
+
+    Raises:
+        InvalidInput: if a sample is out of the model's bounds or a lane has no model.
+    """
+    done = Replay(pl.DataFrame(), pl.DataFrame())
+    outcomes: list[pl.DataFrame] = []
+    agreement: list[Mapping[str, Any]] = []
+    expected: dict[tuple[str, str], RunResult] = {}
+    ordered = sorted(lanes, key=lambda lane: (lane.rung, lane.backend != REFERENCE))
+    total = len(ordered) * len(batches)
+    for index, lane in enumerate(ordered):
+        model: Model | None = graph if lane.rung == "float" else program
+        if model is None:
+            msg = f"lane {lane} needs a Program; lower the Graph first"
+            raise InvalidInput(msg)
+        executable = None
+        seconds, samples = 0.0, 0
+        found: list[pl.DataFrame] = []
+        try:
+            executable = get_backend(lane.backend).compile(model, lane.rung)
+            for number, batch in enumerate(batches):
+                if progress:
+                    progress(f"replaying on {lane}", index * len(batches) + number, total)
+                result = _run(executable, model, batch, lane, expected)
+                found.append(_rows(result, batch, lane))
+                agreement += _compared(result, model, batch, lane, expected)
+                seconds += result.wall_s
+                samples += len(result.scores)
+                done.deviations += [
+                    (lane, text)
+                    for text in result.deviations
+                    if (lane, text) not in done.deviations
+                ]
+        except WorkerError as error:
+            done.skipped.append(Skipped(lane, f"stopped after {len(found)} set(s): {error}"))
+            continue
+        finally:
+            if executable is not None:
+                executable.close()
+        outcomes += found
+        done.ran.append((lane, seconds, samples))
+    if progress:
+        progress("replaying", total, total)
+    done.outcomes = pl.concat(outcomes)
+    done.agreement = pl.DataFrame(agreement, infer_schema_length=None)
+    return done
+
+
+def _run(
+    executable: Executable,
+    model: Model,
+    batch: Batch,
+    lane: Lane,
+    expected: dict[tuple[str, str], RunResult],
+) -> RunResult:
+    stimulus: Stimulus = encode(model, batch.values[: lane.limit])
+    if not batch.compare_spikes:
+        return executable.run(stimulus)
+    if lane.backend != REFERENCE:
+        return executable.run(stimulus, record=("spikes",))
+    result = executable.run(stimulus, record=("spikes", "membrane"))
+    expected[lane.rung, batch.name] = result
+    return result
+
+
+def _rows(result: RunResult, batch: Batch, lane: Lane) -> pl.DataFrame:
+    label = batch.label[: lane.limit]
+    every = np.arange(len(label))
+    own = result.scores[every, label]
+    others = result.scores.copy()
+    others[every, label] = -np.inf
+    return pl.DataFrame(
+        {
+            "set": batch.name,
+            "attack": batch.attack,
+            "gradient": batch.gradient,
+            "epsilon": batch.epsilon,
+            "backend": lane.backend,
+            "rung": lane.rung,
+            "sample": batch.sample[: lane.limit],
+            "label": label,
+            "decision": result.decisions,
+            "margin": own - others.max(axis=1),
+        }
+    )
+
+
+def _compared(
+    result: RunResult,
+    model: Model,
+    batch: Batch,
+    lane: Lane,
+    expected: Mapping[tuple[str, str], RunResult],
+) -> list[Mapping[str, Any]]:
+    reference = expected.get((lane.rung, batch.name))
+    if lane.backend == REFERENCE or reference is None or not result.spikes:
+        return []
+    count = len(result.scores)
+    rows = compare_spikes(
+        result.spikes,
+        {name: spikes[:count] for name, spikes in reference.spikes.items()},
+        order=model.order,
+        membrane={name: h[:count] for name, h in reference.membrane.items()},
+        thresholds=thresholds(model),
+        samples=[int(s) for s in batch.sample[:count]],
+    )
+    return [
+        row.row(set_=batch.name, rung=lane.rung, backend=lane.backend, against=REFERENCE)
+        for row in rows
+    ]
+
+
+def thresholds(model: Model) -> dict[str, Array]:
+    """Thresholds of the spiking nodes, in the units of their membranes."""
+    found: dict[str, Array] = {name: node.threshold for name, node in model.of_kind(LIF)}
+    for name, node in model.of_kind(FixedLIF):
+        found[name] = node.vth.astype(np.int64) << STATE_SHIFT
+    return found

@@ -1,0 +1,140 @@
+"""Random Programs on a backend against the reference, every value counted.
+
+``python -m neurorobust.testing.fuzz --against torch --count 500 --seed 0``
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+
+from neurorobust.backends import Backend, Record, RunResult, require_backend
+from neurorobust.errors import BackendUnavailable
+from neurorobust.ir import Array
+from neurorobust.testing.compare import Expected
+from neurorobust.testing.draws import random_stimulus
+from neurorobust.testing.random_programs import random_program
+from neurorobust.testing.trial import reference_run
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was compared.
+
+    Attributes:
+        programs: Number of Programs run.
+        spikes: Spike values compared, and how many differ.
+        membranes: Membrane values compared, and how many differ.
+        scores: Scores compared, and how many differ.
+        fired: Spikes among the values compared; zero would make the comparison empty.
+        saturated: Membranes at either end of their 24 bits.
+        first: Where the first difference was found, or an empty string.
+    """
+
+    programs: int = 0
+    spikes: tuple[int, int] = (0, 0)
+    membranes: tuple[int, int] = (0, 0)
+    scores: tuple[int, int] = (0, 0)
+    fired: int = 0
+    saturated: int = 0
+    first: str = ""
+
+    @property
+    def compared(self) -> int:
+        """Number of values compared."""
+        return self.spikes[0] + self.membranes[0] + self.scores[0]
+
+    @property
+    def differing(self) -> int:
+        """Number of values that differ."""
+        return self.spikes[1] + self.membranes[1] + self.scores[1]
+
+    def add(self, seed: int, expected: Expected, actual: RunResult) -> None:
+        """Compare one run, every value exactly."""
+        self.programs += 1
+        for name, want in expected.spikes.items():
+            self.spikes = self._count(self.spikes, seed, f"{name}: spikes", want, actual.spikes)
+            self.fired += int(want.sum())
+        for name, want in expected.membrane.items():
+            if actual.membrane:
+                self.membranes = self._count(
+                    self.membranes, seed, f"{name}: membrane", want, actual.membrane
+                )
+            self.saturated += int((np.abs(want) == (1 << 23) - 1).sum())
+        if expected.scores is not None:
+            scores = {"scores": actual.scores}
+            self.scores = self._count(self.scores, seed, "scores: output", expected.scores, scores)
+
+    def _count(
+        self, so_far: tuple[int, int], seed: int, what: str, want: Array, given: Mapping[str, Array]
+    ) -> tuple[int, int]:
+        got = given.get(what.partition(":")[0])
+        if got is None or got.shape != want.shape:
+            wrong = np.ones(want.shape, bool)
+        else:
+            wrong = np.asarray(got != want)
+        if wrong.any() and not self.first:
+            here = tuple(np.argwhere(wrong)[0].tolist())
+            self.first = f"seed {seed}, {what} at {here}"
+        return so_far[0] + wrong.size, so_far[1] + int(wrong.sum())
+
+
+def fuzz(backend: Backend, count: int, seed: int = 0, *, samples: int = 3) -> Tally:
+    """Run ``count`` random Programs, seeded ``seed, seed + 1, ...``, on both.
+
+    Args:
+        backend: Under test; what it declares as a gap does not occur in the Programs.
+        count: Number of Programs.
+        seed: Of the first one.
+        samples: Per Program.
+    """
+    support = backend.capabilities().rungs["quantised"]
+    records: tuple[Record, ...] = ("spikes", "membrane") if support.membrane else ("spikes",)
+    tally = Tally()
+    for own_seed in range(seed, seed + count):
+        rng = np.random.default_rng(own_seed)
+        program = random_program(rng, avoid=tuple(support.gaps))
+        stimulus = random_stimulus(rng, program, samples)
+        executable = backend.compile(program, "quantised")
+        try:
+            actual = executable.run(stimulus, record=records)
+        finally:
+            executable.close()
+        tally.add(own_seed, reference_run(program, stimulus, "quantised"), actual)
+    return tally
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line: 0 if nothing differs, 1 if something does, 2 if the backend cannot run."""
+    parser = argparse.ArgumentParser("python -m neurorobust.testing.fuzz", description=__doc__)
+    parser.add_argument("--against", default="torch", metavar="NAME")
+    parser.add_argument("--count", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    console = Console(highlight=False)
+    try:
+        backend = require_backend(options.against)
+    except BackendUnavailable as error:
+        console.print(str(error), markup=False)
+        return 2
+    start = time.perf_counter()
+    tally = fuzz(backend, options.count, options.seed)
+    console.print(
+        f"{tally.programs} random programs, seeds {options.seed}..: "
+        f"{options.against} against reference, {time.perf_counter() - start:.1f} s"
+    )
+    for what in ("spikes", "membranes", "scores"):
+        compared, differing = getattr(tally, what)
+        console.print(f"  {what:9} {compared:>12,} compared {differing:>8,} differing")
+    console.print(f"  among them {tally.fired:,} spikes, {tally.saturated:,} saturated membranes")
+    if tally.first:
+        console.print(f"  first difference: {tally.first}", markup=False)
+    return 1 if tally.differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""Random Programs, at the extremes of every range as often as within."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from neurorobust.ir import (
+    Array,
+    FixedConv2d,
+    FixedDense,
+    FixedInput,
+    FixedLI,
+    FixedLIF,
+    Flatten,
+    Header,
+    Output,
+    Program,
+    Shape,
+)
+from neurorobust.testing.draws import Draws, Wiring
+
+PAYLOADS = (1, 4, 255, 1 << 16, (1 << 23) - 1)
+"""Upper ends of the inputs, from spikes to the widest payload."""
+
+
+def random_program(rng: np.random.Generator, *, avoid: Collection[str] = ()) -> Program:
+    """One to three layers of integer neurons.
+
+    Args:
+        rng: Source of all choices.
+        avoid: Features of ``neurorobust.backends.known_features("quantised")`` to leave out.
+    """
+    draws = Draws(rng, avoid)
+    wiring = Wiring(draws)
+    conv = draws.chance(0.4, "FixedConv2d")
+    shape: Shape = (2, draws.whole(3, 6), draws.whole(3, 6)) if conv else (draws.whole(2, 7),)
+    high = PAYLOADS[draws.whole(0, len(PAYLOADS) - 1)]
+    at = wiring.add(_input(draws, shape, high))
+    payload = high
+    for _ in range(draws.whole(1, 2) if conv else 0):
+        node = _conv2d(draws, shape, payload)
+        shape = node.output_shape(shape)
+        at = wiring.add(random_fixed_lif(draws, shape), wiring.add(node, at))
+        payload = 1
+    if len(shape) > 1:
+        at, shape = wiring.add(Flatten(), at), (int(np.prod(shape)),)
+    source, source_shape, source_payload = at, shape, payload
+    for _ in range(draws.whole(1, 2)):
+        width = draws.whole(2, 6)
+        sources = [wiring.add(_dense(draws, (width, *shape), payload), at)]
+        if draws.chance(0.3, "sum of several edges"):
+            skip = _dense(draws, (width, *source_shape), source_payload)
+            sources.append(wiring.add(skip, source))
+        at = wiring.add(random_fixed_lif(draws, (width,)), *sources)
+        if draws.chance(0.4, "recurrence", "edge delays", "sum of several edges"):
+            loop = wiring.add(_dense(draws, (width, width), 1))
+            before = draws.whole(0, 1)
+            wiring.connect(at, loop, least=before)
+            wiring.connect(loop, at, least=1 - before)
+        shape, payload = (width,), 1
+    classes = draws.whole(2, 4)
+    at = wiring.add(_dense(draws, (classes, *shape), 1), at)
+    spiking = not draws.chance(0.4, "FixedLI")
+    neuron = random_fixed_lif(draws, (classes,)) if spiking else random_fixed_li(draws, (classes,))
+    at = wiring.add(neuron, at)
+    kinds = ("count", "mean", "last", "max", "first")[: 5 if spiking else 4]
+    allowed = [kind for kind in kinds if f"readout {kind}" not in avoid] or ["count"]
+    readout: Any = allowed[draws.whole(0, len(allowed) - 1)]
+    wiring.finish(Output(readout=readout), at)
+    return Program(
+        header=Header(
+            dt_s=1e-3,
+            steps=draws.whole(3, 12),
+            coding="direct" if draws.chance(0.3) else "events",
+            bounds=(-1e9, 1e9),
+        ),
+        nodes=wiring.nodes,
+        edges=tuple(wiring.edges),
+        score_unit=float(2.0 ** draws.whole(-8, 2)),
+    )
+
+
+def random_fixed_lif(draws: Draws, population: Shape) -> FixedLIF:
+    """Decays at their ends or within; thresholds that some membranes hit exactly."""
+    shape = draws.per_neuron(population)
+    vth = draws.rng.choice([0, 2, 4, 10, 50, 254, 4000, (1 << 17) - 1], shape)
+    return FixedLIF(vth=vth, **_dynamics(draws, population))
+
+
+def random_fixed_li(draws: Draws, population: Shape) -> FixedLI:
+    """An integrator with the same dynamics."""
+    return FixedLI(**_dynamics(draws, population))
+
+
+def _dynamics(draws: Draws, population: Shape) -> dict[str, Array]:
+    def some(ends: list[int], low: int, high: int) -> Array:
+        shape = draws.per_neuron(population)
+        inside = draws.rng.integers(low, high + 1, shape)
+        return np.where(draws.rng.random(shape) < 0.5, draws.rng.choice(ends, shape), inside)
+
+    fields = {"du": some([-1, 0, 4095], 0, 4095), "dv": some([0, 128, 4096], 0, 4096)}
+    if draws.chance(0.5):
+        extreme = draws.chance(0.3)
+        fields["bias_mant"] = (
+            some([-(1 << 15), (1 << 15) - 1, 0], -(1 << 15), (1 << 15) - 1)
+            if extreme
+            else some([0], -200, 400)
+        )
+        fields["bias_exp"] = some([-8, 7], -8, 7) if extreme else some([0], -2, 3)
+    return fields
+
+
+def _input(draws: Draws, shape: Shape, high: int) -> FixedInput:
+    low = 0 if draws.chance(0.5) else -high
+    scale = 2.0 ** draws.whole(-2, 4)
+    return FixedInput(shape=shape, offset=draws.whole(-2, 2) / 4, scale=scale, low=low, high=high)
+
+
+def _dense(draws: Draws, shape: Shape, payload: int) -> FixedDense:
+    mode: Any = ("mixed", "mixed", "exc", "inh")[draws.whole(0, 3)]
+    # Beyond the range of a weight now and then: what is clipped is part of the law.
+    span = 400 if draws.chance(0.2) else 120
+    weight = draws.rng.integers(-span // 2, span + 1, shape) * (-1 if mode == "inh" else 1)
+    graded = payload > 1 and draws.chance(0.8, "FixedDense graded messages")
+    return FixedDense(
+        weight=weight,
+        weight_exp=draws.whole(-8, 7) if draws.chance(0.4) else 0,
+        weight_bits=draws.whole(1, 8) if draws.chance(0.4) else 8,
+        sign_mode=mode,
+        message_bits=24 if graded else 0,
+    )
+
+
+def _conv2d(draws: Draws, shape: Shape, payload: int) -> FixedConv2d:
+    groups = 2 if draws.chance(0.4) else 1
+    kernel = (draws.whole(1, min(3, shape[1])), draws.whole(1, min(3, shape[2])))
+    taps = kernel[0] * kernel[1] * shape[0] // groups
+    # Lava computes the sum in floating point and casts it to int32, which is defined below 2^31.
+    largest = min((1 << 31) // (taps * payload + 1), 1 << 23 if draws.chance(0.3) else 128)
+    return FixedConv2d(
+        weight=draws.rng.integers(
+            -largest // 2, largest, (2 * draws.whole(1, 2), shape[0] // groups, *kernel)
+        ),
+        stride=(draws.whole(1, 2), draws.whole(1, 2)),
+        padding=(draws.whole(0, 1), draws.whole(0, 2)),
+        dilation=(2, 1) if shape[1] >= 2 * kernel[0] and draws.chance(0.3) else (1, 1),
+        groups=groups,
+    )
