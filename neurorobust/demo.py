@@ -258,8 +258,10 @@ def _manifest(
         "surrogate": {"backend": "torch", "rung": "float"},
         "notes": [
             "Float rungs run in double precision, so that the order of summation moves no spike.",
-            f"Worker backends replay the first {WORKER_SAMPLES} samples of each set; every "
-            "comparison uses the samples common to all compared backends and states their number.",
+            (
+                f"Real Lava replays the first {WORKER_SAMPLES} samples of each set; every comparison "
+                "uses the samples common to all compared backends and states their number."
+            ),
         ],
     }
 

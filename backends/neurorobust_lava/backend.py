@@ -12,14 +12,14 @@ from neurorobust.backends import (
     Executable,
     Precision,
     Record,
-    RunResult,
     Rung,
+    RunResult,
     Support,
     require_support,
 )
 from neurorobust.backends.stepping import read_out, require_shape
 from neurorobust.data import Stimulus
-from neurorobust.errors import BackendUnavailable, InvalidInput
+from neurorobust.errors import BackendUnavailable, InvalidInput, LowerError, Unsupported
 from neurorobust.ir import Array, FixedInput, Graph, Model, Output, Program
 from neurorobust_lava.mapping import image_to_lava, map_model
 from neurorobust_lava.schedule import Schedule
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _LAW = "Lava's LIF has no such form"
 _GAPS_FLOAT = {
     "Conv1d": "Lava convolves images only; use a Conv2d of height 1",
-    "BatchNorm": "Lava has none; run fold_batch_norm first",
     "Pool2d avg or sum": "Lava has no pooling process; use a strided convolution",
     "Pool2d max": "Lava has no maximum",
     "LIF compare >=": "Lava fires above the threshold only",
@@ -84,7 +83,7 @@ class LavaBackend:
 
         with LavaWorker() as worker:
             described = worker.describe()
-        return {str(key): str(value) for key, value in described["versions"].items()}
+        return {"python": described["python"], **described["packages"]}
 
     def compile(self, model: Model, rung: Rung, *, precision: Precision = "double") -> Executable:
         """Map the model and start a worker."""
@@ -106,7 +105,11 @@ def _prepared(model: Model) -> Model:
         return model
     from neurorobust.lower import fold_batch_norm, fold_gains, fold_preprocessing
 
-    return fold_gains(fold_preprocessing(fold_batch_norm(model)))
+    try:
+        return fold_gains(fold_preprocessing(fold_batch_norm(model)))
+    except LowerError as error:
+        msg = f"lava: the network has no form in Lava's processes: {error}"
+        raise Unsupported(msg) from error
 
 
 @dataclass(slots=True)

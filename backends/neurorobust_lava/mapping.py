@@ -45,6 +45,8 @@ from neurorobust_lava.network import (
 
 NEVER = 1 << 17
 """Threshold mantissa that a saturated membrane cannot exceed: an integrator."""
+UNREACHED = 1e300
+"""The same in floats."""
 MAX_DELAY = 62
 PAYLOAD_BITS = 24
 """Lava takes a message for a mere spike unless it is told that messages have bits."""
@@ -143,7 +145,7 @@ def _synapses(model: Model) -> dict[str, list[Path]]:
             for edge in model.incoming(name):
                 if not isinstance(model.nodes[edge.source], kinds):
                     kind = model.nodes[edge.source].kind
-                    msg = f"{name}: is fed by {kind} {edge.source!r}; on Lava a synapse must be between"
+                    msg = f"{name}: is fed by {kind} {edge.source!r}; Lava needs a synapse between"
                     raise Unsupported(msg)
     return found
 
@@ -309,7 +311,7 @@ def _population(model: Model, name: str, interval: int, offset: int) -> LifReset
         du=laid(1 - alpha.astype(np.float64)),
         dv=laid(1 - node.beta.astype(np.float64)),
         bias_mant=laid(node.bias.astype(np.float64)),
-        vth=laid(node.threshold.astype(np.float64)) if isinstance(node, LIF) else float("inf"),
+        vth=laid(node.threshold.astype(np.float64)) if isinstance(node, LIF) else UNREACHED,
     )
 
 

@@ -91,8 +91,10 @@ def neurons_of(model: Graph, dtype: torch.dtype) -> Mapping[str, Neuron]:
         if isinstance(node, LI):
             found[name] = Integrator(node, model.shapes[name], dtype)
         elif isinstance(node, LIF):
-            kind = Current if is_current_cell(node, dtype) else Composed
-            found[name] = kind(node, model.shapes[name], dtype)
+            if node.alpha is not None and is_current_cell(node, dtype):
+                found[name] = Current(node, node.alpha, model.shapes[name], dtype)
+            else:
+                found[name] = Composed(node, model.shapes[name], dtype)
     return found
 
 
@@ -114,10 +116,10 @@ def leak_of(beta: Array, dtype: torch.dtype) -> torch.Tensor:
 
 
 def is_current_cell(node: LIF, dtype: torch.dtype) -> bool:
-    """Whether ``LIFCell`` is this node's law."""
+    """Whether ``LIFCell`` is this node's law, given that it has a current."""
     hard = node.reset == "hard" and node.reset_timing == "same"
     plain = node.v_min is None and node.refractory == 0
-    return node.alpha is not None and hard and plain and bool(leak_of(node.beta, dtype).all())
+    return hard and plain and bool(leak_of(node.beta, dtype).all())
 
 
 class Scaled:
@@ -140,11 +142,10 @@ class Scaled:
 class Current:
     """``LIFCell``: current, membrane and hard reset in one cell."""
 
-    def __init__(self, node: LIF, shape: Shape, dtype: torch.dtype) -> None:
+    def __init__(self, node: LIF, decay: Array, shape: Shape, dtype: torch.dtype) -> None:
         own = Scaled(node, dtype)
-        alpha = tensor(node.alpha if node.alpha is not None else node.beta, dtype)
-        gain_syn = tensor(node.gain_syn, dtype)
-        self._shape, self._dtype = shape, dtype
+        alpha, gain_syn = tensor(decay, dtype), tensor(node.gain_syn, dtype)
+        self._shape = shape
         self._gain = tensor(node.gain_in, dtype) * gain_syn
         self._v = own.v_init
         # Norse keeps the current after its decay, in the units of the membrane's input.
@@ -182,6 +183,7 @@ class Composed:
         self._node, self._shape, self._dtype = node, shape, dtype
         self._own = own = Scaled(node, dtype)
         self._gains = tensor(node.gain_in, dtype), tensor(node.gain_syn, dtype)
+        self._amount = tensor(node.reset_to, dtype)
         self._floor = None if node.v_min is None else tensor(node.v_min, dtype) * own.unit
         self._rest_fires = (own.reset_to > own.threshold).to(dtype)
         self._membrane = membrane_of(node, own)
@@ -212,7 +214,7 @@ class Composed:
                 i = state.i
             x = x * gain_syn
             if soft_next:
-                x = x - fired * tensor(node.reset_to, self._dtype)
+                x = x - fired * self._amount
             spikes, after = self._membrane(x, v)
             if hard_next:
                 spikes = torch.where(fired > 0, self._rest_fires, spikes)

@@ -20,7 +20,7 @@ from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput, NeurorobustError, Unsupported
 from neurorobust.ir import Array, Model, Output, Program
 from neurorobust_reference.float_law import FLOAT_LAWS
-from neurorobust_reference.integer_law import INTEGER_LAWS
+from neurorobust_reference.integer_law import INTEGER_LAWS, w32
 from neurorobust_reference.readout import read_out
 from neurorobust_reference.unit import LawBook, Setting
 
@@ -155,7 +155,7 @@ class ReferenceExecutable:
         if total is None:
             source = self._model.incoming(name)[0].source
             total = np.zeros((batch, *self._model.shapes[source]), self._dtype)
-        return total
+        return w32(total) if self._dtype == "int64" else total  # the chip adds in 32 bits
 
     def _score(self, arrived: Array) -> Array:
         model = self._model

@@ -11,7 +11,7 @@ from neurorobust.replay.lanes import RUNGS
 
 
 def support_table() -> dict[str, Any]:
-    """Per backend: whether it runs here, and per rung every feature with its reason if it is a gap."""
+    """Per backend: whether it runs here, and per rung every feature, with the reason of a gap."""
     return {name: _backend(name) for name in backend_names()}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from neurorobust.attacks import AttackSet
-from neurorobust.backends import Executable, RunResult, get_backend
+from neurorobust.backends import Executable, Record, RunResult, get_backend
 from neurorobust.data import Stimulus, encode
 from neurorobust.errors import InvalidInput, WorkerError
 from neurorobust.ir import LIF, Array, FixedLIF, Graph, Model, Program
@@ -146,12 +146,12 @@ def _run(
     expected: dict[tuple[str, str], RunResult],
 ) -> RunResult:
     stimulus: Stimulus = encode(model, batch.values[: lane.limit])
-    if not batch.compare_spikes:
-        return executable.run(stimulus)
-    if lane.backend != REFERENCE:
-        return executable.run(stimulus, record=("spikes",))
-    result = executable.run(stimulus, record=("spikes", "membrane"))
-    expected[lane.rung, batch.name] = result
+    record: list[Record] = []
+    if batch.compare_spikes:
+        record = ["spikes", "membrane"] if lane.backend == REFERENCE else ["spikes"]
+    result = executable.run(stimulus, record)
+    if lane.backend == REFERENCE:
+        expected[lane.rung, batch.name] = result
     return result
 
 

@@ -13,10 +13,13 @@ from neurorobust.report.store import read_results
 from neurorobust.report.tables import (
     Cell,
     PairRow,
+    TransferRow,
     TransferTable,
     agreement_rows,
     transfer_table,
 )
+
+_FIELD = {"attacked": "accuracy", "fooled": "success"}
 
 
 def print_summary(console: Console, folder: Path | str) -> None:
@@ -54,13 +57,14 @@ def _transfers(console: Console, table: TransferTable) -> None:
                 parts.append(f"p {row.p_value}")
             _line(console, f"{row.column}: {', '.join(parts)}")
         return
-    grid = _grid("backend · rung", "clean", "attacked", "fooled", "kept", "lost", "gained", "p")
+    names = ("clean", "attacked", "fooled", "kept", "lost", "gained")
+    grid = _grid("backend · rung", *(f"{name}\n{_n(rows, name)}" for name in names), "p")
     for row in rows:
-        name = Text("● ", style=row.colour) + Text(str(row.column), style="default")
-        shown = (row.clean, row.accuracy, row.success, row.kept, row.lost, row.gained)
-        grid.add_row(name, *map(_cell, shown), row.p_value or "–")
+        label = Text("● ", style=row.colour) + Text(str(row.column), style="default")
+        cells = (_cell(getattr(row, _FIELD.get(name, name))) for name in names)
+        grid.add_row(label, *cells, row.p_value or "–")
     console.print(grid)
-    _line(console, "Grey: Wilson 95 % interval; fooled, kept, lost, gained with counts.", "dim")
+    _line(console, "Second lines: Wilson 95 % intervals. p: McNemar's exact test.", "dim")
 
 
 def _pairs(console: Console, pairs: tuple[PairRow, ...]) -> None:
@@ -90,6 +94,12 @@ def _grid(first: str, *others: str) -> Table:
     for name in others:
         grid.add_column(name, justify="right", overflow="fold")
     return grid
+
+
+def _n(rows: tuple[TransferRow, ...], name: str) -> str:
+    """The n of a column of the table: common samples make it the same in every row."""
+    counts = (getattr(row, _FIELD.get(name, name)).counts for row in rows)
+    return next((f"of {text.partition('/')[2]}" for text in counts if text), "")
 
 
 def _cell(cell: Cell) -> Text:

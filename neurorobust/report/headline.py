@@ -49,11 +49,8 @@ def headline(
             tiles.append(Tile(name, rate, _small(own_row.success)))
         limited = table.scope.limited_by
         travelled = [t for t in shown if number == 0 or t.column in limited]
-        lead = ""
-        if number:
-            names = _and([str(column) for column in limited])
-            lead = f"Among the {own_row.success.n} such samples that {names} replayed, "
-        sentences += [_sentence(lead + text) for text in _journeys(travelled, surrogate.rung)]
+        remark = f", compared on {own_row.success.n} common samples" if number else ""
+        sentences += _journeys(travelled, surrogate.rung, remark)
         if number == 0:
             tiles += _least_kept(travelled, surrogate.rung)
     sentences += _equivalence(pairs)
@@ -78,14 +75,14 @@ def _attack(own: Transfer, table: TransferTable) -> str:
     return f"{text}. At the same ε, {_and(others)}." if others else f"{text}."
 
 
-def _journeys(shown: Sequence[Transfer], rung: str) -> list[str]:
+def _journeys(shown: Sequence[Transfer], rung: str, remark: str) -> list[str]:
     # Backends with the same fate share a sentence: bit-exact ones always do.
     fates: dict[Churn, list[Column]] = {}
     for t in shown:
         if t.churn is not None and t.churn.kept.n and t.column.rung != rung:
             fates.setdefault(t.churn, []).append(t.column)
     return [
-        f"on {_and([str(column) for column in columns])}, {c.kept.count} of the {c.kept.n} "
+        f"On {looks.column_list(columns)}{remark}, {c.kept.count} of the {c.kept.n} "
         f"successes are kept ({looks.percent(c.kept.rate)}, interval {looks.interval(c.kept)}), "
         f"{c.lost.count} lost and {c.gained.count} gained: {_verdict(c.p_value)}."
         for c, columns in fates.items()
@@ -152,7 +149,3 @@ def _small(p: Proportion) -> str:
 
 def _and(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]

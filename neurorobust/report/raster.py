@@ -16,7 +16,7 @@ from neurorobust.report.svg import render, styled
 
 Spikes = npt.NDArray[np.uint8]
 # A page of 10 000 rows shows nothing; above this, evenly chosen neurons among those that fire.
-MOST_NEURONS = 256
+MOST_NEURONS = 128
 _SHARED, _REMOVED, _ADDED = "#8a9097", "#0072b2", "#d55e00"
 
 
@@ -38,7 +38,7 @@ def raster_pair(
         return None
     with styled():
         chosen = [choose(rasters[f"clean/{n}"], rasters[f"adversarial/{n}"]) for n in nodes]
-        heights = [float(np.clip(len(rows) / 60, 0.5, 1.6)) for rows in chosen]
+        heights = [float(np.clip(len(rows) / 60, 0.5, 1.8)) for rows in chosen]
         figure = Figure(figsize=(WIDTH, 0.9 + sum(h + 0.28 for h in heights)), layout="constrained")
         panels = figure.subplots(
             len(nodes), 2, sharex=True, sharey="row", squeeze=False, height_ratios=heights

@@ -61,7 +61,7 @@ def reasons(rows: Iterable[Row]) -> list[str]:
             if row.check not in where:
                 where.append(row.check)
     return [
-        f"{backend} {rung}: {', '.join(where) if len(where) < 4 else f'{len(where)} checks'}: {line}"
+        f"{backend} {rung}: {_listed(where)}: {line}"
         for (backend, rung, line), where in grouped.items()
     ]
 
@@ -91,6 +91,10 @@ def _outcome(name: str, rung: Rung, check: str) -> Outcome:
     if reason := backend.missing():
         return Outcome("skipped", reason)
     return CHECKS[check].run(backend, rung)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) if len(names) < 4 else f"{len(names)} checks"
 
 
 def _cell(outcome: Outcome | None) -> str:

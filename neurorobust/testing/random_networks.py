@@ -198,7 +198,12 @@ def _pool(draws: Draws, op: Any) -> Pool2d:
 
 
 def _integrator(draws: Draws) -> LI:
-    return LI(beta=draws.decay(()), bias=draws.uniform(-0.1, 0.1))
+    return LI(
+        beta=draws.decay(()),
+        gain_in=draws.rng.choice([0.5, 1.0, 2.0], ()),
+        bias=draws.uniform(-0.1, 0.1),
+        v_init=draws.uniform(-1, 1) if draws.chance(0.3) else np.zeros(()),
+    )
 
 
 def _header(draws: Draws) -> Header:

@@ -54,12 +54,12 @@ def conv_law(conv, spikes):
     sizes = [
         (n + 2 * p - d * (k - 1) - 1) // s + 1
         for n, p, d, k, s in zip(
-            conv.input_shape,
+            conv.input_shape[:2],
             conv.padding,
             conv.dilation,
             (width, height),
             conv.stride,
-            strict=False,
+            strict=True,
         )
     ]
     out = np.zeros((*sizes, kernels), np.int64)

@@ -65,7 +65,8 @@ def test_answers(record, expected):
 @pytest.mark.parametrize(
     "line",
     [b"", b"loading model ...", b"[1, 2]", b'"id"', b"{}", b'{"id": 1}', b"\xff\xfe",
-     b'{"id": "x", "result": 1}', b'{"result": 1}', b'{"hello": 1}', b'{"hello": {}}', b'{"id": 1, "error": "bad"}',
+     b'{"id": "x", "result": 1}', b'{"result": 1}',
+     b'{"hello": 1}', b'{"hello": {}}', b'{"id": 1, "error": "bad"}',
      b'{"id": 1, "progress": 3}'],
 )  # fmt: skip
 def test_anything_else_is_a_protocol_error(line):

@@ -1,7 +1,7 @@
-"""Noticing an exception inside a Lava process.
+"""Noticing the end of a Lava process.
 
-Lava prints it, and its ``run`` then waits for ever. The processes do keep their exception in a
-pipe, so a thread can look.
+When one fails, Lava says nothing and its ``run`` waits for ever. The exception does lie in a pipe,
+so a thread can look.
 """
 
 import os
@@ -16,7 +16,7 @@ _LOOK_S = 0.1
 
 
 class ProcessModelFailed(RuntimeError):  # noqa: N818 - the host knows it by this name
-    """An exception inside a Lava process; the worker ends with it, because Lava cannot."""
+    """A Lava process failed; the worker ends with it, because Lava cannot."""
 
 
 class Guard:
@@ -47,9 +47,15 @@ class Guard:
     def _watch(self) -> None:
         while not self._done.wait(_LOOK_S):
             for actor in self._actors:
+                # In this order: an exception is sent before its process ends.
+                dead = not actor.is_alive()
                 found = actor.exception
                 if found:
                     error, text = found
                     message = f"{type(error).__name__} in a Lava process: {error}"
-                    self._report(ProcessModelFailed(message), text)
-                    os.killpg(os.getpgrp(), signal.SIGKILL)
+                elif dead:
+                    message, text = f"a Lava process ended with exit code {actor.exitcode}", ""
+                else:
+                    continue
+                self._report(ProcessModelFailed(message), text or message)
+                os.killpg(os.getpgrp(), signal.SIGKILL)

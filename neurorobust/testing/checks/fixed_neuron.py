@@ -182,7 +182,7 @@ def saturation(trial: Trial) -> None:
 
 @check("integer neuron/current wraps", "quantised")
 def current_wraps(trial: Trial) -> None:
-    """The current has 24 bits: ``+2^23`` stays, one unit more turns negative, ``-2^23`` turns positive."""
+    """At 24 bits ``+2^23`` stays, one unit more turns negative, ``-2^23`` positive."""
     payload = np.array([TOP // 64, TOP // 64 + 1, -TOP // 64, -TOP // 64 + 1])
     u = np.array([TOP, -TOP + 64, TOP, -TOP + 64])
     v = np.clip(u, -(TOP - 1), TOP - 1)

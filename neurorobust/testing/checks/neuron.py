@@ -98,6 +98,45 @@ def gains_bias_start(trial: Trial) -> None:
     )
 
 
+@check("neuron/integrator gain, bias and initial state", "float")
+def integrator(trial: Trial) -> None:
+    """``v = beta v + gain_in x + bias`` from ``v_init``; what it emits is v."""
+    node = LI(**{"beta": 0.5, "gain_in": 2.0, "bias": 0.25, "v_init": -1.0})
+    trial.expect(  # -1/2 + 2 + 1/4, then 1.75/2 + 1/4, then 1.125/2 - 2 + 1/4
+        neurons(node, 3, readout="last"),
+        stimulus([1, 0, -1]),
+        membrane={"neuron": trains([1.75, 1.125, -1.1875])},
+        scores=np.array([[-1.1875]]),
+    )
+
+
+@check("neuron/the order of operations decides ties", "float")
+def order_of_operations(trial: Trial) -> None:
+    """``beta v + i + bias`` is evaluated from left to right, so that every bit of h is defined.
+
+    Each neuron gets as its threshold the very number that its membrane has in the last step: any
+    other order of operations moves some of them across.
+    """
+    rng = np.random.default_rng(11)
+    n, steps = 200, 12
+    beta, bias = rng.uniform(0.3, 1, n), rng.uniform(-0.1, 0.1, n)
+    x = rng.uniform(-0.5, 1, (steps, n))
+    h = np.zeros((steps, n))
+    for t in range(steps):
+        h[t] = beta * (h[t - 1] if t else 0.0) + x[t] + bias
+    drive = stimulus(*x.T)
+    for compare in (">", ">="):
+        population = lif(beta=beta, bias=bias, threshold=h[-1], reset="none", compare=compare)
+        fired = h > h[-1] if compare == ">" else h >= h[-1]
+        with trial.optional():
+            trial.expect(
+                neurons(population, steps, n=n),
+                drive,
+                spikes={"neuron": fired[None]},
+                membrane={"neuron": h[None]},
+            )
+
+
 @check("neuron/threshold equality with >", "float")
 def strictly_above(trial: Trial) -> None:
     """A membrane equal to the threshold does not fire under ``>``; the next larger number does."""

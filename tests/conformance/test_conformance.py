@@ -1,0 +1,39 @@
+"""Every check of neurorobust.testing on every registered backend and rung."""
+
+import pytest
+
+from neurorobust.backends import backend_names
+from neurorobust.errors import BackendUnavailable
+from neurorobust.testing import CHECKS
+from neurorobust.testing.coverage import RUNGS
+from tests.helpers import require_backend
+
+CASES = [
+    pytest.param(
+        backend,
+        rung,
+        name,
+        id=f"{backend}-{rung}-{name}",
+        marks=[pytest.mark.lava] if backend == "lava" else [],
+    )
+    for backend in backend_names()
+    for rung in RUNGS
+    for name, check in CHECKS.items()
+    if rung in check.rungs
+]
+
+
+@pytest.mark.parametrize(("backend_name", "rung", "name"), CASES)
+def test_conformance(request, backend_name, rung, name):
+    try:
+        backend = require_backend(request, backend_name)
+    except BackendUnavailable as error:
+        if backend_name in request.config.getoption("--require-backend"):
+            raise
+        pytest.skip(str(error))
+    outcome = CHECKS[name].run(backend, rung)
+    if outcome.status == "skipped":
+        pytest.skip(outcome.detail)
+    if outcome.error is not None:
+        raise outcome.error
+    assert outcome.runs > 0, "a check that ran nothing cannot pass"
