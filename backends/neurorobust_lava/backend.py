@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -117,7 +117,7 @@ class _Run:
     model: Model
     mapping: "LavaMapping"
     worker: "LavaWorker"
-    loaded: int = field(default=0)
+    loaded: tuple[int, tuple[str, ...]] | None = None
 
     def run(self, stimulus: Stimulus, record: Collection[Record] = ()) -> RunResult:
         if "membrane" in record:
@@ -127,9 +127,13 @@ class _Run:
         depth = max(self.mapping.layers.values())
         extra = 0 if self.mapping.chained else depth
         schedule = Schedule(len(stimulus), stimulus.steps, depth, gap=extra)
-        if self.loaded != schedule.period:
-            self.worker.load(self.mapping.network(schedule.period))
-            self.loaded = schedule.period
+        feeding = [edge.source for edge in self.model.incoming(self.model.output)]
+        wanted = self.model.spiking if "spikes" in record else feeding
+        # Every sink is a process of its own and costs time in every step.
+        recorded = tuple(name for name in wanted if self.model.nodes[name].spiking)
+        if self.loaded != (schedule.period, recorded):
+            self.worker.load(self.mapping.network(schedule.period, recorded))
+            self.loaded = schedule.period, recorded
         graded = {name: self._instants(schedule, name) for name in self._readers_of_membrane()}
         left = self.worker.run(
             {self.model.input: schedule.pack(self._codes(stimulus))},
@@ -139,9 +143,10 @@ class _Run:
             every=None if self.mapping.chained else schedule.period,
         )
         spikes = {
-            name: self._ours(schedule.unpack(left.sinks[f"{name}.spikes"], layer))
-            for name, layer in self.mapping.layers.items()
-            if self.model.nodes[name].spiking
+            name: self._ours(
+                schedule.unpack(left.sinks[f"{name}.spikes"], self.mapping.layers[name])
+            )
+            for name in recorded
         }
         values = spikes | {
             name: v.reshape(len(stimulus), -1, *v.shape[1:]) for name, v in left.membrane.items()
@@ -166,11 +171,6 @@ class _Run:
             values = codes.astype(np.int64)
         whole = np.broadcast_to(values, (len(values), stimulus.steps, *values.shape[2:]))
         return np.ascontiguousarray(image_to_lava(whole, values.ndim - 2))
-
-    def _readers_of_membrane(self) -> list[str]:
-        """Integrators that feed the output."""
-        sources = [edge.source for edge in self.model.incoming(self.model.output)]
-        return [name for name in sources if not self.model.nodes[name].spiking]
 
     def _instants(self, schedule: Schedule, name: str) -> tuple[int, ...]:
         """Steps in which to read an integrator: each sample's last, or all of each sample."""

@@ -8,7 +8,7 @@ and an edge of ``delay`` steps between nodes of layers a and b has to wait
 ``b - a - 1 + delay >= 0`` steps on Lava. Loops with less delay than synapses have no such layers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,12 +72,12 @@ class Mapping:
     """A network for Lava with the layer of every population.
 
     Attributes:
-        network: Builds the processes for a reset interval, in steps.
+        network: Builds the processes for a reset interval in steps and the nodes to record.
         layers: Synapses between the source and each population.
         chained: Whether samples may follow each other without clearing delay lines and loops.
     """
 
-    network: Callable[[int], LavaNetwork]
+    network: Callable[[int, Collection[str]], LavaNetwork]
     layers: dict[str, int]
     chained: bool
 
@@ -106,7 +106,7 @@ def map_model(model: Model) -> Mapping:
         _require_quiet_start(model, layers)
     waits = _waits(model, synapses, layers)
 
-    def build(interval: int) -> LavaNetwork:
+    def build(interval: int, recorded: Collection[str]) -> LavaNetwork:
         processes: list[Process] = [Source(model.input, to_lava(model.shapes[model.input]))]
         connections: list[Connection] = []
         for name, paths in synapses.items():
@@ -120,7 +120,7 @@ def map_model(model: Model) -> Mapping:
                 continue
             offset = (layer + 1) % interval
             processes.append(_population(model, name, interval, offset))
-            if model.nodes[name].spiking:
+            if name in recorded:
                 sink = f"{name}.spikes"
                 processes.append(Sink(sink, to_lava(model.shapes[name])))
                 connections.append(Connection(name, sink))

@@ -11,8 +11,8 @@ from neurorobust.backends import (
     Executable,
     Precision,
     Record,
-    RunResult,
     Rung,
+    RunResult,
     Support,
     require_support,
 )

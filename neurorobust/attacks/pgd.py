@@ -61,11 +61,11 @@ class Pgd(Attack):
         """The last iterate that fools the surrogate once legal, else the last one."""
         start = uniform(x, threat.epsilon, generator) if self.random_start else torch.zeros_like(x)
         moving = threat.project(x + start, x)
-        best = moving
+        best, found = moving, torch.zeros(len(x), dtype=torch.bool, device=x.device)
         for _ in range(self.steps):
             step = self.relative_step * threat.epsilon * target.gradient(moving, y).sign()
             moving = threat.project(moving + step, x)
             fooled = target.decide(threat.legalise(moving, x)) != y
-            keep = fooled | (target.decide(threat.legalise(best, x)) == y)
-            best = torch.where(keep.view(-1, *[1] * (x.ndim - 1)), moving, best)
+            best = torch.where((fooled | ~found).view(-1, *[1] * (x.ndim - 1)), moving, best)
+            found |= fooled
         return best

@@ -52,7 +52,7 @@ class Executable(Protocol):
 
 @runtime_checkable
 class Backend(Protocol):
-    """Something that runs networks. Registered in the entry-point group ``neurorobust.backends``."""
+    """Runs networks; registered in the entry-point group ``neurorobust.backends``."""
 
     name: str
 

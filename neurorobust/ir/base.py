@@ -125,7 +125,7 @@ def windows(
 
 
 def geometry_faults(**values: Shape) -> Iterable[str]:
-    """Faults of window parameters: all are whole, padding is at least 0 and the others at least 1."""
+    """Faults of window parameters: padding is at least 0, the others at least 1."""
     for name, value in values.items():
         least = 0 if name == "padding" else 1
         if any(v < least for v in value):

@@ -29,7 +29,7 @@ def check(model: "Model") -> Mapping[str, Shape]:
         if not name or "/" in name
     ]
     faults += [f"{name}: {fault}" for name, node in model.nodes.items() for fault in node.faults()]
-    faults += _edge_faults(model)
+    faults += chain(_port_faults(model), _edge_faults(model), _wiring_faults(model))
     if faults:  # shapes of broken geometry or of a broken wiring would be noise
         raise InvalidModel(faults)
     shapes, faults = _infer_shapes(model)
@@ -61,39 +61,39 @@ def _header_faults(header: Header) -> Iterable[str]:
         yield f"header: std is {header.std}; every entry must be above 0"
 
 
-def _edge_faults(model: "Model") -> list[str]:
-    faults = []
+def _port_faults(model: "Model") -> Iterable[str]:
     for kind in (Input, Output):
         found = [name for name, _ in model.of_kind(kind)]
         if len(found) != 1:
-            faults.append(f"needs exactly one {kind.__name__}, has {len(found)}: {found}")
-    unknown = False
+            yield f"needs exactly one {kind.__name__}, has {len(found)}: {found}"
+
+
+def _edge_faults(model: "Model") -> Iterable[str]:
     for edge in model.edges:
         label = f"edge {edge.source} -> {edge.target}"
         for end in (edge.source, edge.target):
             if end not in model.nodes:
-                unknown = True
-                faults.append(f"{label}: no node is named {end!r}")
+                yield f"{label}: no node is named {end!r}"
         if edge.delay < 0:
-            faults.append(f"{label}: delay is {edge.delay} steps; it must be at least 0")
+            yield f"{label}: delay is {edge.delay} steps; it must be at least 0"
         if isinstance(model.nodes.get(edge.target), Input):
-            faults.append(f"{label}: an Input takes no edge")
+            yield f"{label}: an Input takes no edge"
         if isinstance(model.nodes.get(edge.source), Output):
-            faults.append(f"{label}: an Output feeds no node")
-    if unknown:
-        return faults
-    if loop := undelayed_cycle(model.nodes, model.edges):
-        faults.append(
-            f"loop without delay: {' -> '.join(loop)}; give one of its edges a delay of at least 1"
-        )
+            yield f"{label}: an Output feeds no node"
+
+
+def _wiring_faults(model: "Model") -> Iterable[str]:
+    known = [e for e in model.edges if e.source in model.nodes and e.target in model.nodes]
+    if loop := undelayed_cycle(model.nodes, known):
+        way = " -> ".join(loop)
+        yield f"loop without delay: {way}; give one of its edges a delay of at least 1"
     fed = {edge.target for edge in model.edges}
     read = {edge.source for edge in model.edges}
     for name, node in model.nodes.items():
         if name not in fed and not isinstance(node, Input):
-            faults.append(f"{name}: no edge leads to it")
+            yield f"{name}: no edge leads to it"
         if name not in read and not isinstance(node, Output):
-            faults.append(f"{name}: no edge leads from it, so it has no effect; remove it")
-    return faults
+            yield f"{name}: no edge leads from it, so it has no effect; remove it"
 
 
 def _infer_shapes(model: "Model") -> tuple[dict[str, Shape], list[str]]:

@@ -1,9 +1,9 @@
 """The network in a chip's integers: Program and its nodes, in the arithmetic of Loihi.
 
 The law is that of Lava 0.10.0 with ``select_tag="fixed_pt"``; every number is a two's-complement
-integer, ``trunc0`` rounds towards zero, ``w32`` wraps to 32 and ``w24`` to 24 bits. Latency is taken
-out: a synapse acts in the step of its spikes (on Lava one step later per hop), so that a Program and
-its Graph run in the same time.
+integer, ``trunc0`` rounds towards zero, ``w32`` wraps to 32 and ``w24`` to 24 bits. Latency is
+taken out: a synapse acts in the step of its spikes (on Lava one step later per hop), so that a
+Program and its Graph run in the same time.
 """
 
 from collections.abc import Iterable, Mapping
@@ -113,14 +113,14 @@ class FixedConv2d(Conv2d):
             yield "bias is set; give it to the neuron that follows as bias_mant and bias_exp"
         sizes = (*self.stride, *self.padding, *self.dilation, self.groups)
         if max(sizes) > 127:
-            yield f"stride, padding, dilation or groups reach {max(sizes)}; they are stored in 8 bits (127)"
+            yield f"stride, padding, dilation or groups reach {max(sizes)}; they are 8-bit (127)"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class FixedNeuron(Node):
     """The integer CuBa neuron; the common part of FixedLIF and FixedLI.
 
-    With ``a`` the synaptic sum and ``B = w32(bias_mant 2^bias_exp)`` (floored for a negative exponent)::
+    With ``a`` the synaptic sum and ``B = w32(bias_mant 2^bias_exp)`` (a negative exponent floors)::
 
         x = w32(trunc0(u (4095 - du) / 4096) + w32(64 a))
         u = x wrapped once by 2^24 into (-2^23, 2^23]
@@ -178,7 +178,7 @@ class Program(Model):
     Attributes:
         profile: Name of the hardware profile it was lowered for.
         source_hash: Content hash of the Graph it came from.
-        score_unit: Scores are the integer readout times this, so that they compare with the Graph's.
+        score_unit: Scores are the integer readout times this, to compare with the Graph's.
         report: One row per layer: what lowering did to it.
     """
 

@@ -26,7 +26,7 @@ class Affine(Node):
     def output_shape(self, input_shape: Shape) -> Shape:
         """``(in,) -> (out,)``."""
         if input_shape != self.weight.shape[1:]:
-            msg = f"weight {self.weight.shape} takes an input of {self.weight.shape[1:]}, got {input_shape}"
+            msg = f"weight {self.weight.shape} takes {self.weight.shape[1:]}, got {input_shape}"
             raise ShapeError(msg)
         return self.weight.shape[:1]
 
@@ -75,15 +75,18 @@ class Conv(Node):
         yield from super(Conv, self).faults()
         spatial = len(self.stride)
         if self.weight.ndim != spatial + 2:
-            yield f"weight has shape {self.weight.shape}; takes (out, in/groups) and {spatial} kernel axes"
+            shape = self.weight.shape
+            yield f"weight has shape {shape}; takes (out, in/groups) and {spatial} kernel axes"
             return
         if {len(self.padding), len(self.dilation)} != {spatial}:
-            yield f"stride, padding and dilation differ in length: {self.stride}, {self.padding}, {self.dilation}"
+            given = f"{self.stride}, {self.padding}, {self.dilation}"
+            yield f"stride, padding and dilation differ in length: {given}"
+            return
         yield from geometry_faults(
             stride=self.stride, padding=self.padding, dilation=self.dilation, groups=(self.groups,)
         )
         if self.groups > 0 and self.weight.shape[0] % self.groups:
-            yield f"{self.weight.shape[0]} output channels cannot be split into {self.groups} groups"
+            yield f"{self.weight.shape[0]} output channels do not split into {self.groups} groups"
         yield from _bias_faults(self.weight, self.bias)
 
 
@@ -144,10 +147,10 @@ class BatchNorm(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Pool2d(Node):
-    """Average, sum or maximum over windows of ``(C, H, W)``; padding counts as zeros in avg and sum.
+    """Average, sum or maximum over windows of ``(C, H, W)``; padding counts as zeros (not in max).
 
     Attributes:
-        op: ``avg``, ``sum`` or ``max`` (which ignores padding).
+        op: ``avg``, ``sum`` or ``max``.
         kernel: Window, (height, width).
         stride: Steps between windows.
         padding: On both sides, at most half the kernel.

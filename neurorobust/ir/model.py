@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Literal, Self, TypeVar
 
@@ -153,4 +154,4 @@ class Graph(Model):
 def chain_edges(nodes: Mapping[str, Node]) -> tuple[Edge, ...]:
     """Edges from each node to the next, in the order of the mapping."""
     names = list(nodes)
-    return tuple(Edge(a, b) for a, b in zip(names, names[1:], strict=False))
+    return tuple(Edge(a, b) for a, b in pairwise(names))

@@ -1,6 +1,6 @@
 """The neurons: LIF (with current-based synapse, every reset in use) and the LI readout.
 
-The discrete law, per neuron and step ``t`` (states before the first step are ``i_init``, ``v_init``)::
+The discrete law, per neuron and step ``t`` (before the first step: ``i_init`` and ``v_init``)::
 
     i[t] = alpha i[t-1] + gain_in x[t]               (without alpha: i[t] = gain_in x[t])
     h[t] = beta v[t-1] + gain_syn i[t] + bias
@@ -112,7 +112,7 @@ class LIF(Node):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class LI(Node):
-    """Leaky integrator without threshold, the usual readout: ``v[t] = beta v[t-1] + gain_in x[t] + bias``.
+    """Leaky integrator without threshold: ``v[t] = beta v[t-1] + gain_in x[t] + bias``.
 
     Attributes:
         beta: Membrane decay per step, 0..1; 1 sums.

@@ -14,6 +14,26 @@ from neurorobust.metrics.samples import CLEAN, Column, block, columns_of, sets_o
 
 Array = npt.NDArray[Any]
 
+AGREEMENT_COLUMNS: dict[str, type[pl.DataType]] = {
+    "set": pl.String,
+    "rung": pl.String,
+    "backend": pl.String,
+    "against": pl.String,
+    "node": pl.String,
+    "depth": pl.Int64,
+    "values": pl.Int64,
+    "differing": pl.Int64,
+    "samples": pl.Int64,
+    "samples_differing": pl.Int64,
+    "first_sample": pl.Int64,
+    "first_step": pl.Int64,
+    "first_neuron": pl.Int64,
+    "membrane": pl.Float64,
+    "threshold": pl.Float64,
+    "distance": pl.Float64,
+}
+"""Columns of ``agreement.parquet``: the keys of a comparison, then ``SpikeComparison``."""
+
 
 def decision_agreement(
     outcomes: pl.DataFrame, set_: str = CLEAN, columns: Iterable[Column] | None = None

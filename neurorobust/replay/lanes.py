@@ -18,12 +18,10 @@ class Lane:
     Attributes:
         backend: Name in the registry.
         rung: ``float`` runs the Graph, ``quantised`` the Program.
-        limit: Most samples to replay per set, or None for all.
     """
 
     backend: str
     rung: Rung
-    limit: int | None = None
 
     def __str__(self) -> str:
         return f"{self.backend} {self.rung}"

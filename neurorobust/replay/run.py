@@ -1,7 +1,7 @@
 """Replaying clean samples and frozen attacks on every lane, sample by sample."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from neurorobust.data import Stimulus, encode
 from neurorobust.errors import InvalidInput, WorkerError
 from neurorobust.ir import LIF, Array, FixedLIF, Graph, Model, Program
 from neurorobust.ir.fixed import STATE_SHIFT
-from neurorobust.metrics.agreement import compare_spikes
+from neurorobust.metrics.agreement import AGREEMENT_COLUMNS, compare_spikes
 from neurorobust.replay.lanes import Lane, Skipped
 
 REFERENCE = "reference"
@@ -58,6 +58,11 @@ class Batch:
             compare_spikes=compare_spikes,
         )
 
+    def head(self, count: int) -> "Batch":
+        """The first samples only."""
+        shorter = {n: getattr(self, n)[:count] for n in ("values", "label", "sample")}
+        return replace(self, **shorter)
+
 
 @dataclass(slots=True, eq=False)
 class Replay:
@@ -84,57 +89,62 @@ def replay(
     batches: Sequence[Batch],
     lanes: Iterable[Lane],
     *,
+    share: Callable[[Lane, Batch], Batch | None] = lambda _, batch: batch,
     progress: Progress | None = None,
 ) -> Replay:
-    """Run every batch on every lane.
+    """Run the batches on the lanes.
 
     The reference runs first on each rung; the spikes of the others are compared with its own. A
     lane whose worker fails is recorded with the reason, and the rest goes on.
 
+    Args:
+        graph: Runs on the rung ``float``.
+        program: Runs on the rung ``quantised``.
+        batches: Clean samples and attacks.
+        lanes: Where to run them.
+        share: What of a batch a lane replays; None leaves it out (slow backends take less).
+        progress: Called as ``(what, done, total)``.
+
     Raises:
         InvalidInput: if a sample is out of the model's bounds or a lane has no model.
     """
+    ordered = sorted(lanes, key=lambda lane: (lane.rung, lane.backend != REFERENCE))
+    plan = {lane: [b for batch in batches if (b := share(lane, batch))] for lane in ordered}
+    total, count = sum(map(len, plan.values())), 0
     done = Replay(pl.DataFrame(), pl.DataFrame())
     outcomes: list[pl.DataFrame] = []
     agreement: list[Mapping[str, Any]] = []
     expected: dict[tuple[str, str], RunResult] = {}
-    ordered = sorted(lanes, key=lambda lane: (lane.rung, lane.backend != REFERENCE))
-    total = len(ordered) * len(batches)
-    for index, lane in enumerate(ordered):
+    for lane, own in plan.items():
         model: Model | None = graph if lane.rung == "float" else program
         if model is None:
             msg = f"lane {lane} needs a Program; lower the Graph first"
             raise InvalidInput(msg)
         executable = None
-        seconds, samples = 0.0, 0
         found: list[pl.DataFrame] = []
+        seconds = 0.0
         try:
             executable = get_backend(lane.backend).compile(model, lane.rung)
-            for number, batch in enumerate(batches):
+            for batch in own:
                 if progress:
-                    progress(f"replaying on {lane}", index * len(batches) + number, total)
+                    progress(str(lane), count + len(found), total)
                 result = _run(executable, model, batch, lane, expected)
                 found.append(_rows(result, batch, lane))
                 agreement += _compared(result, model, batch, lane, expected)
                 seconds += result.wall_s
-                samples += len(result.scores)
-                done.deviations += [
-                    (lane, text)
-                    for text in result.deviations
-                    if (lane, text) not in done.deviations
-                ]
+                fresh = [(lane, text) for text in result.deviations]
+                done.deviations += [entry for entry in fresh if entry not in done.deviations]
         except WorkerError as error:
             done.skipped.append(Skipped(lane, f"stopped after {len(found)} set(s): {error}"))
             continue
         finally:
+            count += len(own)
             if executable is not None:
                 executable.close()
         outcomes += found
-        done.ran.append((lane, seconds, samples))
-    if progress:
-        progress("replaying", total, total)
+        done.ran.append((lane, seconds, sum(map(len, found))))
     done.outcomes = pl.concat(outcomes)
-    done.agreement = pl.DataFrame(agreement, infer_schema_length=None)
+    done.agreement = pl.DataFrame(agreement, schema=AGREEMENT_COLUMNS)
     return done
 
 
@@ -145,7 +155,7 @@ def _run(
     lane: Lane,
     expected: dict[tuple[str, str], RunResult],
 ) -> RunResult:
-    stimulus: Stimulus = encode(model, batch.values[: lane.limit])
+    stimulus: Stimulus = encode(model, batch.values)
     record: list[Record] = []
     if batch.compare_spikes:
         record = ["spikes", "membrane"] if lane.backend == REFERENCE else ["spikes"]
@@ -156,11 +166,10 @@ def _run(
 
 
 def _rows(result: RunResult, batch: Batch, lane: Lane) -> pl.DataFrame:
-    label = batch.label[: lane.limit]
-    every = np.arange(len(label))
-    own = result.scores[every, label]
+    every = np.arange(len(batch.label))
+    own = result.scores[every, batch.label]
     others = result.scores.copy()
-    others[every, label] = -np.inf
+    others[every, batch.label] = -np.inf
     return pl.DataFrame(
         {
             "set": batch.name,
@@ -169,8 +178,8 @@ def _rows(result: RunResult, batch: Batch, lane: Lane) -> pl.DataFrame:
             "epsilon": batch.epsilon,
             "backend": lane.backend,
             "rung": lane.rung,
-            "sample": batch.sample[: lane.limit],
-            "label": label,
+            "sample": batch.sample,
+            "label": batch.label,
             "decision": result.decisions,
             "margin": own - others.max(axis=1),
         }

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.metrics import CLEAN, Column
+from neurorobust.metrics.agreement import AGREEMENT_COLUMNS
 from neurorobust.report.manifest import Manifest
 
 OUTCOMES, AGREEMENT = "outcomes.parquet", "agreement.parquet"
@@ -32,24 +33,6 @@ OUTCOME_COLUMNS: dict[str, type[pl.DataType]] = {
     "label": pl.Int64,
     "decision": pl.Int64,
     "margin": pl.Float64,
-}
-AGREEMENT_COLUMNS: dict[str, type[pl.DataType]] = {
-    "set": pl.String,
-    "rung": pl.String,
-    "backend": pl.String,
-    "against": pl.String,
-    "node": pl.String,
-    "depth": pl.Int64,
-    "values": pl.Int64,
-    "differing": pl.Int64,
-    "samples": pl.Int64,
-    "samples_differing": pl.Int64,
-    "first_sample": pl.Int64,
-    "first_step": pl.Int64,
-    "first_neuron": pl.Int64,
-    "membrane": pl.Float64,
-    "threshold": pl.Float64,
-    "distance": pl.Float64,
 }
 _NULLABLE = frozenset(
     ("margin", "first_sample", "first_step", "first_neuron", "membrane", "threshold", "distance")

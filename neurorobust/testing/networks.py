@@ -40,6 +40,11 @@ def lif(**fields: Any) -> LIF:
     return LIF(**{"beta": 0.5, "threshold": 1.0} | fields)
 
 
+def li(**fields: Any) -> LI:
+    """An LI from plain numbers."""
+    return LI(**fields)
+
+
 def fixed_lif(**fields: Any) -> FixedLIF:
     """A FixedLIF from plain integers; without memory of the current unless ``du`` is given."""
     return FixedLIF(**fields)

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from neurorobust.ir import LI
-from neurorobust.testing.networks import impulse, lif, neurons, stimulus, trains
+from neurorobust.testing.networks import impulse, li, lif, neurons, stimulus, trains
 from neurorobust.testing.outcome import check
 from neurorobust.testing.trial import Trial
 
@@ -23,7 +22,7 @@ def impulse_response(trial: Trial) -> None:
         spikes={"neuron": np.zeros((1, T, len(BETAS)))},
         membrane={"neuron": h[None]},
     )
-    integrator = neurons(LI(beta=BETAS), T, n=len(BETAS), readout="last")
+    integrator = neurons(li(beta=BETAS), T, n=len(BETAS), readout="last")
     with trial.optional():
         trial.expect(integrator, drive, scores=h[-1:])
 
@@ -46,7 +45,7 @@ def long_leak(trial: Trial) -> None:
     """After 1,000 steps an impulse has shrunk to ``beta^1000``; rounding has not piled up."""
     beta = np.array([0.99, 0.999, 1.0])
     h = beta ** np.arange(1001)[:, None]
-    integrator = neurons(LI(beta=beta), 1001, n=3, readout="last")
+    integrator = neurons(li(beta=beta), 1001, n=3, readout="last")
     trial.expect(
         integrator,
         stimulus(*[impulse(1001)] * 3),
@@ -101,7 +100,7 @@ def gains_bias_start(trial: Trial) -> None:
 @check("neuron/integrator gain, bias and initial state", "float")
 def integrator(trial: Trial) -> None:
     """``v = beta v + gain_in x + bias`` from ``v_init``; what it emits is v."""
-    node = LI(**{"beta": 0.5, "gain_in": 2.0, "bias": 0.25, "v_init": -1.0})
+    node = li(beta=0.5, gain_in=2.0, bias=0.25, v_init=-1.0)
     trial.expect(  # -1/2 + 2 + 1/4, then 1.75/2 + 1/4, then 1.125/2 - 2 + 1/4
         neurons(node, 3, readout="last"),
         stimulus([1, 0, -1]),
