@@ -19,7 +19,7 @@ def require_backend(request: pytest.FixtureRequest, name: str):
 
 
 def shared_data(*parts: str) -> Path:
-    """A file of the optional data folder ($NEUROROBUST_DATA, or shared/data beside the checkout)."""
+    """A file of the optional data folder: $NEUROROBUST_DATA, or shared/data beside the checkout."""
     default = Path(__file__).parents[2] / "shared" / "data"
     path = Path(os.environ.get("NEUROROBUST_DATA", default)).joinpath(*parts)
     if not path.exists():

@@ -17,7 +17,7 @@ from neurorobust.backends import (
     Support,
     require_support,
 )
-from neurorobust.backends.stepping import read_out, require_shape
+from neurorobust.backends.runs import read_out, require_run
 from neurorobust.data import Stimulus
 from neurorobust.errors import BackendUnavailable, InvalidInput, LowerError, Unsupported
 from neurorobust.ir import Array, FixedInput, Graph, Model, Output, Program
@@ -118,11 +118,10 @@ class _Run:
     mapping: "LavaMapping"
     worker: "LavaWorker"
     loaded: tuple[int, tuple[str, ...]] | None = None
+    closed: bool = False
 
     def run(self, stimulus: Stimulus, record: Collection[Record] = ()) -> RunResult:
-        if "membrane" in record:
-            msg = "lava: membranes are not recorded; take them from the reference"
-            raise InvalidInput(msg)
+        require_run(self.model, stimulus, record, closed=self.closed, membrane=False)
         start = time.perf_counter()
         depth = max(self.mapping.layers.values())
         extra = 0 if self.mapping.chained else depth
@@ -134,7 +133,11 @@ class _Run:
         if self.loaded != (schedule.period, recorded):
             self.worker.load(self.mapping.network(schedule.period, recorded))
             self.loaded = schedule.period, recorded
-        graded = {name: self._instants(schedule, name) for name in self._readers_of_membrane()}
+        graded = {
+            name: self._instants(schedule, name)
+            for name in feeding
+            if not self.model.nodes[name].spiking
+        }
         left = self.worker.run(
             {self.model.input: schedule.pack(self._codes(stimulus))},
             schedule.total,
@@ -159,11 +162,11 @@ class _Run:
         )
 
     def close(self) -> None:
+        self.closed = True
         self.worker.close()
 
     def _codes(self, stimulus: Stimulus) -> Array:
         """The input of every step in Lava's layout; integers on the quantised rung."""
-        require_shape(self.model, stimulus.values, stimulus.steps)
         node = self.model.nodes[self.model.input]
         values = stimulus.values.astype(np.float64)
         if isinstance(node, FixedInput):

@@ -16,12 +16,12 @@ from neurorobust.backends import (
     Support,
     require_support,
 )
+from neurorobust.backends.runs import read_out, require_run
 from neurorobust.data import Stimulus
-from neurorobust.errors import InvalidInput, NeurorobustError, Unsupported
+from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.ir import Array, Model, Output, Program
 from neurorobust_reference.float_law import FLOAT_LAWS
 from neurorobust_reference.integer_law import INTEGER_LAWS, w32
-from neurorobust_reference.readout import read_out
 from neurorobust_reference.unit import LawBook, Setting
 
 WORKING_SET = 1 << 25
@@ -90,13 +90,9 @@ class ReferenceExecutable:
         """Run all samples from their initial state.
 
         Raises:
-            InvalidInput: for a stimulus of another shape, or an unknown record.
-            NeurorobustError: after ``close()``.
+            InvalidInput: for a stimulus of another shape, an unknown record, or after ``close()``.
         """
-        if self._closed:
-            msg = "backend 'reference': the executable is closed; compile the model again"
-            raise NeurorobustError(msg)
-        self._check(stimulus, record)
+        require_run(self._model, stimulus, record, closed=self._closed)
         started = time.perf_counter()
         per_sample = (stimulus.steps + 16) * sum(map(prod, self._model.shapes.values()))
         size = max(1, WORKING_SET // per_sample)
@@ -162,19 +158,7 @@ class ReferenceExecutable:
         output = model.nodes[model.output]
         assert isinstance(output, Output)  # noqa: S101 - what ``Model.output`` promises
         unit = model.score_unit if isinstance(model, Program) else 1.0
-        return read_out(arrived, output.readout) * unit
-
-    def _check(self, stimulus: Stimulus, record: Collection[Record]) -> None:
-        if unknown := set(record) - set(get_args(Record)):
-            msg = f"cannot record {sorted(unknown)}; known are {', '.join(get_args(Record))}"
-            raise InvalidInput(msg)
-        shape, given = self._model.shapes[self._model.input], stimulus.values.shape
-        if given[2:] != shape or stimulus.steps < 1 or given[1] not in (1, stimulus.steps):
-            msg = (
-                f"stimulus has shape {given} for {stimulus.steps} steps; "
-                f"the model takes (B, T or 1, {', '.join(map(str, shape))})"
-            )
-            raise InvalidInput(msg)
+        return read_out(output.readout, arrived) * unit
 
 
 class _Tape:

@@ -119,7 +119,7 @@ class LIUnit(Unit):
 
 
 def output_law(_node: Output, _setting: Setting) -> Map:
-    """What arrives; the readout looks at all steps together, in ``readout.py``."""
+    """What arrives; the readout looks at all steps together, at the end."""
     return Map(lambda x: x)
 
 

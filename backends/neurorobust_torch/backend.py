@@ -16,6 +16,7 @@ from neurorobust.backends import (
     Support,
     require_support,
 )
+from neurorobust.backends.runs import require_run
 from neurorobust.data import Stimulus
 from neurorobust.ir import Array, Graph, Model, Program
 
@@ -72,15 +73,17 @@ class TorchBackend:
 backend = TorchBackend()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Float:
     network: "Network"
+    closed: bool = False
 
     def run(self, stimulus: Stimulus, record: Collection[Record] = ()) -> RunResult:
         import torch
 
         from neurorobust.engine.network import Trace
 
+        require_run(self.network.graph, stimulus, record, closed=self.closed)
         start = time.perf_counter()
         trace = Trace() if record else None
         x = torch.tensor(stimulus.values, device=self.network.like.device)
@@ -90,18 +93,20 @@ class _Float:
         return _result(scores, spikes, membrane, record, start)
 
     def close(self) -> None:
-        pass
+        self.closed = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Quantised:
     network: "FixedNetwork"
+    closed: bool = False
 
     def run(self, stimulus: Stimulus, record: Collection[Record] = ()) -> RunResult:
         import torch
 
         from neurorobust.engine.fixed import FixedTrace
 
+        require_run(self.network.program, stimulus, record, closed=self.closed)
         start = time.perf_counter()
         trace = FixedTrace() if record else None
         scores = self.network.run(torch.tensor(stimulus.values), stimulus.steps, trace)
@@ -109,7 +114,7 @@ class _Quantised:
         return _result(scores, spikes, membrane, record, start)
 
     def close(self) -> None:
-        pass
+        self.closed = True
 
 
 def _result(

@@ -17,6 +17,8 @@ from neurorobust.ir import (
     FixedDense,
     FixedLI,
     FixedLIF,
+    Flatten,
+    Input,
     Model,
     Node,
     Output,
@@ -149,8 +151,18 @@ def require_support(backend: str, capabilities: Capabilities, model: Model, rung
         given = type(model).__name__
         hint = "lower it first" if wanted == "Program" else "pass the Graph it was lowered from"
         raise Unsupported(_refusal(backend, rung, [f"takes a {wanted}, got a {given}; {hint}"]))
-    if gaps := capabilities.gaps(model, rung):
+    if gaps := capabilities.gaps(model, rung) + _foreign(model, rung):
         raise Unsupported(_refusal(backend, rung, gaps))
+
+
+def _foreign(model: Model, rung: str) -> list[str]:
+    """Nodes of kinds that the table does not know, such as a user's own."""
+    tests = NODE_FEATURES["float" if rung == "float" else "quantised"].values()
+    return [
+        f"{name}: node kind {node.kind} (known to no backend)"
+        for name, node in model.nodes.items()
+        if not isinstance(node, Input | Flatten | Output) and not any(test(node) for test in tests)
+    ]
 
 
 def _refusal(backend: str, rung: str, gaps: Iterable[str]) -> str:

@@ -5,13 +5,14 @@ Imported by adapters when they compile, never when they are loaded: it imports t
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from neurorobust.backends.contract import Precision, Record, RunResult
-from neurorobust.backends.stepping import read_out, require_shape, step_through
+from neurorobust.backends.runs import read_out, require_run
+from neurorobust.backends.stepping import step_through
 from neurorobust.data.stimulus import Stimulus
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.ir import (
@@ -72,20 +73,8 @@ class ModuleExecutable:
             InvalidInput: for a wrong shape of the stimulus, an unknown record, or after ``close``.
             Unsupported: if membranes are to be recorded.
         """
-        if self._closed:
-            msg = "this executable is closed; compile the model again"
-            raise InvalidInput(msg)
-        if unknown := set(record) - set(get_args(Record)):
-            msg = f"cannot record {sorted(unknown)}; known are {', '.join(get_args(Record))}"
-            raise InvalidInput(msg)
-        if "membrane" in record:
-            msg = (
-                "membranes are in the framework's own units here; "
-                "record them with the backend 'reference'"
-            )
-            raise Unsupported(msg)
         model, batch, steps = self._model, len(stimulus), stimulus.steps
-        require_shape(model, stimulus.values, steps)
+        require_run(model, stimulus, record, closed=self._closed, membrane=False)
         began = time.perf_counter()
         (output,) = (node for _, node in model.of_kind(Output))
         arrived = np.empty((batch, steps, *model.shapes[model.output]))

@@ -31,8 +31,8 @@ def get_backend(name: str) -> Backend:
         raise BackendUnavailable(msg)
     try:
         found = _found()[name].load()
-    except ImportError as error:
-        msg = f"backend {name!r} cannot be imported ({error}); reinstall its package"
+    except (ImportError, AttributeError) as error:
+        msg = f"backend {name!r} cannot be loaded ({error}); reinstall its package"
         raise BackendUnavailable(msg) from error
     if not isinstance(found, Backend):
         msg = f"backend {name!r} does not follow neurorobust.backends.contract.Backend"

@@ -6,11 +6,7 @@ Nothing here knows which framework computes the values: they only need ``+``.
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, Self, TypeVar
 
-import numpy as np
-
-from neurorobust.errors import InvalidInput
-from neurorobust.ir import Array, Input, Model
-from neurorobust.ir.ports import Readout
+from neurorobust.ir import Input, Model
 
 
 class Addable(Protocol):
@@ -89,43 +85,3 @@ def _constant(model: Model) -> frozenset[str]:
         if isinstance(node, Input) or (fixed and not node.stateful):
             constant.add(name)
     return frozenset(constant)
-
-
-def read_out(readout: Readout, arrived: Array) -> Array:
-    """Scores from what arrived at the Output.
-
-    Args:
-        readout: ``count``, ``mean``, ``last``, ``max`` or ``first``.
-        arrived: Shape (B, T, classes).
-
-    Returns:
-        Shape (B, classes), float64.
-    """
-    steps = arrived.shape[1]
-    if readout == "first":
-        fired = arrived > 0
-        scores = np.where(fired.any(axis=1), steps - fired.argmax(axis=1), 0)
-    elif readout == "last":
-        scores = arrived[:, -1]
-    elif readout == "max":
-        scores = arrived.max(axis=1)
-    elif readout == "mean":
-        scores = arrived.mean(axis=1, dtype=np.float64)
-    else:
-        scores = arrived.sum(axis=1, dtype=np.float64)
-    return np.asarray(scores, np.float64)
-
-
-def require_shape(model: Model, values: Array, steps: int) -> None:
-    """Refuse a stimulus that does not fit the model's input.
-
-    Raises:
-        InvalidInput: naming both shapes.
-    """
-    shape = model.shapes[model.input]
-    if values.ndim < 2 or values.shape[2:] != shape or values.shape[1] not in (1, steps):
-        msg = (
-            f"stimulus has shape {values.shape} for {steps} steps; "
-            f"the model takes (B, T or 1, ...) with {shape} at the end"
-        )
-        raise InvalidInput(msg)

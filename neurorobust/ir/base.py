@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
+Arithmetic = Literal["float", "integer"]
 
 KINDS: dict[str, type["Node"]] = {}
 """Node classes by the name under which they are saved."""
@@ -33,6 +34,8 @@ class Node:
 
     spiking: ClassVar[bool] = False
     """Whether the output is spikes (non-negative integer counts per step)."""
+    arithmetic: ClassVar[Arithmetic | None] = "float"
+    """Numbers the node computes with; None fits both."""
     stateful: ClassVar[bool] = False
     """Whether the output depends on earlier steps."""
 

@@ -28,6 +28,7 @@ def check(model: "Model") -> Mapping[str, Shape]:
         for name in model.nodes
         if not name or "/" in name
     ]
+    faults += _kind_faults(model)
     faults += [f"{name}: {fault}" for name, node in model.nodes.items() for fault in node.faults()]
     faults += chain(_port_faults(model), _edge_faults(model), _wiring_faults(model))
     if faults:  # shapes of broken geometry or of a broken wiring would be noise
@@ -59,6 +60,16 @@ def _header_faults(header: Header) -> Iterable[str]:
         yield f"header: levels is {header.levels}; a sensor grid has at least 2"
     if any(not s > 0 for s in header.std):
         yield f"header: std is {header.std}; every entry must be above 0"
+
+
+def _kind_faults(model: "Model") -> Iterable[str]:
+    """Floats belong to a Graph and integers to a Program."""
+    for name, node in model.nodes.items():
+        if node.arithmetic not in (None, model.arithmetic):
+            own, other = type(model).__name__, node.arithmetic
+            yield f"{name}: a {own} cannot hold a {node.kind}, which computes in {other} numbers"
+    if model.arithmetic == "integer" and (model.header.mean or model.header.std):
+        yield "header: a Program takes values as they are; fold mean and std before lowering"
 
 
 def _port_faults(model: "Model") -> Iterable[str]:

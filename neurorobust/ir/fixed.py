@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 
-from neurorobust.ir.base import Array, Node, Shape, ShapeError, array
+from neurorobust.ir.base import Arithmetic, Array, Node, Shape, ShapeError, array
 from neurorobust.ir.linear import Conv2d
 from neurorobust.ir.model import Header, Model, chain_edges
 from neurorobust.ir.ports import Input
@@ -38,6 +38,8 @@ class FixedInput(Input):
         high: Largest integer.
     """
 
+    arithmetic: ClassVar[Arithmetic | None] = "integer"
+
     offset: float = 0.0
     scale: float
     low: int = 0
@@ -54,7 +56,9 @@ class FixedInput(Input):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class FixedDense(Node):
-    """``y = w32(sum_j W[:, j] x[j] 2^weight_exp)``; a negative exponent floors the *sum*.
+    """``y = w32(sum_j W[:, j] x[j] 2^weight_exp)``, with 32-bit sums.
+
+    A negative exponent shifts the wrapped *sum* right and floors; weights are not shifted singly.
 
     Attributes:
         weight: Shape (out, in), integers. What acts is ``effective_weight``.
@@ -63,6 +67,8 @@ class FixedDense(Node):
         sign_mode: ``mixed`` (loses the lowest bit: even steps), ``exc`` (0..255) or ``inh``.
         message_bits: 0 takes any non-zero input as one spike; above 0 inputs are integer payloads.
     """
+
+    arithmetic: ClassVar[Arithmetic | None] = "integer"
 
     weight: Array = array()
     weight_exp: int = 0
@@ -102,8 +108,11 @@ class FixedDense(Node):
 class FixedConv2d(Conv2d):
     """``y = w24(int32(conv(x, W)))`` with integer payloads; weights act as they are.
 
-    Layout and geometry are those of ``Conv2d``; there is no bias (it belongs to the neuron).
+    Layout and geometry are those of ``Conv2d``; there is no bias (it belongs to the neuron). The
+    law holds for sums below 2^31; Lava computes them in floats and does not define larger ones.
     """
+
+    arithmetic: ClassVar[Arithmetic | None] = "integer"
 
     def faults(self) -> Iterable[str]:
         """Faults of geometry and ranges."""
@@ -133,6 +142,7 @@ class FixedNeuron(Node):
         bias_exp: Exponent of the bias, -8..7.
     """
 
+    arithmetic: ClassVar[Arithmetic | None] = "integer"
     stateful: ClassVar[bool] = True
 
     du: Array = array(4095)
@@ -181,6 +191,8 @@ class Program(Model):
         score_unit: Scores are the integer readout times this, to compare with the Graph's.
         report: One row per layer: what lowering did to it.
     """
+
+    arithmetic: ClassVar[Arithmetic] = "integer"
 
     profile: str = field(default="", metadata={"stored": True})
     source_hash: str = field(default="", metadata={"stored": True})

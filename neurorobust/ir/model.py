@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
-from neurorobust.ir.base import Node, Shape
+from neurorobust.ir.base import Arithmetic, Node, Shape
 from neurorobust.ir.ports import Input, Output
 
 Coding = Literal["direct", "bernoulli", "events"]
@@ -61,6 +61,9 @@ class Model:
     Checked when made: all faults are raised together as ``InvalidModel``.
     """
 
+    arithmetic: ClassVar[Arithmetic] = "float"
+    """Numbers its nodes compute with."""
+
     header: Header
     nodes: Mapping[str, Node]
     edges: tuple[Edge, ...]
@@ -77,7 +80,7 @@ class Model:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """Node names so that each comes after the sources of its undelayed edges."""
+        """Node names so that each comes after its sources, as far as loops allow."""
         from neurorobust.ir.order import topological_order
 
         return topological_order(self.nodes, self.edges)

@@ -98,8 +98,8 @@ class LIF(Node):
         ):
             if getattr(self, name) not in get_args(allowed):
                 yield f"{name} is {getattr(self, name)!r}; known are {', '.join(get_args(allowed))}"
-        if self.max_spikes < 1:
-            yield f"max_spikes is {self.max_spikes}; it must be at least 1"
+        if not 1 <= self.max_spikes <= 255:
+            yield f"max_spikes is {self.max_spikes}; spikes of a step are counted in 8 bits, 1..255"
         if self.refractory < 0:
             yield f"refractory is {self.refractory} steps; it must be at least 0"
         if self.max_spikes > 1 and (self.threshold <= 0).any():

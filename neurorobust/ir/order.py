@@ -7,12 +7,16 @@ from neurorobust.ir.model import Edge
 
 
 def topological_order(names: Iterable[str], edges: Iterable[Edge]) -> tuple[str, ...]:
-    """Names so that each comes after the sources of its undelayed edges, else as given.
+    """Names so that each comes after all its sources, or in a loop after its undelayed ones.
 
     Raises:
         CycleError: if undelayed edges form a loop.
     """
-    return _sorted(names, (edge for edge in edges if edge.delay == 0))
+    names, edges = tuple(names), tuple(edges)
+    try:
+        return _sorted(names, edges)
+    except CycleError:
+        return _sorted(names, (edge for edge in edges if edge.delay == 0))
 
 
 def undelayed_cycle(names: Iterable[str], edges: Iterable[Edge]) -> tuple[str, ...]:

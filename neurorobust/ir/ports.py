@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
-from neurorobust.ir.base import Node, Shape, ShapeError
+from neurorobust.ir.base import Arithmetic, Node, Shape, ShapeError
 
 Readout = Literal["count", "mean", "last", "max", "first"]
 
@@ -34,6 +34,8 @@ class Input(Node):
 class Flatten(Node):
     """One axis out of all, in C order: ``(C, H, W) -> (C*H*W,)``."""
 
+    arithmetic: ClassVar[Arithmetic | None] = None
+
     def output_shape(self, input_shape: Shape) -> Shape:
         """One axis with as many entries as the input has."""
         return (prod(input_shape),)
@@ -47,6 +49,8 @@ class Output(Node):
         readout: ``count`` (sum over time), ``mean``, ``last``, ``max`` (over time), or ``first``
             (``T - step of the first spike``, 0 without a spike; needs spikes).
     """
+
+    arithmetic: ClassVar[Arithmetic | None] = None
 
     readout: Readout = "count"
 

@@ -16,7 +16,7 @@ CHECKS: dict[str, "Check"] = {}
 """All checks of the suite by name, in the order of the table."""
 
 
-class Skipped(Exception):  # noqa: N818 - a way out, not an error
+class Skipped(Exception):
     """The backend declares that it cannot run what a check needs."""
 
 

@@ -25,7 +25,7 @@ _STATE = (-(2**23) + 1, 2**23 - 1)
 _VTH = (0, 2**25 - 1)
 
 
-class InvalidNetwork(ValueError):  # noqa: N818 - the host knows it by this name
+class InvalidNetwork(ValueError):
     """A network that Lava would refuse, hang on or compute differently; ``data`` has all faults."""
 
     def __init__(self, faults: list[str]) -> None:

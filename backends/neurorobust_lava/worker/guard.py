@@ -15,7 +15,7 @@ Report = Callable[[Exception, str], None]
 _LOOK_S = 0.1
 
 
-class ProcessModelFailed(RuntimeError):  # noqa: N818 - the host knows it by this name
+class ProcessModelFailed(RuntimeError):
     """A Lava process failed; the worker ends with it, because Lava cannot."""
 
 

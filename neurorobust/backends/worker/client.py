@@ -43,7 +43,7 @@ _LOG_TAIL_LINES: Final = 40
 _LOG_LINE_CHARACTERS: Final = 300
 
 
-class RemoteCause(Exception):  # noqa: N818 - it is the cause of an error, never raised alone
+class RemoteCause(Exception):
     """What the worker said about its exception; the ``__cause__`` of a ``RemoteError``."""
 
     def __init__(self, failure: Failure) -> None:

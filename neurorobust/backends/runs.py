@@ -1,0 +1,77 @@
+"""What every executable does around a run: refuse what does not fit, and read the scores out."""
+
+from collections.abc import Collection
+from typing import get_args
+
+import numpy as np
+
+from neurorobust.backends.contract import Record
+from neurorobust.data.stimulus import Stimulus
+from neurorobust.errors import InvalidInput, Unsupported
+from neurorobust.ir import Array, Model
+from neurorobust.ir.ports import Readout
+
+
+def require_run(
+    model: Model,
+    stimulus: Stimulus,
+    record: Collection[Record],
+    *,
+    closed: bool = False,
+    membrane: bool = True,
+) -> None:
+    """Refuse a run that cannot give what is asked for.
+
+    Args:
+        model: The compiled model.
+        stimulus: What it is to be shown.
+        record: What is to be recorded.
+        closed: Whether the executable was closed.
+        membrane: Whether it can record membranes.
+
+    Raises:
+        InvalidInput: if the executable is closed, or stimulus or record do not fit.
+        Unsupported: if membranes are wanted that it cannot record.
+    """
+    if closed:
+        msg = "this executable is closed; compile the model again"
+        raise InvalidInput(msg)
+    if unknown := set(record) - set(get_args(Record)):
+        msg = f"cannot record {sorted(unknown)}; known are {', '.join(get_args(Record))}"
+        raise InvalidInput(msg)
+    if "membrane" in record and not membrane:
+        msg = "membranes cannot be recorded here; record them with the backend 'reference'"
+        raise Unsupported(msg)
+    shape, given = model.shapes[model.input], stimulus.values.shape
+    if given[2:] != shape or stimulus.steps < 1 or given[1] not in (1, stimulus.steps):
+        msg = (
+            f"stimulus has shape {given} for {stimulus.steps} steps; "
+            f"the model takes (B, T or 1, {', '.join(map(str, shape))})"
+        )
+        raise InvalidInput(msg)
+
+
+def read_out(readout: Readout, arrived: Array) -> Array:
+    """Scores from what arrived at the Output.
+
+    Args:
+        readout: ``count`` sums over the steps, ``mean`` averages, ``last`` takes the final step,
+            ``max`` the largest, ``first`` gives ``T - step of the first spike`` (0 without one).
+        arrived: Shape (B, T, classes): spikes, or membranes of a readout layer.
+
+    Returns:
+        Shape (B, classes), float64.
+    """
+    arrived = arrived.astype(np.float64)
+    if readout == "count":
+        scores = arrived.sum(axis=1)
+    elif readout == "mean":
+        scores = arrived.mean(axis=1)
+    elif readout == "last":
+        scores = arrived[:, -1]
+    elif readout == "max":
+        scores = arrived.max(axis=1)
+    else:
+        fired, steps = arrived > 0, arrived.shape[1]
+        scores = np.where(fired.any(axis=1), steps - fired.argmax(axis=1), 0)
+    return np.asarray(scores, np.float64)
