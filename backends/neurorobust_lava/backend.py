@@ -19,17 +19,17 @@ from neurorobust.backends import (
 )
 from neurorobust.backends.runs import read_out, require_run
 from neurorobust.data import Stimulus
-from neurorobust.errors import BackendUnavailable, InvalidInput, LowerError, Unsupported
+from neurorobust.errors import BackendUnavailable, InvalidInput
 from neurorobust.ir import Array, FixedInput, Graph, Model, Output, Program
-from neurorobust_lava.mapping import image_to_lava, map_model
+from neurorobust_lava.mapping import build, image_to_lava
 from neurorobust_lava.schedule import Schedule
+from neurorobust_lava.wiring import FLOAT_LIMITS, LIMITS, Wiring, paths_into, prepared, wire
 
 if TYPE_CHECKING:
-    from neurorobust_lava.mapping import Mapping as LavaMapping
     from neurorobust_lava.process import LavaWorker
 
 _LAW = "Lava's LIF has no such form"
-_GAPS_FLOAT = {
+_GAPS = {
     "Conv1d": "Lava convolves images only; use a Conv2d of height 1",
     "Pool2d avg or sum": "Lava has no pooling process; use a strided convolution",
     "Pool2d max": "Lava has no maximum",
@@ -43,6 +43,7 @@ _GAPS_FLOAT = {
     "LIF lower bound (v_min)": _LAW,
     "LIF several spikes per step": "a Lava neuron sends one spike per step",
     "LIF refractory steps": "Lava's refractory process has no integer form, and no reset",
+    "LI initial state": "samples follow each other in one run and start from 0",
 }
 _ROUNDING = (
     "rounding: Lava computes v (1 - (1 - beta)) + u + bias, in double precision, with batch norm, "
@@ -60,8 +61,8 @@ class LavaBackend:
         """What Lava's LIF, Dense, DelayDense and Conv can say."""
         return Capabilities(
             rungs={
-                "float": Support(gaps=_GAPS_FLOAT, deviations=(_ROUNDING,)),
-                "quantised": Support(),
+                "float": Support(gaps=_GAPS, limits=FLOAT_LIMITS, deviations=(_ROUNDING,)),
+                "quantised": Support(limits=LIMITS),
             },
             missing_rungs={"device": "silicon needs access to a Loihi board"},
         )
@@ -95,27 +96,14 @@ class LavaBackend:
             raise BackendUnavailable(reason)
         from neurorobust_lava.process import LavaWorker
 
-        mapping = map_model(_prepared(model))
-        return _Run(model, mapping, LavaWorker())
-
-
-def _prepared(model: Model) -> Model:
-    """A Graph with everything folded that Lava has no process for; a Program as it is."""
-    if not isinstance(model, Graph):
-        return model
-    from neurorobust.lower import fold_batch_norm, fold_gains, fold_preprocessing
-
-    try:
-        return fold_gains(fold_preprocessing(fold_batch_norm(model)))
-    except LowerError as error:
-        msg = f"lava: the network has no form in Lava's processes: {error}"
-        raise Unsupported(msg) from error
+        ready = prepared(model) if isinstance(model, Graph) else model
+        return _Run(ready, wire(ready), LavaWorker())
 
 
 @dataclass(slots=True)
 class _Run:
     model: Model
-    mapping: "LavaMapping"
+    wiring: Wiring
     worker: "LavaWorker"
     loaded: tuple[int, tuple[str, ...]] | None = None
     closed: bool = False
@@ -123,15 +111,15 @@ class _Run:
     def run(self, stimulus: Stimulus, record: Collection[Record] = ()) -> RunResult:
         require_run(self.model, stimulus, record, closed=self.closed, membrane=False)
         start = time.perf_counter()
-        depth = max(self.mapping.layers.values())
-        extra = 0 if self.mapping.chained else depth
-        schedule = Schedule(len(stimulus), stimulus.steps, depth, gap=extra)
-        feeding = [edge.source for edge in self.model.incoming(self.model.output)]
+        layers, chained = self.wiring.layers, self.wiring.chained
+        depth = max(layers.values())
+        schedule = Schedule(len(stimulus), stimulus.steps, depth, gap=0 if chained else depth)
+        feeding = [path.source for path in paths_into(self.model, self.model.output)]
         wanted = self.model.spiking if "spikes" in record else feeding
         # Every sink is a process of its own and costs time in every step.
         recorded = tuple(name for name in wanted if self.model.nodes[name].spiking)
         if self.loaded != (schedule.period, recorded):
-            self.worker.load(self.mapping.network(schedule.period, recorded))
+            self.worker.load(build(self.model, self.wiring, schedule.period, recorded))
             self.loaded = schedule.period, recorded
         graded = {
             name: self._instants(schedule, name)
@@ -142,21 +130,20 @@ class _Run:
             {self.model.input: schedule.pack(self._codes(stimulus))},
             schedule.total,
             membrane=graded,
-            reset="none" if self.mapping.chained else "clear",
-            every=None if self.mapping.chained else schedule.period,
+            reset="none" if chained else "clear",
+            every=None if chained else schedule.period,
         )
         spikes = {
-            name: self._ours(
-                schedule.unpack(left.sinks[f"{name}.spikes"], self.mapping.layers[name])
-            )
+            name: _ours(schedule.unpack(left.sinks[f"{name}.spikes"], layers[name]))
             for name in recorded
         }
         values = spikes | {
-            name: v.reshape(len(stimulus), -1, *v.shape[1:]) for name, v in left.membrane.items()
+            name: _ours(v.reshape(len(stimulus), -1, *v.shape[1:]))
+            for name, v in left.membrane.items()
         }
         return RunResult(
             scores=self._scores(values),
-            spikes=spikes if "spikes" in record else {},
+            spikes={n: s.astype(np.uint8) for n, s in spikes.items()} if "spikes" in record else {},
             deviations=() if isinstance(self.model, Program) else (_ROUNDING,),
             wall_s=time.perf_counter() - start,
         )
@@ -177,9 +164,9 @@ class _Run:
 
     def _instants(self, schedule: Schedule, name: str) -> tuple[int, ...]:
         """Steps in which to read an integrator: each sample's last, or all of each sample."""
-        layer, last_only = self.mapping.layers[name], self._output.readout == "last"
-        ends = schedule.last_steps(layer)
-        if last_only and not any(e.delay for e in self.model.incoming(self.model.output)):
+        ends = schedule.last_steps(self.wiring.layers[name])
+        late = any(path.delay for path in paths_into(self.model, self.model.output))
+        if self._output.readout == "last" and not late:
             return ends
         return tuple(end - back for end in ends for back in range(schedule.steps - 1, -1, -1))
 
@@ -189,17 +176,18 @@ class _Run:
         assert isinstance(node, Output)  # noqa: S101  # holds for every checked model
         return node
 
-    def _ours(self, values: Array) -> Array:
-        """(B, T, W, H, C) → (B, T, C, H, W), as spikes."""
-        return np.ascontiguousarray(image_to_lava(values, values.ndim - 2)).astype(np.uint8)
-
     def _scores(self, values: Mapping[str, Array]) -> Array:
         arrived = sum(
-            _shifted(values[edge.source].astype(np.float64), edge.delay)
-            for edge in self.model.incoming(self.model.output)
+            _shifted(values[path.source].reshape(*values[path.source].shape[:2], -1), path.delay)
+            for path in paths_into(self.model, self.model.output)
         )
         unit = self.model.score_unit if isinstance(self.model, Program) else 1.0
         return read_out(self._output.readout, np.asarray(arrived)) * unit
+
+
+def _ours(values: Array) -> Array:
+    """(B, T, W, H, C) → (B, T, C, H, W)."""
+    return np.ascontiguousarray(image_to_lava(values, values.ndim - 2))
 
 
 def _shifted(values: Array, delay: int) -> Array:

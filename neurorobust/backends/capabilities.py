@@ -65,6 +65,7 @@ NODE_FEATURES: Mapping[str, Mapping[str, Test]] = {
         "LIF several spikes per step": _lif(lambda n: n.max_spikes > 1),
         "LIF refractory steps": _lif(lambda n: n.refractory > 0),
         "LI": _is(LI),
+        "LI initial state": lambda node: isinstance(node, LI) and bool(np.any(node.v_init != 0)),
     },
     "quantised": {
         "FixedDense": _is(FixedDense),
@@ -111,11 +112,13 @@ class Support:
 
     Attributes:
         gaps: Feature -> the reason why it does not run; everything else runs exactly.
+        limits: A sentence about wiring or values -> a function that names the nodes that break it.
         membrane: Whether membranes can be recorded.
         deviations: Known, declared differences from exact semantics.
     """
 
     gaps: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, Callable[[Model], list[str]]] = field(default_factory=dict)
     membrane: bool = False
     deviations: tuple[str, ...] = ()
 
@@ -130,11 +133,15 @@ class Capabilities:
     def gaps(self, model: Model, rung: str) -> list[str]:
         """One sentence for each thing the model uses and this rung lacks."""
         support = self.rungs[rung]
-        return [
+        gaps = [
             f"{', '.join(where)}: {feature} ({support.gaps[feature]})"
             for feature, where in features_of(model, rung).items()
             if feature in support.gaps
         ]
+        if gaps:  # limits are looked at where the nodes themselves have a form
+            return gaps
+        found = ((text, find(model)) for text, find in support.limits.items())
+        return [f"{', '.join(where)}: {text}" for text, where in found if where]
 
 
 def require_support(backend: str, capabilities: Capabilities, model: Model, rung: str) -> None:

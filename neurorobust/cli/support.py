@@ -29,6 +29,7 @@ def _backend(name: str) -> dict[str, Any]:
         "rungs": {
             rung: {
                 "features": {f: support.gaps.get(f) for f in known_features(rung)},
+                "limits": list(support.limits),
                 "deviations": list(support.deviations),
             }
             for rung, support in capabilities.rungs.items()
@@ -61,6 +62,8 @@ def print_support(console: Console, table: dict[str, Any]) -> None:
         for number, (reason, where) in enumerate(notes.items(), 1):
             console.print(f"  {number}. {'; '.join(where)}: {reason}", markup=False, soft_wrap=True)
         for name, lane in lanes.items():
+            for text in lane["limits"]:
+                console.print(f"  {name}, limit: {text}", markup=False, soft_wrap=True)
             for text in lane["deviations"]:
                 console.print(f"  {name} deviates: {text}", markup=False, soft_wrap=True)
         console.print()

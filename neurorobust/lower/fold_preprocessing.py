@@ -8,7 +8,6 @@ the offset differs at the border and goes into the neurons' bias, one value per 
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from neurorobust.errors import LowerError
 from neurorobust.ir import LIF, Affine, Array, Conv1d, Conv2d, Flatten, Graph, Node
@@ -60,6 +59,8 @@ def _readers(graph: Graph, name: str) -> list[str]:
 def _folded_conv(graph: Graph, name: str, scale: Array, shift: Array) -> dict[str, Node]:
     """The convolution, and the neurons behind it where the offset goes into their bias."""
     node = graph.nodes[name]
+    import torch  # not at the top: folding is part of asking what a backend can run
+
     assert isinstance(node, Conv1d | Conv2d)  # noqa: S101  # the caller's case
     first = scale.reshape(len(scale), -1)[:, 0]  # the same all over a channel
     weight = node.weight * first.reshape(1, -1, *[1] * (node.weight.ndim - 2))

@@ -36,7 +36,7 @@ from neurorobust.testing.networks import (
     stimulus,
 )
 from neurorobust_reference.integer_law import trunc0, w32, wrap
-from neurorobust_reference.readout import read_out
+from neurorobust.backends.runs import read_out
 from tests.helpers import shared_data
 
 reference = get_backend("reference")
@@ -120,7 +120,7 @@ class TestReadout:
         ],
     )
     def test_by_hand(self, readout, scores):
-        assert np.allclose(read_out(self.arrived, readout), scores)
+        assert np.allclose(read_out(readout, self.arrived), scores)
 
 
 class TestMaps:
