@@ -54,9 +54,7 @@ DARK = Palette(
 )
 
 
-def label(
-    x: float, y: float, words: str, style: str, fill: str, *, anchor: str = "start"
-) -> str:
+def label(x: float, y: float, words: str, style: str, fill: str, *, anchor: str = "start") -> str:
     """One line of text; ``style`` is a class."""
     return (
         f'<text x="{x}" y="{y}" class="{style}" fill="{fill}" text-anchor="{anchor}">{words}</text>'
@@ -67,6 +65,11 @@ def box(x: float, y: float, w: float, h: float, p: Palette) -> str:
     """A rounded rectangle."""
     rest = f'rx="10" fill="{p.box}" stroke="{p.rule}" stroke-width="1.5"'
     return f'<rect x="{x}" y="{y}" width="{w}" height="{h}" {rest}/>'
+
+
+def dot(x: float, y: float, colour: str) -> str:
+    """The backend has the rung."""
+    return f'<circle cx="{x}" cy="{y}" r="7" fill="{colour}"/>'
 
 
 def rule(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:
@@ -115,14 +118,12 @@ def matrix(p: Palette) -> list[str]:
     for row, (name, quantised) in enumerate(BACKENDS):
         level = y + 120 + 46 * row
         drawn += [
-            f'<line x1="{x + 18}" x2="{x + w - 18}" y1="{level - 28}" y2="{level - 28}"'
-            f' stroke="{p.rule}"/>',
+            rule(x + 18, level - 28, x + w - 18, level - 28, p.rule),
             label(x + 18, level, name, "name", p.ink),
-            f'<circle cx="{float_x}" cy="{level - 5}" r="7" fill="{p.float_}"/>',
-            f'<circle cx="{quantised_x}" cy="{level - 5}" r="7" fill="{p.quantised}"/>'
+            dot(float_x, level - 5, p.float_),
+            dot(quantised_x, level - 5, p.quantised)
             if quantised
-            else f'<line x1="{quantised_x - 6}" x2="{quantised_x + 6}" y1="{level - 5}"'
-            f' y2="{level - 5}" stroke="{p.muted}" stroke-width="2"/>',
+            else rule(quantised_x - 6, level - 5, quantised_x + 6, level - 5, p.muted),
         ]
     drawn.append(label(x + 18, y + h - 18, "one contract, one test suite", "small", p.muted))
     return drawn
@@ -140,23 +141,19 @@ def answers(p: Palette) -> list[str]:
     for column, (question, answer) in enumerate(cells):
         left = x + 150 + 264 * column
         drawn += [
-            f'<line x1="{left}" x2="{left}" y1="{y + 16}" y2="{y + h - 16}" stroke="{p.rule}"/>',
+            rule(left, y + 16, left, y + h - 16, p.rule),
             label(left + 18, y + 38, question, "name strong", p.ink),
             label(left + 18, y + 63, answer, "small", p.muted),
         ]
     left = x + 150 + 264 * 2
-    drawn.append(
-        f'<line x1="{left}" x2="{left}" y1="{y + 16}" y2="{y + h - 16}" stroke="{p.rule}"/>'
-    )
+    drawn.append(rule(left, y + 16, left, y + h - 16, p.rule))
     drawn.append(label(left + 18, y + 38, "Which attacks survive?", "name strong", p.ink))
     for offset, word, colour in (
         (18, "kept", p.attack),
         (88, "lost", p.muted),
         (154, "gained", p.quantised),
     ):
-        drawn.append(
-            f'<rect x="{left + offset}" y="{y + 52}" width="12" height="12" rx="3" fill="{colour}"/>'
-        )
+        drawn.append(dot(left + offset + 6, y + 58, colour))
         drawn.append(label(left + offset + 18, y + 63, word, "small", p.muted))
     return drawn
 
@@ -164,9 +161,9 @@ def answers(p: Palette) -> list[str]:
 def draw(p: Palette) -> str:
     """The picture as SVG text."""
     top, low = 40, 320
+    card = f'rx="16" fill="{p.paper}" stroke="{p.rule}" stroke-width="1.5"'
     parts = [
-        f'<rect x="1" y="1" width="{WIDTH - 2}" height="{HEIGHT - 2}" rx="16" fill="{p.paper}"'
-        f' stroke="{p.rule}" stroke-width="1.5"/>',
+        f'<rect x="1" y="1" width="{WIDTH - 2}" height="{HEIGHT - 2}" {card}/>',
         *stage((36, top, 156), "Trained SNN", ("torch layers, or", "built-in digits"), p.muted, p),
         *stage((232, top, 176), "Graph", ("floats, explicit dt,", "one exact law"), p.float_, p),
         *stage(
@@ -204,7 +201,8 @@ def draw(p: Palette) -> str:
     body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}"'
-        f' height="{HEIGHT}" role="img" aria-label="{said}">\n<style>{style}</style>\n{body}\n</svg>\n'
+        f' height="{HEIGHT}" role="img" aria-label="{said}">\n'
+        f"<style>{style}</style>\n{body}\n</svg>\n"
     )
 
 

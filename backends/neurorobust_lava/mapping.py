@@ -96,7 +96,9 @@ def _synapse(
 ) -> tuple[list[Process], list[Connection]]:
     """The process of a synapse, and what lies before it where its paths wait differently."""
     node = model.nodes[name]
-    together = len(set(waits)) == 1 and not isinstance(node, Conv2d)
+    # Lava's Conv has no delay, and its DelayDense wraps sums of payloads in another place.
+    delayable = isinstance(node, Affine) or (isinstance(node, FixedDense) and not node.message_bits)
+    together = delayable and len(set(waits)) == 1
     shared = waits[0] if together else 0
     processes: list[Process] = [_process(model, name, node, paths, shared)]
     connections = []

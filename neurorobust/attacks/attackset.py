@@ -92,12 +92,12 @@ class AttackSet:
                 described = json.loads((file.metadata() or {})[_KEY])
                 arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             found = cls(**arrays, request=described["request"])
+            crafted_on, digest = str(found.request["model"]), found.content_hash
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             reason = f"is no readable attack set ({error}); delete it to craft it again"
             raise InvalidFile(path, reason) from error
-        if found.content_hash != described.get("content_hash"):
+        if digest != described.get("content_hash"):
             raise InvalidFile(path, "was altered after it was saved; delete it to craft it again")
-        crafted_on = found.request["model"]
         if model_hash is not None and crafted_on != model_hash:
             reason = f"was crafted on model {crafted_on[:12]}, not on {model_hash[:12]}"
             raise InvalidFile(path, reason)
@@ -135,7 +135,8 @@ def craft(
     path = folder / f"{attack.name}-{request['gradient']['name']}-{key[:16]}.safetensors"
     if path.exists():
         found = AttackSet.load(path, model_hash=network.graph.content_hash)
-        if canonical_json(dict(found.request)) == canonical_json(request):
+        same = canonical_json(dict(found.request)) == canonical_json(request)
+        if same and np.array_equal(found.sample, sample):
             return found, True
     crafted = attack(network, clean, label, threat, seed=seed)
     made = AttackSet(

@@ -51,7 +51,11 @@ class Attack(ABC):
     def propose(
         self, target: "Target", x: Tensor, y: Tensor, threat: Linf, generator: torch.Generator
     ) -> Tensor:
-        """Adversarial candidates for samples (B, ...); they need not be on the sensor's grid."""
+        """Adversarial candidates for samples (B, ...); they need not be on the sensor's grid.
+
+        The generator goes on from batch to batch: one draw per value, in the order of the samples,
+        does not depend on the size of the batches.
+        """
 
     @final
     def __call__(
@@ -64,22 +68,25 @@ class Attack(ABC):
             x: Clean samples, (B, ...), within the bounds and on the sensor's grid.
             y: Labels, (B,).
             threat: What the attacker may do.
-            seed: Of everything random; the result does not depend on the batch size's remainder.
+            seed: Of everything random; the result does not depend on the size of the batches.
 
         Raises:
-            InvalidInput: for samples outside the bounds, labels out of range, or an estimator
-                whose forward pass differs from inference.
+            InvalidInput: for a model without direct coding, no samples, samples of another shape or
+                outside the bounds, labels out of range, or an estimator whose forward pass differs
+                from inference.
         """
         target = Target(network, self.estimator)
-        clean, labels = torch.as_tensor(x).to(network.like), torch.as_tensor(y)
+        # In double precision whatever the network's: single would leave the ball by rounding.
+        clean = torch.as_tensor(x).to(network.like.device, torch.float64)
+        labels = torch.as_tensor(y)
         self._check(target, clean, labels, threat)
         if self.estimator is not None:
             steps = network.graph.header.steps
             assert_forward_identity(self.estimator, network, clean[:8, None], steps)
         parts = []
+        generator = torch.Generator().manual_seed(seed)
         for start in range(0, len(clean), BATCH):
             chunk = slice(start, start + BATCH)
-            generator = torch.Generator().manual_seed(seed + start)
             x_chunk, y_chunk = clean[chunk], labels[chunk].to(clean.device)
             proposed = self.propose(target, x_chunk, y_chunk, threat, generator)
             legal = threat.legalise(proposed, x_chunk)
@@ -92,6 +99,19 @@ class Attack(ABC):
 
     @staticmethod
     def _check(target: "Target", x: Tensor, y: Tensor, threat: Linf) -> None:
+        header, shape = target.network.graph.header, target.shape
+        if header.coding != "direct":
+            msg = f"the model takes {header.coding} coding; attacks are defined for direct coding"
+            raise InvalidInput(msg)
+        if not len(x) or x.shape[1:] != shape:
+            msg = f"clean samples have shape {tuple(x.shape)}; give at least one of shape {shape}"
+            raise InvalidInput(msg)
+        if threat.bounds[0] < header.bounds[0] or threat.bounds[1] > header.bounds[1]:
+            msg = (
+                f"the threat's bounds {threat.bounds} exceed those of the model, {header.bounds}; "
+                "use Linf.of(graph.header, epsilon)"
+            )
+            raise InvalidInput(msg)
         free = Linf(epsilon=threat.epsilon, bounds=threat.bounds, levels=threat.levels)
         if not torch.isfinite(x).all() or free.violations(x, x):
             low, high = threat.bounds
@@ -115,6 +135,7 @@ class Target:
         self.network, self.estimator = network, estimator
         self.steps = network.graph.header.steps
         (self.classes,) = network.graph.shapes[network.graph.output]
+        self.shape = network.graph.shapes[network.graph.input]
 
     def decide(self, x: Tensor) -> Tensor:
         """Decisions by inference, (B,)."""

@@ -34,6 +34,9 @@ class Linf:
                 f"{high - low:g} (8/255 is 0.031, not 8)"
             )
             raise InvalidInput(msg)
+        if self.levels is not None and self.levels < 2:
+            msg = f"levels is {self.levels}; a sensor grid has at least 2, None is continuous"
+            raise InvalidInput(msg)
         if self.levels is not None and 0 < self.epsilon < self.step * (1 - 1e-6):
             msg = (
                 f"epsilon is {self.epsilon:g}, but the sensor moves in steps of {self.step:g}; "

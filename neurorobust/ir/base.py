@@ -48,6 +48,7 @@ class Node:
             value = getattr(self, f.name)
             if f.metadata.get("array") and value is not None:
                 frozen = np.array(value, order="C", copy=True)
+                frozen = frozen.astype(frozen.dtype.newbyteorder("="), copy=False)
                 frozen.flags.writeable = False
                 object.__setattr__(self, f.name, frozen)
 
@@ -76,12 +77,14 @@ class Node:
     def faults(self) -> Iterable[str]:
         """What is wrong with the parameters, independent of the node's place in a network."""
         for name, value in self.arrays().items():
-            if value.dtype.kind == "f":
+            if not value.size:
+                yield f"{name} is empty, shape {value.shape}; every axis must be at least 1"
+            if value.dtype.kind == "f" and value.dtype.itemsize <= 8:
                 if not np.isfinite(value).all():
                     bad = int((~np.isfinite(value)).sum())
                     yield f"{name} has {bad} value(s) that are NaN or infinite"
             elif value.dtype.kind not in "iu":
-                yield f"{name} has dtype {value.dtype}; allowed are float and integer arrays"
+                yield f"{name} has dtype {value.dtype}; allowed are floats and integers, to 64 bits"
 
 
 def per_neuron_fault(name: str, value: Array | None, shape: Shape) -> str | None:

@@ -29,7 +29,7 @@ def check(model: "Model") -> Mapping[str, Shape]:
         if not name or "/" in name
     ]
     faults += _kind_faults(model)
-    faults += [f"{name}: {fault}" for name, node in model.nodes.items() for fault in node.faults()]
+    faults += [f"{n}: {fault}" for n, node in model.nodes.items() for fault in _node_faults(node)]
     faults += chain(_port_faults(model), _edge_faults(model), _wiring_faults(model))
     if faults:  # shapes of broken geometry or of a broken wiring would be noise
         raise InvalidModel(faults)
@@ -46,6 +46,12 @@ def check(model: "Model") -> Mapping[str, Shape]:
     return MappingProxyType(shapes)
 
 
+def _node_faults(node: Node) -> Iterable[str]:
+    """Faults of parameters; ranges of what are no numbers, or none at all, are not looked at."""
+    numbers = all(value.size and value.dtype.kind in "iuf" for value in node.arrays().values())
+    return node.faults() if numbers else Node.faults(node)
+
+
 def _header_faults(header: Header) -> Iterable[str]:
     if not (header.dt_s > 0 and math.isfinite(header.dt_s)):
         yield f"header: dt_s is {header.dt_s}; the duration of a step must be finite and above 0"
@@ -54,6 +60,9 @@ def _header_faults(header: Header) -> Iterable[str]:
     if header.coding not in get_args(Coding):
         yield f"header: coding is {header.coding!r}; known are {', '.join(get_args(Coding))}"
     low, high = header.bounds
+    for name in ("bounds", "mean", "std"):
+        if not all(math.isfinite(value) for value in getattr(header, name)):
+            yield f"header: {name} is {getattr(header, name)}; every entry must be finite"
     if not low < high:
         yield f"header: bounds are {header.bounds}; the first must be below the second"
     if header.levels is not None and header.levels < 2:

@@ -6,6 +6,7 @@ taken out: a synapse acts in the step of its spikes (on Lava one step later per 
 Program and its Graph run in the same time.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -48,8 +49,10 @@ class FixedInput(Input):
     def faults(self) -> Iterable[str]:
         """Faults of shape and range."""
         yield from super(FixedInput, self).faults()
-        if not self.scale > 0:
-            yield f"scale is {self.scale}; it must be above 0"
+        if not (self.scale > 0 and math.isfinite(self.scale)):
+            yield f"scale is {self.scale}; it must be finite and above 0"
+        if not math.isfinite(self.offset):
+            yield f"offset is {self.offset}; it must be finite"
         if not -(1 << 23) <= self.low < self.high < 1 << 23:
             yield f"range {self.low}..{self.high} is empty or wider than 24 bits"
 

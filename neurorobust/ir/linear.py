@@ -1,5 +1,6 @@
 """Maps without memory: Affine, Conv1d, Conv2d, BatchNorm, Pool2d."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -141,8 +142,8 @@ class BatchNorm(Node):
             yield f"mean, var, scale and shift must all be (C,), got {shapes}"
         if (self.var < 0).any():
             yield f"var has {int((self.var < 0).sum())} negative value(s)"
-        if not self.eps > 0:
-            yield f"eps is {self.eps}; it must be above 0"
+        if not (self.eps > 0 and math.isfinite(self.eps)):
+            yield f"eps is {self.eps}; it must be finite and above 0"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -25,6 +25,7 @@ def content_hash(model: Model) -> str:
     described = _describe(model)
     for key in ("name", "provenance"):
         del described["header"][key]
+    described["edges"].sort()  # their order moves sums by rounding only
     described["arrays"] = {
         key: [str(value.dtype), list(value.shape), hashlib.sha256(value.tobytes()).hexdigest()]
         for key, value in _arrays(model).items()
@@ -65,18 +66,28 @@ def load_model(path: Path | str, kind: type[M]) -> M:
     try:
         described = json.loads(metadata[_KEY])
         model = _build(described, arrays, kind)
+        digest = model.content_hash
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidFile(path, f"describes no valid model ({error})") from error
     except InvalidModel as error:
         raise InvalidFile(path, str(error)) from error
-    if model.content_hash != described.get("content_hash"):
+    if digest != described.get("content_hash"):
         raise InvalidFile(path, "was altered after it was saved: its content hash does not match")
     return model
 
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no spaces and no NaN: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain_number
+    )
+
+
+def _plain_number(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    msg = f"{value!r} is no JSON value"
+    raise TypeError(msg)
 
 
 def _describe(model: Model) -> dict[str, Any]:
@@ -89,7 +100,7 @@ def _describe(model: Model) -> dict[str, Any]:
             {"name": name, "kind": node.kind} | node.attributes()
             for name, node in model.nodes.items()
         ],
-        "edges": sorted([e.source, e.target, e.delay] for e in model.edges),
+        "edges": [[e.source, e.target, e.delay] for e in model.edges],
         **extra,
     }
 

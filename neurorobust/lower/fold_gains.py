@@ -42,7 +42,8 @@ def fold_gains(graph: Graph) -> Graph:
                 bias = bias + (factor * synapse.bias).reshape(-1, *[1] * axes)
             nodes[edge.source] = replace(synapse, weight=weight, bias=None)
         if isinstance(neuron, LIF):
-            nodes[name] = replace(neuron, gain_in=one, gain_syn=one, bias=bias)
+            held = neuron.gain_syn * neuron.i_init  # the current is now in units of the membrane
+            nodes[name] = replace(neuron, gain_in=one, gain_syn=one, bias=bias, i_init=held)
         else:
             nodes[name] = replace(neuron, gain_in=one, bias=bias)
     return graph.with_(nodes=nodes)

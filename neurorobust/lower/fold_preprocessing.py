@@ -31,13 +31,17 @@ def fold_preprocessing(graph: Graph) -> Graph:
     nodes = dict(graph.nodes)
     for name in _readers(graph, graph.input):
         node = graph.nodes[name]
+        if len(graph.incoming(name)) > 1:
+            msg = f"{name}: adds something to the normalised input; {_WAY_OUT}"
+            raise LowerError(msg)
         match node:
             case Affine():
                 offset = node.weight @ shift.ravel()
                 bias = offset if node.bias is None else node.bias + offset
                 nodes[name] = replace(node, weight=node.weight * scale.ravel(), bias=bias)
             case Conv1d() | Conv2d() if node.groups == 1:
-                nodes |= _folded_conv(graph, name, scale, shift)
+                # On what is folded so far: two convolutions may feed the same neurons.
+                nodes |= _folded_conv(graph.with_(nodes=nodes), name, scale, shift)
             case _:
                 msg = f"{name}: {node.kind} reads the normalised input; {_WAY_OUT}"
                 raise LowerError(msg)
@@ -49,6 +53,9 @@ def _readers(graph: Graph, name: str) -> list[str]:
     found = []
     for edge in graph.outgoing(name):
         through = isinstance(graph.nodes[edge.target], Flatten)
+        if through and len(graph.incoming(edge.target)) > 1:
+            msg = f"{edge.target}: adds something to the normalised input; {_WAY_OUT}"
+            raise LowerError(msg)
         found += _readers(graph, edge.target) if through else [edge.target]
         if edge.delay:
             msg = f"edge {edge.source} -> {edge.target} delays the normalised input; {_WAY_OUT}"

@@ -10,9 +10,11 @@ largest that keeps
 4. the synaptic current from wrapping, whatever the input (a bound over the weights' signs),
 5. the membrane of a readout from saturating within T steps, whatever the input.
 
-It is then lowered so that a uniform threshold becomes an exact integer.
+It is then lowered so that a uniform threshold becomes an exact integer, and further while rounding
+up leaves 4 or 5 broken.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +89,10 @@ def to_fixed(graph: Graph, limits: Limits, *, profile: str) -> Program:
     """
     if refusals := list(_refusals(graph, limits)):
         listed = "\n".join(f"  - {refusal}" for refusal in refusals)
-        msg = f"this network has no exact form in {profile}'s arithmetic:\n{listed}"
+        msg = (
+            f"this network has no exact form in {profile}'s arithmetic:\n{listed}\n"
+            "Change the network as named and train it again, or stay on the rung 'float'."
+        )
         raise LowerError(msg)
     source = _input(graph)
     nodes: dict[str, Node] = {}
@@ -132,10 +137,13 @@ def _refusals(graph: Graph, limits: Limits) -> "list[str]":
                 found += _wiring_refusals(graph, name)
             case LI():
                 found += _wiring_refusals(graph, name)
-            case Affine() | Conv2d():
+                if node.v_init.any():
+                    found.append(f"{name}: starts from a state other than 0; set v_init to 0")
                 readers = {edge.target for edge in graph.outgoing(name)}
-                if len(readers) != 1:
-                    found.append(f"{name}: feeds {sorted(readers)}; one population per synapse")
+                if readers != {graph.output}:
+                    found.append(f"{name}: feeds {sorted(readers)}; only an Output takes membranes")
+            case Affine() | Conv2d():
+                found += [f"{name}: {why}" for why in _synapse_refusals(graph, name, node)]
             case Output():
                 feeding = [graph.nodes[edge.source] for edge in graph.incoming(name)]
                 if not all(isinstance(n, LIF | LI) for n in feeding) or len(feeding) != 1:
@@ -145,12 +153,47 @@ def _refusals(graph: Graph, limits: Limits) -> "list[str]":
             case Input() | Flatten():
                 pass
             case _:
-                found.append(f"{name}: {node.kind} has no integer form here")
+                found.append(f"{name}: {node.kind} has no integer form here; {_instead(node)}")
     found += [
         f"edge {e.source} -> {e.target}: delay {e.delay} exceeds {limits.delay_max} steps"
         for e in graph.edges
         if e.delay > limits.delay_max
     ]
+    return found
+
+
+_INSTEAD = {
+    "BatchNorm": "put it right behind an Affine or Conv that feeds nothing else, and it is folded",
+    "Pool2d": "use a Conv2d with a stride",
+    "Conv1d": "write it as a Conv2d of height 1",
+}
+
+
+def _instead(node: Node) -> str:
+    return _INSTEAD.get(node.kind, "leave it out")
+
+
+def _synapse_refusals(graph: Graph, name: str, node: Affine | Conv2d) -> list[str]:
+    found = []
+    readers = {edge.target for edge in graph.outgoing(name)}
+    if len(readers) != 1:
+        found.append(f"feeds {sorted(readers)}; one population per synapse")
+    sources = _sources(graph, name)
+    if len(sources) != 1:
+        found.append(f"reads the sum of {sorted(sources)}; give each its own synapse")
+    elif not isinstance(graph.nodes[sources[0]], Input | LIF | LI):
+        found.append(f"reads {graph.nodes[sources[0]].kind} {sources[0]!r}; put a LIF between")
+    if node.bias is not None:
+        found.append("has a bias; run fold_gains first, it belongs to the neurons")
+    return found
+
+
+def _sources(graph: Graph, name: str) -> list[str]:
+    """Where the edges to a node come from, seen through Flatten."""
+    found = []
+    for edge in graph.incoming(name):
+        through = isinstance(graph.nodes[edge.source], Flatten)
+        found += _sources(graph, edge.source) if through else [edge.source]
     return found
 
 
@@ -178,6 +221,9 @@ def _lif_refusals(node: LIF) -> list[str]:
 
 def _wiring_refusals(graph: Graph, name: str) -> list[str]:
     found = []
+    node = graph.nodes[name]
+    if any((getattr(node, gain) != 1).any() for gain in _gains(node)):
+        found.append(f"{name}: has a gain other than 1; run fold_gains first")
     for edge in graph.incoming(name):
         source = graph.nodes[edge.source]
         if not isinstance(source, Affine | Conv2d):
@@ -200,11 +246,14 @@ class _Population:
         for edge in graph.incoming(name):
             synapse = graph.nodes[edge.source]
             assert isinstance(synapse, Affine | Conv2d)  # noqa: S101  # refused otherwise
-            graded = _reads_input(graph, edge.source)
+            graded = isinstance(graph.nodes[_sources(graph, edge.source)[0]], Input)
             self.synapses[edge.source] = synapse
             self.weights[edge.source] = synapse.weight * (1 / source.scale if graded else 1.0)
             self.payload[edge.source] = source.high if graded else 1
         self.scale, self.limited_by = self._choose_scale()
+        while (share := max(use := self._use(), key=use.__getitem__)) and use[share] > 1:
+            self.scale = self._aligned(self.scale * min(1 / use[share], 0.99))
+            self.limited_by = share
 
     def _choose_scale(self) -> tuple[float, str]:
         bounds = {
@@ -223,21 +272,42 @@ class _Population:
         scale = bounds[limited_by]
         if not np.isfinite(scale):
             scale, limited_by = 1.0, "no weights"
-        if (
-            isinstance(self.node, LIF)
-            and self.node.threshold.size
-            and np.ptp(self.node.threshold) == 0
-        ):
+        return self._aligned(scale), limited_by
+
+    def _aligned(self, scale: float) -> float:
+        """The next scale below at which a uniform threshold is an integer."""
+        if isinstance(self.node, LIF) and np.ptp(self.node.threshold) == 0:
             theta = float(self.node.threshold.flat[0])
             if theta > 0 and (units := np.floor(scale * theta)) >= 1:
-                scale = units / theta
-        return float(scale), limited_by
+                return float(units / theta)
+        return float(scale)
+
+    def _use(self) -> dict[str, float]:
+        """Share of current and readout that the rounded weights can reach, whatever the input."""
+        rounded = {key: self._integers(weight)[0] for key, weight in self.weights.items()}
+        neuron = self._neuron()
+        peak = self._peak(rounded) * STATE_ONE
+        current = peak * self._held((DECAY_ONE - 1 - neuron.du.min()) / DECAY_ONE)
+        use = {"synaptic current": current / (STATE_LIMIT - 1)}
+        if isinstance(self.node, LI):
+            bias = np.abs(neuron.bias_mant * 2.0**neuron.bias_exp).max()
+            reached = (peak + bias) * self._held(1 - neuron.dv.min() / DECAY_ONE)
+            use["readout range"] = reached / (STATE_LIMIT - 1)
+        return use
+
+    def _held(self, decay: float) -> float:
+        """How often a constant input is found in a state after T steps."""
+        return float(sum(decay**k for k in range(self.steps)))
+
+    def _peak(self, weights: Mapping[str, Array]) -> float:
+        """Largest |synaptic sum| of a step over all inputs, by the weights' signs."""
+        up = sum(_row_sum(w.clip(min=0)) * self.payload[k] for k, w in weights.items())
+        down = sum(_row_sum((-w).clip(min=0)) * self.payload[k] for k, w in weights.items())
+        return max(float(np.max(up)), float(np.max(down)))
 
     def _current_bound(self) -> float:
         """Largest |synaptic current| per unit of scale over all inputs, by the weights' signs."""
-        up = sum(_row_sum(w.clip(min=0)) * self.payload[k] for k, w in self.weights.items())
-        down = sum(_row_sum((-w).clip(min=0)) * self.payload[k] for k, w in self.weights.items())
-        peak = max(float(np.max(up)), float(np.max(down)), 1e-300)
+        peak = max(self._peak(self.weights), 1e-300)
         alpha = getattr(self.node, "alpha", None)
         if alpha is None:
             return peak
@@ -250,9 +320,9 @@ class _Population:
         return room / largest if largest else np.inf
 
     def _readout_bound(self) -> float:
-        held = float(sum(self.node.beta.max() ** k for k in range(self.steps)))
+        held = self._held(float(self.node.beta.max()))
         per_step = self._current_bound() + float(np.abs(self.bias).max())
-        # Rounding weights to their grid can add half a step per synapse; 2 % covers it.
+        # Rounding weights to their grid can add half a step per synapse; 2 % is mostly enough.
         return 0.98 * (STATE_LIMIT - 1) / (STATE_ONE * held * per_step)
 
     def _weight_range(self, weight: Array) -> tuple[int, int, int, SignMode]:
@@ -292,23 +362,27 @@ class _Population:
                     sign_mode=mode,
                     message_bits=self.payload[key].bit_length() if self.payload[key] > 1 else 0,
                 )
+        nodes[self.name] = self._neuron()
+        return nodes
+
+    def _neuron(self) -> FixedLIF | FixedLI:
         mantissa, exponent = self._bias()
+        # The law has decays in units of 1/4096; a coarser target uses some of these only.
+        unit = max(DECAY_ONE // self.limits.decay_one, 1)
         shared = {
-            "dv": _whole(self.limits.decay_one * (1 - self.node.beta)),
+            "dv": _whole(self.limits.decay_one * (1 - self.node.beta)) * unit,
             "bias_mant": mantissa,
             "bias_exp": np.array(exponent, dtype=np.int32),
         }
         if isinstance(self.node, LI):
-            nodes[self.name] = FixedLI(**shared)
-            return nodes
+            return FixedLI(**shared)
         alpha = self.node.alpha
-        kept = np.zeros(()) if alpha is None else alpha
-        nodes[self.name] = FixedLIF(
+        kept = np.zeros(()) if alpha is None else _whole(self.limits.decay_one * alpha) * unit
+        return FixedLIF(
             **shared,
-            du=_whole(DECAY_ONE - 1 - DECAY_ONE * kept).clip(-1, DECAY_ONE - 1),
+            du=_whole(DECAY_ONE - 1 - kept).clip(-1, DECAY_ONE - 1),
             vth=_whole(self.node.threshold * self.scale),
         )
-        return nodes
 
     def _bias(self) -> tuple[Array, int]:
         wanted = self.bias * self.scale * STATE_ONE
@@ -358,18 +432,8 @@ class _Population:
         return row
 
 
-def _reads_input(graph: Graph, synapse: str) -> bool:
-    """Whether a synapse reads the input (graded), seen through Flatten, rather than spikes."""
-    kinds = set()
-    for edge in graph.incoming(synapse):
-        source = edge.source
-        while isinstance(graph.nodes[source], Flatten):
-            source = graph.incoming(source)[0].source
-        kinds.add(graph.nodes[source].spiking)
-    if len(kinds) > 1:
-        msg = f"{synapse}: reads graded input and spikes at once; give each its own synapse"
-        raise LowerError(msg)
-    return not kinds.pop()
+def _gains(node: Node) -> tuple[str, ...]:
+    return ("gain_in", "gain_syn") if isinstance(node, LIF) else ("gain_in",)
 
 
 def _row_sum(weight: Array) -> Array:

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from neurorobust.errors import ProfileError
+
 Unit = Literal[
     "bit", "step", "word", "neuron", "core", "axon", "pJ", "nJ", "mW", "ns", "us", "ms", "1"
 ]
@@ -130,11 +132,15 @@ class Profile(_Strict):
             self.energy,
             self.timing,
         ]
-        for group in groups:
-            for name, leaf in group.items():
-                if isinstance(leaf, Leaf) and leaf.source and leaf.source not in self.sources:
-                    msg = f"{name} cites {leaf.source!r}, which is not in sources"
-                    raise ValueError(msg)
+        unknown = [
+            f"{name} cites {leaf.source!r}"
+            for group in groups
+            for name, leaf in group.items()
+            if isinstance(leaf, Leaf) and leaf.source and leaf.source not in self.sources
+        ]
+        if unknown:
+            msg = f"not in sources: {'; '.join(unknown)}"
+            raise ValueError(msg)
         return self
 
 
@@ -142,9 +148,10 @@ def whole(leaf: Leaf, name: str) -> int:
     """The integer of a leaf that lowering cannot do without.
 
     Raises:
-        ValueError: if the profile does not know it.
+        ProfileError: if the profile does not know it.
     """
     if not isinstance(leaf.value, int):
-        msg = f"{name} must be a whole number, is {leaf.value!r} ({leaf.why or 'no reason given'})"
-        raise TypeError(msg)
+        why = leaf.why or "no reason given"
+        msg = f"{name} must be a whole number, is {leaf.value!r} ({why}); lowering needs it"
+        raise ProfileError(msg)
     return leaf.value

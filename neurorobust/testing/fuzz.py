@@ -4,6 +4,7 @@
 """
 
 import argparse
+import itertools
 import sys
 import time
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ class Tally:
 
     Attributes:
         programs: Number of Programs run.
+        refused: Number of Programs the backend refused for a declared limit.
         spikes: Spike values compared, and how many differ.
         membranes: Membrane values compared, and how many differ.
         scores: Scores compared, and how many differ.
@@ -36,6 +38,7 @@ class Tally:
     """
 
     programs: int = 0
+    refused: int = 0
     spikes: tuple[int, int] = (0, 0)
     membranes: tuple[int, int] = (0, 0)
     scores: tuple[int, int] = (0, 0)
@@ -87,18 +90,25 @@ def fuzz(backend: Backend, count: int, seed: int = 0, *, samples: int = 3) -> Ta
     """Run ``count`` random Programs, seeded ``seed, seed + 1, ...``, on both.
 
     Args:
-        backend: Under test; what it declares as a gap does not occur in the Programs.
-        count: Number of Programs.
+        backend: Under test; what it declares as a gap does not occur in the Programs, and one that
+            breaks a declared limit is replaced by the next.
+        count: Number of Programs that run.
         seed: Of the first one.
         samples: Per Program.
     """
-    support = backend.capabilities().rungs["quantised"]
+    capabilities = backend.capabilities()
+    support = capabilities.rungs["quantised"]
     records: tuple[Record, ...] = ("spikes", "membrane") if support.membrane else ("spikes",)
     tally = Tally()
-    for own_seed in range(seed, seed + count):
+    for own_seed in itertools.count(seed):
+        if tally.programs == count:
+            break
         rng = np.random.default_rng(own_seed)
         program = random_program(rng, avoid=tuple(support.gaps))
         stimulus = random_stimulus(rng, program, samples)
+        if capabilities.gaps(program, "quantised"):
+            tally.refused += 1
+            continue
         executable = backend.compile(program, "quantised")
         try:
             actual = executable.run(stimulus, record=records)
@@ -126,6 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     console.print(
         f"{tally.programs} random programs, seeds {options.seed}..: "
         f"{options.against} against reference, {time.perf_counter() - start:.1f} s"
+        f" ({tally.refused} more refused for declared limits)"
     )
     for what in ("spikes", "membranes", "scores"):
         compared, differing = getattr(tally, what)

@@ -70,7 +70,8 @@ def collapses(graph: Graph) -> bool:
     integrators = dict(graph.of_kind(LI))
     if readout == "last":
         sources = {edge.source for edge in graph.incoming(graph.output)}
-        return sources == set(integrators) and all(
+        readers = {edge.target for name in integrators for edge in graph.outgoing(name)}
+        return (sources, readers) == (set(integrators), {graph.output}) and all(
             (n.beta == 1).all() for n in integrators.values()
         )
     return readout in ("count", "mean") and not integrators

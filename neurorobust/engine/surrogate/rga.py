@@ -93,4 +93,5 @@ def rate_slope(
     upper = (1 - gamma * threshold + gamma * threshold * decay) / ((beta + decay - 1) * threshold)
     below = (current >= 0) & (current <= knee)
     above = ((current >= knee) if closed else (current > knee)) & (current <= beta * threshold)
-    return gamma * below + upper * above
+    # Where the segments meet (no leak in the curve) the upper slope is infinite on nothing.
+    return gamma * below + torch.where(above, upper, torch.zeros_like(upper))
