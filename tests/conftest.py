@@ -1,6 +1,12 @@
 """Options of the suite; a backend named with --require-backend fails instead of skipping."""
 
+import os
+
 import pytest
+
+# Before torch is imported, here and in every process the tests start: test processes share the
+# cores, and threads that wait for each other by spinning take them from all the others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -146,13 +146,19 @@ class Target:
         """Gradient of the cross-entropy at ``x``, per sample, (B, ...).
 
         Raises:
-            InvalidInput: if the gradient is not finite.
+            InvalidInput: if there is no gradient or it is not finite.
         """
         if self.estimator is None:
             msg = "this attack has no gradient estimator"
             raise InvalidInput(msg)
         x = x.detach().requires_grad_()
         scores = self.estimator.scores(self.network, x[:, None], self.steps)
+        if not scores.requires_grad:
+            msg = (
+                f"the {self.estimator.name} scores have no gradient by the input; a readout by the "
+                "first spike has none, attack a copy of the model that counts spikes"
+            )
+            raise InvalidInput(msg)
         loss = torch.nn.functional.cross_entropy(scores, y, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, x)
         if not torch.isfinite(gradient).all():

@@ -91,7 +91,7 @@ class Network:
         self.std = self._tensor(header.std or (1.0,)).reshape(per_channel)
 
     def _tensor(self, values: tuple[float, ...]) -> Tensor:
-        return torch.tensor(values).to(self.like)
+        return torch.tensor(values, dtype=torch.float64).to(self.like)
 
     def run(
         self, x: Tensor, steps: int, spikes: Spikes = EXACT, trace: Trace | None = None

@@ -84,7 +84,7 @@ class Replay:
 
 
 def replay(
-    graph: Graph,
+    graph: Graph | None,
     program: Program | None,
     batches: Sequence[Batch],
     lanes: Iterable[Lane],
@@ -118,7 +118,7 @@ def replay(
     for lane, own in plan.items():
         model: Model | None = graph if lane.rung == "float" else program
         if model is None:
-            msg = f"lane {lane} needs a Program; lower the Graph first"
+            msg = f"lane {lane} has no model: the rung float runs a Graph, quantised a Program"
             raise InvalidInput(msg)
         executable = None
         found: list[pl.DataFrame] = []

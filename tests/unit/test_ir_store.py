@@ -194,7 +194,7 @@ class TestDamage:
             (lambda d, _: d["nodes"][1].update(colour="red"), "colour"),
             (lambda d, _: d["nodes"][1].update(stride="ab"), "describes no valid model"),
             (lambda d, _: d["nodes"][1].pop("kind"), "kind"),
-            (lambda d, _: d["nodes"][1].update(stride=[2, 2]), "content hash does not match"),
+            (lambda d, _: d["nodes"][3].update(op="sum"), "content hash does not match"),
             (lambda d, _: d["header"].update(steps=4), "content hash does not match"),
             (lambda d, _: d["header"].update(steps=0), "at least one step"),
             (lambda d, _: d["header"].update(steps="x"), "describes no valid model"),

@@ -94,4 +94,4 @@ def rate_slope(
     below = (current >= 0) & (current <= knee)
     above = ((current >= knee) if closed else (current > knee)) & (current <= beta * threshold)
     # Where the segments meet (no leak in the curve) the upper slope is infinite on nothing.
-    return gamma * below + torch.where(above, upper, torch.zeros_like(upper))
+    return gamma * below.to(upper.dtype) + torch.where(above, upper, torch.zeros_like(upper))

@@ -1,0 +1,5 @@
+"""``python -m neurorobust``."""
+
+from neurorobust.cli import app
+
+app()

@@ -1,0 +1,128 @@
+"""The main job as a user runs it: a process, a folder, a report."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from neurorobust.metrics import wilson
+from tests.helpers import require_backend
+
+COMMAND = [sys.executable, "-m", "neurorobust", "demo"]
+
+
+def run_demo(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, "--out", str(folder)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory):
+    """One run without Lava, whose environment is looked for in an empty folder."""
+    folder = tmp_path_factory.mktemp("demo")
+    empty = str(tmp_path_factory.mktemp("home"))
+    done = run_demo(folder, NEUROROBUST_HOME=empty, NEUROROBUST_LAVA_PYTHON="")
+    assert done.returncode == 0, done.stderr
+    return folder, done, empty
+
+
+class TestDemo:
+    def test_says_where_the_report_is_and_how_to_add_lava(self, finished):
+        folder, done, _ = finished
+        assert str(folder / "report.html") in done.stdout.splitlines()[-1]
+        assert "neurorobust env build lava" in done.stdout
+        assert not done.stderr
+
+    def test_clean_accuracy_is_that_of_the_table(self, finished):
+        folder, _, _ = finished
+        outcomes = pl.read_parquet(folder / "outcomes.parquet")
+        clean = outcomes.filter(pl.col("set") == "clean")
+        for (backend, rung), rows in clean.group_by("backend", "rung"):
+            right = int((rows["decision"] == rows["label"]).sum())
+            assert right / len(rows) >= 0.95, (backend, rung)
+            low, high = wilson(right, len(rows))
+            assert low < right / len(rows) < high
+        lanes = set(clean.select("backend", "rung").unique().iter_rows())
+        assert lanes == {
+            *((name, "float") for name in ("reference", "torch", "snntorch", "norse")),
+            *((name, "quantised") for name in ("reference", "torch")),
+        }
+
+    def test_no_spike_differs_between_backends(self, finished):
+        folder, _, _ = finished
+        agreement = pl.read_parquet(folder / "agreement.parquet")
+        assert agreement["values"].sum() > 20_000_000
+        assert agreement["differing"].sum() == 0
+
+    def test_attacks_beat_the_noise_floor_and_grow_with_epsilon(self, finished):
+        folder, _, _ = finished
+        sets = pl.DataFrame(
+            [
+                {key: s[key] for key in ("attack", "gradient", "epsilon", "surrogate_asr")}
+                for s in json.loads((folder / "manifest.json").read_text())["attack_sets"]
+            ]
+        )
+        noise = sets.filter(pl.col("attack") == "noise")["surrogate_asr"].max()
+        for _, rows in sets.filter(pl.col("attack") != "noise").group_by("attack", "gradient"):
+            rates = rows.sort("epsilon")["surrogate_asr"].to_list()
+            assert rates == sorted(rates)
+            assert rates[-1] > 0.5 > noise
+
+    def test_report_is_one_offline_page(self, finished):
+        folder, _, _ = finished
+        page = (folder / "report.html").read_text()
+        assert "src=" not in page
+        assert 'href="http' not in page
+        assert page.count("<svg") >= 4
+
+    def test_second_run_reuses_model_and_attacks_and_finds_the_same(self, finished):
+        folder, _, home = finished
+        before = pl.read_parquet(folder / "outcomes.parquet")
+        hashes = _hashes(folder)
+        times = {path: path.stat().st_mtime_ns for path in (folder / "attacks").iterdir()}
+        again = run_demo(folder, NEUROROBUST_HOME=home, NEUROROBUST_LAVA_PYTHON="")
+        assert again.returncode == 0, again.stderr
+        assert _hashes(folder) == hashes
+        assert {path: path.stat().st_mtime_ns for path in (folder / "attacks").iterdir()} == times
+        assert pl.read_parquet(folder / "outcomes.parquet").equals(before)
+        notes = json.loads((folder / "manifest.json").read_text())["notes"]
+        assert any("20 of 20 attack sets were reused" in note for note in notes)
+
+    def test_report_can_be_written_again_from_the_folder(self, finished):
+        folder, _, _ = finished
+        (folder / "report.html").unlink()
+        command = [sys.executable, "-m", "neurorobust", "report", str(folder), "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        assert Path(json.loads(done.stdout)["report"]).is_file()
+
+
+@pytest.mark.lava
+def test_demo_on_real_lava(request, tmp_path):
+    require_backend(request, "lava")
+    done = run_demo(tmp_path)
+    assert done.returncode == 0, done.stderr
+    agreement = pl.read_parquet(tmp_path / "agreement.parquet")
+    lava = agreement.filter(pl.col("backend") == "lava")
+    assert set(lava["rung"]) == {"float", "quantised"}
+    assert lava["values"].sum() > 7_000_000
+    assert lava["differing"].sum() == 0
+    clean = lava.filter((pl.col("set") == "clean") & (pl.col("rung") == "quantised"))
+    assert set(clean["samples"]) == {359}
+
+
+def _hashes(folder: Path) -> list[str]:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return [
+        manifest["model"]["content_hash"],
+        *(s["content_hash"] for s in manifest["attack_sets"]),
+    ]

@@ -1,0 +1,218 @@
+"""The torch engine against the golden model and against itself run another way."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+
+from neurorobust.backends import get_backend
+from neurorobust.data import Stimulus
+from neurorobust.engine.dynamics import Neuron, exact_fire
+from neurorobust.engine.network import EXACT, Network, Trace
+from neurorobust.ir import LI, LIF, Affine, Edge, Graph, Header, Input, Output
+from neurorobust.testing.strategies import graphs
+
+reference, torch_backend = get_backend("reference"), replace(get_backend("torch"), device="cpu")
+EVERYTHING = ("spikes", "membrane")
+search = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+
+def both(graph, stimulus, **options):
+    return [
+        backend.compile(graph, "float", **options).run(stimulus, record=EVERYTHING)
+        for backend in (reference, torch_backend)
+    ]
+
+
+@given(graphs(grid=True))
+@search
+def test_equal_to_the_last_bit_where_sums_are_exact(case):
+    """On the grid membranes often meet the threshold exactly, and no rounding hides a fault."""
+    wanted, got = both(*case)
+    assert np.array_equal(wanted.scores, got.scores)
+    for name, h in wanted.membrane.items():
+        assert np.array_equal(h, got.membrane[name])
+    for name, spikes in wanted.spikes.items():
+        assert np.array_equal(spikes, got.spikes[name])
+
+
+@given(graphs())
+@search
+def test_spikes_are_equal_in_double_precision(case):
+    wanted, got = both(*case)
+    for name, spikes in wanted.spikes.items():
+        assert np.array_equal(spikes, got.spikes[name])
+    for name, h in wanted.membrane.items():
+        assert np.allclose(h, got.membrane[name], rtol=1e-11, atol=1e-11)
+    assert np.allclose(wanted.scores, got.scores, rtol=1e-11, atol=1e-11)
+
+
+@given(graphs(grid=True))
+@settings(search, max_examples=20)
+def test_single_precision_is_exact_on_the_grid(case):
+    graph, stimulus = case
+    got = both(graph, stimulus, precision="single")[1]
+    assert got.scores.dtype == np.float64
+    for name, h in got.membrane.items():
+        assert h.dtype == np.float32
+        assert np.isfinite(h).all(), name
+
+
+def test_single_precision_rounds_like_the_reference():
+    """One neuron, no sums: every rounding is that of IEEE single."""
+    node = LIF(beta=0.9, threshold=1.0)
+    graph = Graph.chain(
+        Header(dt_s=1e-3, steps=50), input=Input(shape=(64,)), lif=node, output=Output()
+    )
+    values = np.random.default_rng(0).uniform(0, 0.5, (4, 50, 64))
+    wanted, got = both(graph, Stimulus(values, 50), precision="single")
+    assert got.membrane["lif"].dtype == np.float32
+    assert np.array_equal(wanted.membrane["lif"], got.membrane["lif"])
+    assert got.spikes["lif"].any()
+
+
+@given(graphs())
+@settings(search, max_examples=30)
+def test_a_static_input_is_the_same_shown_step_by_step(case):
+    graph, stimulus = case
+    once = stimulus.values[:, :1]
+    repeated = np.repeat(once, stimulus.steps, axis=1)
+    short = both(graph, Stimulus(once, stimulus.steps))
+    long = both(graph, Stimulus(repeated, stimulus.steps))
+    for a, b in zip(short, long, strict=True):
+        assert np.allclose(a.scores, b.scores, rtol=1e-11, atol=1e-11)
+        for name, spikes in a.spikes.items():
+            assert np.array_equal(spikes, b.spikes[name])
+
+
+@given(graphs(grid=True, avoid=("recurrence",)))
+@settings(search, max_examples=40)
+def test_step_by_step_equals_node_by_node(case):
+    graph, stimulus = case
+    network = Network(graph)
+    x = torch.tensor(stimulus.values).transpose(0, 1)
+    x = (x - network.mean) / network.std
+    one, two = Trace(), Trace()
+    layers = network._layerwise(x, stimulus.steps, EXACT, one)
+    steps = network._stepwise(x, stimulus.steps, EXACT, two)
+    assert torch.equal(layers.expand_as(steps), steps)
+    assert one.spikes.keys() == two.spikes.keys() == network.neurons.keys()
+    for name in one.spikes:
+        assert torch.equal(one.spikes[name], two.spikes[name])
+        assert torch.equal(one.membrane[name], two.membrane[name])
+        assert torch.equal(one.drive[name].expand_as(two.drive[name]), two.drive[name])
+
+
+class TestEveryOption:
+    """One neuron under random drive, against the equations written out for scalars."""
+
+    @pytest.mark.parametrize("compare", [">", ">="])
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {},
+            {"reset": "soft"},
+            {"reset": "none"},
+            {"reset": "hard", "reset_value": -0.25},
+            {"reset": "soft", "reset_value": 0.5},
+            {"reset_timing": "next"},
+            {"reset_timing": "next", "reset_value": 0.25},
+            {"reset": "soft", "reset_timing": "next"},
+            {"alpha": 0.5, "i_init": 0.5},
+            {"gain_in": 2.0, "gain_syn": 0.25, "alpha": 0.75},
+            {"bias": 0.125, "v_init": 0.75},
+            {"v_min": -0.25},
+            {"max_spikes": 3},
+            {"max_spikes": 3, "reset": "soft", "threshold": 0.25},
+            {"refractory": 2},
+            {"refractory": 3, "reset_value": -0.5, "v_min": -0.25, "alpha": 0.5},
+            {"beta": 1.0},
+            {"beta": 0.0},
+        ],
+        ids=str,
+    )
+    def test_lif(self, fields, compare):
+        node = LIF(**{"beta": 0.5, "threshold": 0.5, "compare": compare} | fields)
+        steps = 60
+        x = np.random.default_rng(1).integers(-8, 14, (3, steps, 4)) / 16  # ties are common
+        graph = Graph.chain(
+            Header(dt_s=1e-3, steps=steps), input=Input(shape=(4,)), lif=node, output=Output()
+        )
+        result = torch_backend.compile(graph, "float").run(Stimulus(x, steps), EVERYTHING)
+        ties = 0
+        for b in range(3):
+            for n in range(4):
+                membrane, spikes = self.by_hand(node, x[b, :, n])
+                assert result.membrane["lif"][b, :, n].tolist() == membrane
+                assert result.spikes["lif"][b, :, n].tolist() == spikes
+                ties += membrane.count(float(node.threshold))
+        assert result.spikes["lif"].any()
+        assert ties or fields
+
+    @staticmethod
+    def by_hand(node, drive):
+        scalars = ("beta", "threshold", "gain_in", "gain_syn", "bias", "v_init", "i_init")
+        beta, theta, gain_in, gain_syn, bias, v, i = (float(getattr(node, k)) for k in scalars)
+        alpha = 0.0 if node.alpha is None else float(node.alpha)
+        target, fired_before, rest = float(node.reset_to), 0, 0
+        membranes, spikes = [], []
+        for x in drive:
+            i = alpha * i + gain_in * float(x) if node.alpha is not None else gain_in * float(x)
+            h = beta * v + gain_syn * i + bias
+            if node.reset_timing == "next" and fired_before:
+                h = target if node.reset == "hard" else h - target
+            if rest:
+                h, s, rest = target, 0, rest - 1
+            else:
+                s = 0
+                while s < node.max_spikes and (
+                    h > (s + 1) * theta if node.compare == ">" else h >= (s + 1) * theta
+                ):
+                    s += 1
+                rest = node.refractory if s else 0
+            v = h
+            if node.reset_timing == "same" and s:
+                v = {"hard": target, "soft": h - target * s, "none": h}[node.reset]
+            if node.v_min is not None:
+                v = max(v, float(node.v_min))
+            fired_before = s
+            membranes.append(h)
+            spikes.append(s)
+        return membranes, spikes
+
+    def test_counting_several_spikes(self):
+        def fired(compare, h):
+            node = LIF(beta=0.5, threshold=0.5, max_spikes=3, compare=compare)
+            h = torch.tensor(h, dtype=torch.float64)
+            return exact_fire(Neuron.of(node, h), h).tolist()
+
+        h = [-1.0, 0.0, 0.49, 0.5, 0.51, 1.0, 1.01, 1.5, 9.0]
+        assert fired(">", h) == [0, 0, 0, 0, 1, 1, 2, 2, 3]
+        assert fired(">=", h) == [0, 0, 0, 1, 1, 2, 2, 3, 3]
+
+    def test_li_by_hand(self):
+        node = LI(beta=0.5, gain_in=2.0, bias=0.25, v_init=4.0)
+        graph = Graph.chain(
+            Header(dt_s=1e-3, steps=3),
+            input=Input(shape=(1,)),
+            li=node,
+            output=Output(readout="last"),
+        )
+        x = np.array([1.0, 0.0, -1.0]).reshape(1, 3, 1)
+        result = torch_backend.compile(graph, "float").run(Stimulus(x, 3), EVERYTHING)
+        assert result.membrane["li"].ravel().tolist() == [4.25, 2.375, -0.5625]
+        assert result.scores.tolist() == [[-0.5625]]
+
+    def test_delays_by_hand(self):
+        """A spike of step 0 through delays 0, 1, 3; one beyond the run is never seen."""
+        nodes = {"input": Input(shape=(1,)), "output": Output(readout="last"), "li": LI(beta=0.0)}
+        edges = [Edge("li", "output")]
+        for delay, weight in ((0, 1.0), (1, 10.0), (3, 100.0), (9, 1000.0)):
+            nodes[f"fc{delay}"] = Affine(weight=[[weight]], bias=[0.5])
+            edges += [Edge("input", f"fc{delay}", delay), Edge(f"fc{delay}", "li")]
+        graph = Graph(header=Header(dt_s=1e-3, steps=5), nodes=nodes, edges=tuple(edges))
+        x = np.array([1.0, 0, 0, 0, 2.0]).reshape(1, 5, 1)
+        for result in both(graph, Stimulus(x, 5)):
+            assert result.membrane["li"].ravel().tolist() == [3, 12, 2, 102, 4]

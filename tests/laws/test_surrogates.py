@@ -1,0 +1,532 @@
+"""Gradient estimators against integrals, hand-derived chains, autograd of plain loops, and R1, R2.
+
+R1 and R2 are the published form of the rate gradient and its collapse to one frame.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+
+from neurorobust.engine.dynamics import Neuron
+from neurorobust.engine.network import Network
+from neurorobust.engine.surrogate import (
+    ESTIMATORS,
+    SURROGATES,
+    Rga,
+    Stbp,
+    assert_forward_identity,
+    collapses,
+    make_estimator,
+)
+from neurorobust.engine.surrogate.rga import rate_slope
+from neurorobust.errors import InvalidInput
+from neurorobust.ir import (
+    LI,
+    LIF,
+    Affine,
+    BatchNorm,
+    Conv2d,
+    Edge,
+    Flatten,
+    Graph,
+    Header,
+    Input,
+    Output,
+    Pool2d,
+)
+from neurorobust.testing.strategies import graphs
+
+search = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+STEPS = 7
+
+
+def gradient(estimator, graph, x, weights=None, steps=STEPS):
+    """Of a random linear loss of the scores, and the scores."""
+    network = Network(graph)
+    x = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    scores = estimator.scores(network, x, steps)
+    if weights is None:
+        weights = torch.linspace(-1, 2, scores.shape[1], dtype=torch.float64)
+    (found,) = torch.autograd.grad((scores * torch.as_tensor(weights)).sum(), x)
+    return found.numpy(), scores.detach().numpy()
+
+
+def net(edges, header=None, **nodes):
+    made = []
+    for line in edges:
+        words = line.split()
+        for at in range(len(words) - 1):
+            source, _, delay = words[at].partition(">")
+            made.append(Edge(source, words[at + 1].partition(">")[0], int(delay or 0)))
+    header = header or Header(dt_s=1e-3, steps=STEPS)
+    return Graph(header=header, nodes=nodes, edges=tuple(made))
+
+
+class TestDerivatives:
+    formulas = {  # noqa: RUF012
+        "triangle": lambda u, w: max(0.0, w - abs(u)) / w**2,
+        "rectangle": lambda u, w: 1 / w if abs(u) < w / 2 else 0.0,
+        "sigmoid": lambda u, w: math.exp(-u / w) / (w * (1 + math.exp(-u / w)) ** 2),
+        "arctan": lambda u, w: 1 / (2 * w) / (1 + (math.pi * u / (2 * w)) ** 2),
+    }
+
+    def test_all_are_here(self):
+        assert set(SURROGATES) == set(self.formulas)
+
+    @pytest.mark.parametrize("width", [0.25, 0.5, 1.0, 3.0])
+    @pytest.mark.parametrize("name", sorted(formulas))
+    def test_formula_and_integral(self, name, width):
+        u = torch.linspace(-6, 6, 2401, dtype=torch.float64) * width
+        found = SURROGATES[name](u, width)
+        wanted = [self.formulas[name](float(x), width) for x in u]
+        assert np.allclose(found.numpy(), wanted, rtol=1e-12, atol=1e-300)
+        mass = float(torch.trapezoid(found, u))
+        outside = {
+            "arctan": 2 / math.pi * math.atan(2 / (math.pi * 6)),
+            "sigmoid": 2 / (1 + math.exp(6)),
+        }
+        assert mass + outside.get(name, 0) == pytest.approx(1, abs=6e-3)
+
+
+class TestStbpByHand:
+    """One neuron, one weight, T steps: the chain written down step by step."""
+
+    @pytest.mark.parametrize("detach", [False, True])
+    @pytest.mark.parametrize("reset", ["hard", "soft", "none"])
+    @pytest.mark.parametrize("surrogate", sorted(SURROGATES))
+    def test_chain(self, surrogate, reset, detach):
+        beta, theta, w, x, width = 0.8, 1.25, 0.9, 0.7, 0.6
+        v, dv, wanted, count = 0.0, 0.0, 0.0, 0
+        for _ in range(STEPS):
+            h, dh = beta * v + w * x, beta * dv + w  # d/dx
+            s = float(h > theta)
+            ds = TestDerivatives.formulas[surrogate](h - theta, width) * dh
+            through = 0.0 if detach else ds
+            if reset == "hard":
+                v, dv = h * (1 - s), dh * (1 - s) - h * through
+            elif reset == "soft":
+                v, dv = h - theta * s, dh - theta * through
+            else:
+                v, dv = h, dh
+            wanted, count = wanted + ds, count + s
+        graph = Graph.chain(
+            Header(dt_s=1e-3, steps=STEPS),
+            input=Input(shape=(1,)),
+            fc=Affine(weight=[[w]]),
+            lif=LIF(beta=beta, threshold=theta, reset=reset),
+            output=Output(),
+        )
+        estimator = Stbp(surrogate, width, detach_reset=detach)
+        found, scores = gradient(estimator, graph, [[[x]]], [1.0])
+        assert found.item() == pytest.approx(wanted, rel=1e-13)
+        assert scores.item() == count > 0
+
+    def test_the_reset_path_counts(self):
+        graph = Graph.chain(
+            Header(dt_s=1e-3, steps=STEPS),
+            input=Input(shape=(1,)),
+            lif=LIF(beta=0.9, threshold=1.0),
+            output=Output(),
+        )
+        attached, _ = gradient(Stbp(), graph, [[[0.7]]], [1.0])
+        detached, _ = gradient(Stbp(detach_reset=True), graph, [[[0.7]]], [1.0])
+        assert abs(attached - detached).max() > 0.1
+
+
+def spike(u):
+    """Exact forward; its slope is that of an integral of the triangle, found by autograd."""
+    inside = u.clamp(-1, 1)
+    smooth = inside - inside * inside.abs() / 2
+    return (u > 0).double() + smooth - smooth.detach()
+
+
+class TestStbpAgainstAutograd:
+    """Float64 autograd of a loop in which the network is written out without the engine."""
+
+    @pytest.mark.parametrize("detach", [False, True])
+    @pytest.mark.parametrize("timed", [False, True])
+    def test_two_layers_with_current_and_loop(self, timed, detach):
+        draw = np.random.default_rng(3)
+        w1, w2, w3 = (
+            draw.normal(size=(6, 5)),
+            draw.normal(size=(6, 6)) / 2,
+            draw.normal(size=(3, 6)),
+        )
+        b1, x = draw.normal(size=6) / 5, draw.uniform(0, 1, (4, STEPS if timed else 1, 5))
+        graph = net(
+            ["input a hidden b out output", "hidden>2 back hidden"],
+            Header(dt_s=1e-3, steps=STEPS, mean=(0.3,), std=(0.5,), bounds=(-1, 1)),
+            input=Input(shape=(5,)),
+            a=Affine(weight=w1, bias=b1),
+            hidden=LIF(beta=0.9, threshold=0.8, alpha=0.5, gain_in=1.5, gain_syn=0.75, bias=0.05),
+            back=Affine(weight=w2),
+            b=Affine(weight=w3),
+            out=LIF(beta=0.7, threshold=0.5, reset="soft"),
+            output=Output(readout="mean"),
+        )
+        found, scores = gradient(Stbp(detach_reset=detach), graph, x)
+
+        t1, t2, t3, c1 = (torch.tensor(value) for value in (w1, w2, w3, b1))
+        leaf = torch.tensor(x, requires_grad=True)
+        i = v1 = torch.zeros(4, 6, dtype=torch.float64)
+        v2, spikes, outs = torch.zeros(4, 3, dtype=torch.float64), [], []
+        cut = torch.Tensor.detach if detach else torch.Tensor.clone
+        for t in range(STEPS):
+            shown = (leaf[:, t if timed else 0] - 0.3) / 0.5
+            drive = shown @ t1.T + c1
+            if t >= 2:
+                drive = drive + spikes[t - 2] @ t2.T
+            i = 0.5 * i + 1.5 * drive
+            h = 0.9 * v1 + 0.75 * i + 0.05
+            s = spike(h - 0.8)
+            v1 = h * (1 - cut(s))
+            spikes.append(s)
+            h = 0.7 * v2 + s @ t3.T
+            s = spike(h - 0.5)
+            v2 = h - 0.5 * cut(s)
+            outs.append(s)
+        wanted_scores = torch.stack(outs).mean(0)
+        loss = (wanted_scores * torch.linspace(-1, 2, 3, dtype=torch.float64)).sum()
+        (wanted,) = torch.autograd.grad(loss, leaf)
+        assert np.allclose(scores, wanted_scores.detach().numpy(), atol=1e-14)
+        assert 0.05 < torch.stack(spikes).mean() < 0.95
+        assert np.abs(found - wanted.numpy()).max() < 1e-12 * np.abs(found).max()
+
+
+def neuron(**fields):
+    node = LIF(**{"beta": 0.5, "threshold": 1.0} | fields)
+    return Neuron.of(node, torch.empty((), dtype=torch.float64))
+
+
+class TestRgaGain:
+    """R1."""
+
+    @pytest.mark.parametrize("gamma", [0.2, 0.0, 0.4])
+    @pytest.mark.parametrize("theta", [1.0, 0.5, 2.0])
+    @pytest.mark.parametrize("reset", ["hard", "soft"])
+    @pytest.mark.parametrize("decay", [0.5, 0.9, 1.0])
+    def test_slope_of_the_curve_through_three_points(self, decay, reset, theta, gamma):
+        end = {"hard": 2.0, "soft": 1.0}[reset] * theta
+        knee = (1 - decay) * theta
+        current = np.linspace(-0.51, 1.2 * end, 400)
+
+        def curve(at):  # through (0, 0), (knee, gamma knee), (end, 1), flat outside
+            return np.interp(at, [0, knee, end], [0, gamma * knee, 1])
+
+        step = 1e-7
+        wanted = (curve(current + step) - curve(current - step)) / (2 * step)
+        away = np.min(np.abs(current[:, None] - [0, knee, end]), axis=1) > 2 * step
+        lif = neuron(beta=decay, threshold=theta, reset=reset)
+        drive = torch.tensor(current)[None]
+        found = Rga(gamma).gain(lif, drive, drive).numpy()
+        assert away.sum() > 390
+        assert np.abs(found - wanted)[away].max() < 1e-6
+
+    @pytest.mark.parametrize("theta", [1.0, 0.5, 2.0])
+    @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9, 1.0])
+    @pytest.mark.parametrize("beta", [1.0, 2.0])
+    def test_integral_is_one(self, decay, beta, theta):
+        if decay == 0 and beta == 1:
+            pytest.skip("the curve jumps to one at its end")
+        current = (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000 * beta * theta
+        found = rate_slope(
+            current, *(torch.tensor(p).double() for p in (decay, theta)), 0.2, beta, closed=False
+        )
+        assert found.mean().item() * beta * theta == pytest.approx(1, abs=1e-4)
+
+    def test_published_numbers(self):
+        """Slopes above the knee in the release: 0.5, 0.98/1.9 and 0.9/1.5; 0.2 below it."""
+        for decay, slope in ((1.0, 0.5), (0.9, 0.98 / 1.9), (0.5, 0.6)):
+            gain = Rga().gain(
+                neuron(beta=decay), torch.tensor([[1.5, 1e-9]], dtype=torch.float64), None
+            )
+            below = 0.5 if decay == 1 else 0.2
+            assert gain.tolist() == [pytest.approx(slope), pytest.approx(below)]
+
+    @pytest.mark.parametrize(
+        ("variant", "at_knee", "at_zero"), [("poster", 0.2, 0.2), ("code", 0.2 + 0.6, 0.7)]
+    )
+    def test_on_the_knee(self, variant, at_knee, at_zero):
+        """The poster's segments are half-open; the release closes both and adds their slopes."""
+        points = torch.tensor([[0.5, 0.0, 2.0, -1e-12, 2.0 + 1e-12]], dtype=torch.float64)
+        found = Rga(variant=variant).gain(neuron(beta=0.5), points, None).tolist()
+        assert found == pytest.approx([at_knee, 0.2, 0.6, 0.0, 0.0])
+        silent = torch.zeros(1, 1).double()
+        assert Rga(variant=variant).gain(neuron(beta=1.0), silent, None).item() == pytest.approx(
+            at_zero
+        )
+
+    def test_the_release_takes_the_threshold_as_one(self):
+        drive = torch.tensor([[0.3, 0.7, 1.9]], dtype=torch.float64)
+        odd, one = neuron(threshold=0.5), neuron(threshold=1.0)
+        code = Rga(variant="code")
+        assert torch.equal(code.gain(odd, drive, drive), code.gain(one, drive, drive))
+        assert not torch.equal(Rga().gain(odd, drive, drive), Rga().gain(one, drive, drive))
+
+    def test_saturation_by_reset(self):
+        drive = torch.tensor([[1.5]], dtype=torch.float64)
+        slopes = [Rga().gain(neuron(reset=r), drive, None).item() for r in ("hard", "soft", "none")]
+        assert slopes == [pytest.approx(0.6), 0.0, 0.0]
+        assert Rga(beta=3.0).gain(neuron(reset="soft"), drive, None).item() == pytest.approx(
+            0.9 / 2.5
+        )
+
+    def test_without_memory_and_with_soft_reset_nothing_is_nan(self):
+        """Knee and saturation coincide: the upper segment is empty, its slope infinite."""
+        drive = torch.tensor([[-1.0, 0.5, 1.0, 1.5]], dtype=torch.float64)
+        found = Rga().gain(neuron(beta=0.0, reset="soft"), drive, None)
+        assert found.tolist() == pytest.approx([0.0, 0.2, 0.2, 0.0])
+
+    def test_current_of_a_filtered_neuron(self):
+        """Means over time; gains multiply, the filter has its DC gain, the bias adds."""
+        lif = neuron(beta=0.9, alpha=0.75, gain_in=0.5, gain_syn=0.25, bias=0.125)
+        drive = torch.tensor([[0.0], [3.0]], dtype=torch.float64)  # mean 1.5, times 0.5 0.25 / 0.25
+        slope = (1 - 0.2 * 0.1) / 1.9  # at 0.875
+        assert Rga().gain(lif, drive, None).item() == pytest.approx(0.5 * slope)
+        low = drive - 1.7  # mean -0.2: current 0.025 is below the knee of 0.1
+        assert Rga().gain(lif, low, None).item() == pytest.approx(0.5 * 0.2)
+
+    def test_per_neuron_thresholds_and_decays(self):
+        lif = neuron(beta=np.array([0.5, 1.0]), threshold=np.array([1.0, 2.0]))
+        found = Rga().gain(lif, torch.full((3, 4, 2), 1.5).double(), None)
+        assert found.shape == (4, 2)
+        assert found[0].tolist() == [pytest.approx(0.6), pytest.approx(0.25)]
+
+
+def mixed(readout, **changes):
+    """Convolution, norm, average and skip edges: everything that treats all steps alike."""
+    draw = np.random.default_rng(5)
+    nodes = {
+        "input": Input(shape=(2, 6, 6)),
+        "conv": Conv2d(weight=draw.normal(size=(4, 2, 3, 3)) / 2, padding=(1, 1)),
+        "norm": BatchNorm(
+            mean=draw.normal(size=4) / 4,
+            var=draw.uniform(0.5, 2, 4),
+            scale=draw.uniform(0.5, 1.5, 4),
+            shift=draw.uniform(0.1, 0.5, 4),
+        ),
+        "lif": LIF(beta=0.9, threshold=np.linspace(0.5, 1.5, 4).reshape(4, 1, 1)),
+        "pool": Pool2d(op="avg", kernel=(3, 2), stride=(2, 2), padding=(1, 0)),
+        "conv2": Conv2d(
+            weight=draw.normal(size=(4, 2, 2, 2)), groups=2, bias=draw.normal(size=4) / 4
+        ),
+        "lif2": LIF(beta=0.6, threshold=1.0, alpha=0.5, gain_in=0.5, reset="soft", bias=0.1),
+        "flat": Flatten(),
+        "fc": Affine(weight=draw.normal(size=(3, 16)), bias=draw.normal(size=3)),
+        "flat0": Flatten(),
+        "skip": Affine(weight=draw.normal(size=(3, 72)) / 8),
+    }
+    edges = ["input conv norm lif pool conv2 lif2 flat fc", "input flat0 skip"]
+    if readout == "last":
+        nodes["li"] = LI(beta=1.0, gain_in=np.array([0.5, 1.0, 2.0]), bias=0.3, v_init=0.1)
+        edges += ["fc li output", "skip li"]
+    elif readout == "count":
+        nodes["out"] = LIF(beta=0.8, threshold=0.7)
+        edges += ["fc out output", "skip out"]
+    else:
+        edges += ["fc output", "skip output"]
+    nodes = nodes | {"output": Output(readout=readout)} | changes
+    return net(changes.pop("edges", edges) if "edges" in changes else edges, **nodes)
+
+
+class TestCollapse:
+    """R2."""
+
+    @pytest.mark.parametrize("timed", [False, True])
+    @pytest.mark.parametrize("readout", ["count", "mean", "last"])
+    def test_one_frame_gives_the_gradient_of_all_steps(self, readout, timed):
+        graph = mixed(readout)
+        assert collapses(graph)
+        draw = np.random.default_rng(1)
+        x = draw.uniform(0, 1, (3, STEPS if timed else 1, 2, 6, 6))
+        collapsed, a = gradient(Rga(), graph, x)
+        full, b = gradient(Rga(collapse=False), graph, x)
+        assert np.linalg.norm(collapsed - full) < 1e-12 * np.linalg.norm(full)
+        assert np.count_nonzero(full) > full.size / 2
+        assert np.array_equal(a, b)
+        if timed:  # the price of the rate path: it cannot tell when
+            assert np.allclose(full, full[:, :1], rtol=1e-10)
+
+    def test_another_gradient_than_stbp(self):
+        graph = mixed("count")
+        x = np.random.default_rng(1).uniform(0, 1, (3, 1, 2, 6, 6))
+        rate, time = (gradient(e, graph, x)[0] for e in (Rga(), Stbp()))
+        assert np.linalg.norm(rate - time) > 0.1 * np.linalg.norm(time)
+
+    def exceptions(self):
+        base = mixed("count")
+        last = mixed("last")
+        delayed = tuple(replace(e, delay=2) if e.source == "pool" else e for e in base.edges)
+        out = [e for e in base.edges if e.target != "out"]
+        loop = (*base.edges, Edge("out", "back", 1), Edge("back", "out"))
+        leaky = last.nodes["li"]
+        relay = (
+            *(Edge(e.source, "li" if e.target == "out" else e.target) for e in out),
+            *(Edge("fc", "li"), Edge("skip", "li"), Edge("li", "mix"), Edge("mix", "n")),
+            *(Edge("n", "end"), Edge("end", "li2"), Edge("li", "output"), Edge("li2", "output")),
+        )
+        relay = tuple(dict.fromkeys(e for e in relay if e.source != "out"))
+        within = {k: v for k, v in base.nodes.items() if k not in ("out", "output")}
+        within |= {"li": LI(beta=1.0), "li2": LI(beta=1.0), "output": Output(readout="last")}
+        within |= {k: Affine(weight=np.eye(3) / 2) for k in ("mix", "end")}
+        within["n"] = LIF(beta=0.9, threshold=1.0)
+        return {
+            "max pool": mixed("count", pool=replace(base.nodes["pool"], op="max")),
+            "delay": base.with_(edges=delayed),
+            "loop": base.with_(
+                nodes=base.nodes | {"back": Affine(weight=np.eye(3) / 2)}, edges=loop
+            ),
+            "leaky readout": mixed("last", li=replace(leaky, beta=np.array(0.9))),
+            "one leak of three": mixed("last", li=replace(leaky, beta=np.array([1, 1, 0.5]))),
+            "last spike": mixed("count", output=Output(readout="last")),
+            "largest": mixed("count", output=Output(readout="max")),
+            "largest membrane": mixed("last", output=Output(readout="max")),
+            "mean membrane": mixed("last", output=Output(readout="mean")),
+            "counted membrane": mixed("last", output=Output(readout="count")),
+            "integral within": Graph(header=base.header, nodes=within, edges=relay),
+        }
+
+    @pytest.mark.parametrize("timed", [False, True])
+    def test_where_it_is_not_exact_all_steps_are_taken(self, timed):
+        x = np.random.default_rng(1).uniform(0, 1, (3, STEPS if timed else 1, 2, 6, 6))
+        for name, graph in self.exceptions().items():
+            assert not collapses(graph), name
+            found, _ = gradient(Rga(), graph, x)
+            full, _ = gradient(Rga(collapse=False), graph, x)
+            assert np.array_equal(found, full), name
+            assert np.abs(full).max() > 0, name
+            assert np.isfinite(full).all(), name
+
+    def test_a_first_spike_has_no_slope(self):
+        graph = mixed("count", output=Output(readout="first"))
+        assert not collapses(graph)
+        x = torch.rand(1, 1, 2, 6, 6, dtype=torch.float64, requires_grad=True)
+        assert not Rga().scores(Network(graph), x, STEPS).requires_grad
+
+    def test_all_steps_by_hand(self):
+        """d score / d x[t] = b^(T-1-t) W2 F' W1, shifted by the delay of an edge."""
+        draw = np.random.default_rng(2)
+        w1, w2 = draw.normal(size=(5, 4)), draw.normal(size=(2, 5))
+        x = draw.uniform(0, 1, (3, STEPS, 4))
+        for delay in (0, 2):
+            graph = net(
+                [f"input a lif>{delay} b li output"],
+                input=Input(shape=(4,)),
+                a=Affine(weight=w1),
+                lif=LIF(beta=0.5, threshold=0.5),
+                b=Affine(weight=w2),
+                li=LI(beta=0.75, gain_in=3.0),
+                output=Output(readout="last"),
+            )
+            found, _ = gradient(Rga(), graph, x, [1.0, -2.0])
+            mean = x.mean(1) @ w1.T  # knee 0.25, saturation 1
+            upper = (1 - 0.2 * 0.25) / 0.75
+            gain = np.where((mean >= 0) & (mean <= 0.25), 0.2, 0) + np.where(
+                (mean > 0.25) & (mean <= 1), upper, 0
+            )
+            path = (np.array([1.0, -2.0]) @ w2) * gain @ w1 * 3
+            for t in range(STEPS):
+                late = STEPS - 1 - delay - t
+                wanted = path * 0.75**late if late >= 0 else 0 * path
+                assert np.allclose(found[:, t], wanted, rtol=1e-12, atol=1e-15)
+
+
+class TestForwardIdentity:
+    @given(graphs())
+    @search
+    def test_scores_are_those_of_inference(self, case):
+        graph, stimulus = case
+        network, x = Network(graph), torch.tensor(stimulus.values)
+        with torch.no_grad():
+            wanted = network.run(x, stimulus.steps)
+        for estimator in (
+            Stbp(),
+            Stbp("sigmoid", 0.3, detach_reset=True),
+            Rga(),
+            Rga(variant="code"),
+        ):
+            x.requires_grad_()
+            scores = estimator.scores(network, x, stimulus.steps)
+            assert torch.equal(scores, wanted)
+            assert_forward_identity(estimator, network, x, stimulus.steps)
+            if scores.requires_grad:
+                (found,) = torch.autograd.grad(scores.sum(), x, allow_unused=True)
+                assert found is None or torch.isfinite(found).all()
+
+    @given(graphs(grid=True))
+    @search
+    def test_gradients_are_numbers_at_every_edge(self, case):
+        """Decays of 0 and 1, currents on the knee, membranes on the threshold."""
+        graph, stimulus = case
+        for estimator in (Stbp(), Rga(), Rga(variant="code")):
+            x = torch.tensor(stimulus.values, requires_grad=True)
+            scores = estimator.scores(Network(graph), x, stimulus.steps)
+            if not scores.requires_grad:
+                continue
+            (found,) = torch.autograd.grad(scores.sum(), x, allow_unused=True)
+            assert found is None or torch.isfinite(found).all()
+
+    @pytest.mark.parametrize("compare", [">", ">="])
+    def test_a_wrong_comparison_is_caught(self, compare):
+        class Wrong(Stbp):
+            def scores(self, network, x, steps):
+                other = {">": ">=", ">=": ">"}[compare]
+                lif = replace(network.graph.nodes["lif"], compare=other)
+                nodes = network.graph.nodes | {"lif": lif}
+                return super().scores(Network(network.graph.with_(nodes=nodes)), x, steps)
+
+        graph = Graph.chain(
+            Header(dt_s=1e-3, steps=2),
+            input=Input(shape=(2,)),
+            lif=LIF(beta=0.0, threshold=0.5, compare=compare),
+            output=Output(),
+        )
+        network = Network(graph)
+        tie = torch.tensor([[[0.5, 0.75]]], dtype=torch.float64)
+        with pytest.raises(InvalidInput, match="'stbp' changes the forward pass: 1 of 2 scores"):
+            assert_forward_identity(Wrong(), network, tie, 2)
+        assert_forward_identity(Wrong(), network, tie + 0.1, 2)
+        assert_forward_identity(Stbp(), network, tie, 2)
+
+    def test_a_single_bit_is_caught(self):
+        class Wrong(Stbp):
+            def scores(self, network, x, steps):
+                return super().scores(network, x, steps) * (1 + 2**-52)
+
+        graph = mixed("mean")
+        x = torch.rand(2, 1, 2, 6, 6, dtype=torch.float64)
+        with pytest.raises(InvalidInput, match="changes the forward pass"):
+            assert_forward_identity(Wrong(), Network(graph), x, STEPS)
+
+
+class TestMaking:
+    def test_by_name(self):
+        assert {"stbp", "rga"} <= set(ESTIMATORS)
+        made = make_estimator("stbp", surrogate="sigmoid", width=0.5, detach_reset=True)
+        assert made.parameters() == {"surrogate": "sigmoid", "width": 0.5, "detach_reset": True}
+        assert make_estimator("rga").parameters() == {
+            "gamma": 0.2,
+            "beta": None,
+            "variant": "poster",
+        }
+
+    @pytest.mark.parametrize(
+        ("name", "parameters", "text"),
+        [
+            ("magic", {}, "no gradient estimator is named 'magic'; known are rga, stbp"),
+            ("stbp", {"surrogate": "box"}, "no surrogate is named 'box'; known are triangle"),
+            ("stbp", {"width": 0.0}, "surrogate width is 0.0"),
+            ("stbp", {"width": math.nan}, "surrogate width is nan"),
+            ("rga", {"variant": "paper"}, "known are poster, code"),
+            ("rga", {"gamma": -0.1}, "gamma >= 0"),
+            ("rga", {"beta": 0.0}, "beta > 0"),
+        ],
+    )
+    def test_refused(self, name, parameters, text):
+        with pytest.raises(InvalidInput) as caught:
+            make_estimator(name, **parameters)
+        assert text in str(caught.value)

@@ -1,0 +1,210 @@
+"""Hardware profiles: what is shipped loads, what breaks the schema is refused with every fault."""
+
+import hashlib
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from neurorobust.errors import ProfileError
+from neurorobust.ir import LIF, Affine, Graph, Header, Input, Output
+from neurorobust.lower import lower
+from neurorobust.profiles import load_profile, profile_names, whole
+from neurorobust.profiles.load import profile_folders
+from neurorobust.profiles.schema import LoihiArithmetic
+
+SHIPPED = Path(__file__).parents[2] / "hw_profiles"
+
+PROFILE = """
+schema = "neurorobust/hw-profile/1"
+id = "mine"
+name = "Mine"
+
+[sources.me]
+cite = "a note"
+read = "executed"
+
+[arithmetic]
+law = "weights"
+[arithmetic.weight_bits]
+value = {bits}
+unit = "bit"
+source = "me"
+evidence = "definition"
+confidence = "H"
+
+[energy]
+{more}
+"""
+
+
+def written(folder, name="mine", bits=8, more=""):
+    path = folder / f"{name}.toml"
+    path.write_text(PROFILE.format(bits=bits, more=more))
+    return path
+
+
+def sources(value):
+    """Every source cited in a table or within it."""
+    if isinstance(value, dict):
+        if "value" in value:
+            yield value["source"]
+        for inner in value.values():
+            yield from sources(inner)
+
+
+def refused(path):
+    with pytest.raises(ProfileError) as caught:
+        load_profile(path)
+    return str(caught.value)
+
+
+class TestShipped:
+    @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda p: p.stem)
+    def test_loads(self, path):
+        loaded = load_profile(path.stem)
+        assert loaded.profile.id == path.stem
+        assert loaded.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert loaded.path.read_bytes() == path.read_bytes()
+        assert path.stem in profile_names()
+
+    def test_every_figure_is_sourced_and_every_source_used(self):
+        for path in SHIPPED.glob("*.toml"):
+            raw = tomllib.loads(path.read_text())
+            cited = set(sources({k: v for k, v in raw.items() if k != "sources"}))
+            assert cited == set(raw.get("sources", {})), path.name
+
+    def test_the_arithmetic_of_loihi2(self):
+        arithmetic = load_profile("loihi2").profile.arithmetic
+        assert isinstance(arithmetic, LoihiArithmetic)
+        widths = {
+            "weight_bits": 8,
+            "state_bits": 24,
+            "decay_bits": 12,
+            "threshold_bits": 17,
+            "bias_mantissa_bits": 13,
+            "bias_exponent_max": 7,
+            "delay_max": 62,
+        }
+        assert {name: whole(getattr(arithmetic, name), name) for name in widths} == widths
+        assert arithmetic.rounding.value == "toward_zero"
+        assert load_profile("ideal-int8").profile.arithmetic.weight_bits.value == 8
+
+
+class TestRefused:
+    LEAF = '{{ value = 1, unit = "pJ", source = "me", evidence = "vendor", confidence = "H"{} }}'
+
+    def test_nothing_when_it_is_right(self, tmp_path):
+        leaf = self.LEAF.format("")
+        profile = load_profile(
+            written(tmp_path, more=f"a = {leaf}\nb = {{ why = 'secret' }}")
+        ).profile
+        assert profile.energy["a"].value == 1
+        assert profile.energy["b"].value is None
+
+    @pytest.mark.parametrize(
+        ("leaf", "text"),
+        [
+            ("{ value = 1 }", "has a value but no unit, source, evidence, confidence"),
+            (
+                '{ value = 1, source = "me", evidence = "vendor", confidence = "H" }',
+                "has a value but no unit",
+            ),
+            (
+                '{ value = 1, unit = "pJ", evidence = "vendor", confidence = "H" }',
+                "has a value but no source",
+            ),
+            ("{ }", "has no value: say why"),
+            ('{ why = "" }', "has no value: say why"),
+            (LEAF.format(', colour = "red"'), "colour: Extra inputs"),
+            (LEAF.format("").replace("pJ", "furlong"), "unit: Input should be"),
+            (LEAF.format("").replace("vendor", "hearsay"), "evidence: Input should be"),
+            (LEAF.format("").replace('"H"', '"Q"'), "confidence: Input should be"),
+            (LEAF.format("").replace("me", "them"), "a cites 'them'"),
+            ("5", "energy.a"),
+        ],
+    )
+    def test_a_leaf(self, tmp_path, leaf, text):
+        leaf = leaf.replace("{{", "{").replace("}}", "}")
+        found = refused(written(tmp_path, more=f"a = {leaf}"))
+        assert text in found
+        assert "1 fault(s)" in found
+        assert str(tmp_path / "mine.toml") in found
+
+    def test_all_faults_at_once(self, tmp_path):
+        path = written(tmp_path, more="a = { value = 1 }\nb = { }\nc = { why = 1 }")
+        path.write_text(path.read_text() + "\n[timing]\nd = { }\n[colours]\nx = 1\n")
+        found = refused(path)
+        for name in ("energy.a", "energy.b", "energy.c.why", "timing.d", "colours"):
+            assert f"- {name}: " in found
+        assert "5 fault(s)" in found
+
+    def test_all_unknown_sources_at_once(self, tmp_path):
+        leaves = [self.LEAF.format("").replace("me", source) for source in ("you", "them")]
+        found = refused(written(tmp_path, more=f"a = {leaves[0]}\nb = {leaves[1]}"))
+        assert "a cites 'you'" in found
+        assert "b cites 'them'" in found
+
+    def test_an_unknown_source_of_the_arithmetic(self, tmp_path):
+        path = written(tmp_path)
+        path.write_text(path.read_text().replace('source = "me"', 'source = "them"'))
+        assert "weight_bits cites 'them'" in refused(path)
+
+    def test_an_unknown_law_or_schema(self, tmp_path):
+        path = written(tmp_path)
+        text = path.read_text()
+        path.write_text(text.replace('law = "weights"', 'law = "magic"'))
+        assert "arithmetic: " in refused(path)
+        path.write_text(text.replace("profile/1", "profile/2"))
+        assert "schema: " in refused(path)
+
+    @pytest.mark.parametrize("raw", [b"a = ", b"\xff\xfe", b"a = 1\na = 2"])
+    def test_what_is_no_toml(self, tmp_path, raw):
+        path = tmp_path / "x.toml"
+        path.write_bytes(raw)
+        assert "is not TOML" in refused(path)
+
+    @pytest.mark.parametrize("name", ["no-such-chip", "no/such.toml"])
+    def test_unknown(self, name):
+        found = refused(name)
+        assert f"no hardware profile is named {name!r}" in found
+        assert "loihi2" in found
+
+    def test_a_width_that_lowering_needs(self, tmp_path):
+        path = tmp_path / "x.toml"
+        text = (SHIPPED / "loihi2.toml").read_text()
+        line = next(row for row in text.splitlines() if row.startswith("threshold_bits"))
+        path.write_text(text.replace(line, 'threshold_bits = { why = "not published" }'))
+        graph = Graph.chain(
+            Header(dt_s=1e-3, steps=1),
+            input=Input(shape=(1,)),
+            fc=Affine(weight=[[1.0]]),
+            lif=LIF(beta=1.0, threshold=1.0),
+            output=Output(),
+        )
+        profile = load_profile(path).profile
+        with pytest.raises(ProfileError, match=r"threshold_bits .* \(not published\)"):
+            lower(graph, profile)
+
+
+class TestSearch:
+    def test_own_folders_come_first_in_their_order(self, tmp_path, monkeypatch):
+        first, second = tmp_path / "1", tmp_path / "2"
+        for folder, bits in ((first, 3), (second, 4)):
+            folder.mkdir()
+            written(folder, bits=bits)
+        written(second, "other", bits=5)
+        written(second, "loihi2", bits=6)
+        monkeypatch.setenv("NEUROROBUST_PROFILES", f"{first}:{tmp_path / 'none'}::{second}")
+        assert profile_folders()[:2] == [first, second]
+        assert {"mine", "other", "loihi2", "ideal-float"} <= set(profile_names())
+
+        def bits(name):
+            return load_profile(name).profile.arithmetic.weight_bits.value
+
+        assert (bits("mine"), bits("other"), bits("loihi2")) == (3, 5, 6)
+        assert bits(SHIPPED / "loihi2.toml") == 8, "a path is a path"
+        monkeypatch.delenv("NEUROROBUST_PROFILES")
+        assert "mine" not in profile_names()
+        assert bits("loihi2") == 8
+        assert "no hardware profile is named 'mine'" in refused("mine")
