@@ -1,79 +1,34 @@
 """snnTorch as a backend: rung ``float``, bit for bit the canonical law."""
 
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from typing import TYPE_CHECKING, ClassVar
 
-from neurorobust.backends import (
-    Capabilities,
-    Executable,
-    Precision,
-    Rung,
-    Support,
-    require_support,
-)
-from neurorobust.errors import BackendUnavailable
-from neurorobust.ir import Graph, Model
+from neurorobust.backends.framework import FrameworkBackend
+from neurorobust.ir import Graph
 
-VERIFIED = "1.0.0"
-"""The release whose reset rules were read and tested; others may reset differently."""
+if TYPE_CHECKING:
+    import torch
 
-GAPS = {"LIF several spikes per step": "snnTorch's neurons fire at most once per step"}
+    from neurorobust.backends.modules import Neuron
 
 
-class SnnTorch:
-    """The adapter; nothing of snnTorch is imported before ``compile``."""
+class SnnTorch(FrameworkBackend):
+    """One snnTorch neuron (or two, see ``neurons``) per LIF and LI node."""
 
     name = "snntorch"
+    label: ClassVar[str] = "snnTorch"
+    verified: ClassVar[str] = "1.0.0"
+    gaps: ClassVar[Mapping[str, str]] = {
+        "LIF several spikes per step": "snnTorch's neurons fire at most once per step"
+    }
 
-    def capabilities(self) -> Capabilities:
-        """All but several spikes per step."""
-        return Capabilities(
-            rungs={"float": Support(gaps=GAPS, deviations=self._unverified())},
-            missing_rungs={
-                "quantised": "snnTorch computes in floating point; `torch` runs a Program",
-                "device": "snnTorch runs on no neuromorphic chip",
-            },
-        )
-
-    def missing(self) -> str | None:
-        """The command that adds snnTorch, or None."""
-        if find_spec("snntorch") is None:
-            return "snnTorch is not installed; run `pip install 'neurorobust[snntorch]'`"
-        return None
-
-    def versions(self) -> Mapping[str, str]:
-        """Installed versions of snnTorch and torch."""
-        found = {}
-        for package in ("snntorch", "torch"):
-            try:
-                found[package] = version(package)
-            except PackageNotFoundError:
-                continue
-        return found
-
-    def compile(self, model: Model, rung: Rung, *, precision: Precision = "double") -> Executable:
-        """Build one snnTorch neuron (or two, see ``neurons``) per LIF and LI node.
-
-        Raises:
-            Unsupported: if the model uses what snnTorch cannot run exactly.
-            BackendUnavailable: if snnTorch is not installed.
-        """
-        require_support(self.name, self.capabilities(), model, rung)
-        if reason := self.missing():
-            raise BackendUnavailable(reason)
-        from neurorobust.backends.modules import ModuleExecutable, dtype_of
+    def neurons(
+        self, model: Graph, dtype: "torch.dtype"
+    ) -> "tuple[Mapping[str, Neuron], tuple[str, ...]]":
+        """SnnTorch's classes, each within its exact range."""
         from neurorobust_snntorch.neurons import neurons_of
 
-        assert isinstance(model, Graph)  # noqa: S101 (require_support has refused all else)
-        dtype = dtype_of(precision)
-        return ModuleExecutable(model, neurons_of(model, dtype), dtype, self._unverified())
-
-    def _unverified(self) -> tuple[str, ...]:
-        found = self.versions().get(self.name, VERIFIED)
-        if found == VERIFIED:
-            return ()
-        return (f"unverified: snnTorch {found}; its resets were verified in {VERIFIED}",)
+        return neurons_of(model, dtype), ()
 
 
 backend = SnnTorch()

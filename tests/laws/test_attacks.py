@@ -304,7 +304,7 @@ class TestRefused:
             Linf(epsilon=epsilon)
 
     def test_epsilon_below_a_step_of_the_sensor(self):
-        with pytest.raises(InvalidInput, match="the sensor moves in steps of 0.0666667"):
+        with pytest.raises(InvalidInput, match=r"the sensor moves in steps of 0\.0666667"):
             Linf(epsilon=0.06, levels=16)
         assert Linf(epsilon=1 / 15, levels=16).step == 1 / 15
 
@@ -354,7 +354,7 @@ class TestRefused:
             self.attack(network, *data, estimator=Other())
 
 
-def request(network, data, **changes):
+def request(network, data, /, **changes):
     x, y = data
     given = {
         "attack": Fgsm(Rga()),
@@ -392,7 +392,7 @@ class TestSets:
         assert path.name.startswith("fgsm-rga-")
 
     def test_for_another_model(self, path):
-        with pytest.raises(InvalidFile, match="was crafted on model .* not on"):
+        with pytest.raises(InvalidFile, match=r"was crafted on model .* not on"):
             AttackSet.load(path, model_hash="0" * 64)
 
     def rewrite(self, path, change):

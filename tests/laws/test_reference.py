@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from neurorobust.backends import get_backend
+from neurorobust.backends.runs import read_out
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput, NeurorobustError, Unsupported
 from neurorobust.ir import (
@@ -36,7 +37,6 @@ from neurorobust.testing.networks import (
     stimulus,
 )
 from neurorobust_reference.integer_law import trunc0, w32, wrap
-from neurorobust.backends.runs import read_out
 from tests.helpers import shared_data
 
 reference = get_backend("reference")

@@ -227,11 +227,10 @@ class TestRgaGain:
         assert np.abs(found - wanted)[away].max() < 1e-6
 
     @pytest.mark.parametrize("theta", [1.0, 0.5, 2.0])
-    @pytest.mark.parametrize("decay", [0.0, 0.5, 0.9, 1.0])
-    @pytest.mark.parametrize("beta", [1.0, 2.0])
+    @pytest.mark.parametrize(
+        ("decay", "beta"), [(0.0, 2), (0.5, 1), (0.5, 2), (0.9, 1), (0.9, 2), (1.0, 1), (1.0, 2)]
+    )
     def test_integral_is_one(self, decay, beta, theta):
-        if decay == 0 and beta == 1:
-            pytest.skip("the curve jumps to one at its end")
         current = (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000 * beta * theta
         found = rate_slope(
             current, *(torch.tensor(p).double() for p in (decay, theta)), 0.2, beta, closed=False

@@ -2,12 +2,11 @@
 
 import subprocess
 import sys
-from importlib import import_module
 
 import numpy as np
 import pytest
 
-from neurorobust.backends import get_backend
+from neurorobust.backends import framework, get_backend
 from neurorobust.data import Stimulus
 from neurorobust.errors import BackendUnavailable, InvalidInput, Unsupported
 from neurorobust.ir import (
@@ -340,22 +339,17 @@ def test_misuse_is_refused(backend):
         executable.run(Stimulus(np.zeros((1, 12, 4)), 12))
 
 
-def adapter_module(name):
-    # By attribute, `neurorobust_norse.backend` is the backend, which hides its module.
-    return import_module(f"neurorobust_{name}.backend")
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_an_absent_library_is_missing_with_its_command(monkeypatch, name):
     backend = get_backend(name)
-    monkeypatch.setattr(adapter_module(name), "find_spec", lambda _: None)
+    monkeypatch.setattr(framework, "find_spec", lambda _: None)
     assert f"pip install 'neurorobust[{name}]'" in backend.missing()
     with pytest.raises(BackendUnavailable, match="pip install"):
         backend.compile(wired(()), "float")
 
 
 def test_another_release_is_reported(backend, monkeypatch):
-    monkeypatch.setattr(adapter_module(backend.name), "version", lambda _: "99.0")
+    monkeypatch.setattr(framework, "version", lambda _: "99.0")
     declared = backend.capabilities().rungs["float"].deviations
     reported = run(backend, wired(()), np.zeros((1, 12, 4))).deviations
     assert any(text.startswith("unverified:") and "99.0" in text for text in reported)
