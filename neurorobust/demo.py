@@ -19,6 +19,7 @@ from neurorobust.data import encode
 from neurorobust.data.digits import Split, load_digits
 from neurorobust.engine.network import Network
 from neurorobust.engine.surrogate import Rga, Stbp
+from neurorobust.engine.threads import one_thread
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.ir import Array, Graph, Program, save_model
@@ -73,6 +74,11 @@ def run_demo(folder: Path, stages: Stages, *, seed: int = 0, command: str = "") 
         InvalidFile: if the folder cannot be written or holds a damaged file.
     """
     _require_writable(folder)
+    with one_thread():
+        return _run(folder, stages, seed=seed, command=command)
+
+
+def _run(folder: Path, stages: Stages, *, seed: int, command: str) -> Demo:
     clock = _Clock()
     _, test = load_digits(seed=seed)
     with clock("train"), stages.stage("Train or load the digits model") as progress:

@@ -160,7 +160,7 @@ def describe(
     estimator = attack.estimator
     gradient = {"name": "none"} if estimator is None else _named(estimator)
     described: dict[str, Any] = {
-        "attack": _named(attack),
+        "attack": _named(attack) | {"revision": attack.revision},
         "gradient": gradient,
         "threat": {key: _plain(value) for key, value in threat.parameters().items()},
         "seed": seed,

@@ -37,6 +37,8 @@ class Attack(ABC):
     """Hyper-parameters in the constructor, data in the call."""
 
     name: ClassVar[str]
+    revision: ClassVar[int] = 1
+    """Raised when the same request gives other samples, so that stored sets are not mistaken."""
 
     @property
     @abstractmethod

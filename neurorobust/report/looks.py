@@ -102,8 +102,11 @@ def duration(seconds: float | None) -> str:
 
 
 def column_list(columns: Iterable[Column]) -> str:
-    """Columns by rung: ``torch, norse (float); lava (quantised)``."""
+    """Columns, grouped: ``torch, norse (float); lava (float, quantised)``."""
     by_rung: dict[str, list[str]] = {}
     for column in columns:
         by_rung.setdefault(column.rung, []).append(column.backend)
-    return "; ".join(f"{', '.join(names)} ({rung})" for rung, names in by_rung.items())
+    by_names: dict[str, list[str]] = {}
+    for rung, names in by_rung.items():
+        by_names.setdefault(", ".join(names), []).append(rung)
+    return "; ".join(f"{names} ({', '.join(rungs)})" for names, rungs in by_names.items())

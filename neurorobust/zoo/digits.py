@@ -12,6 +12,7 @@ from torch import nn
 
 from neurorobust import __version__, ir
 from neurorobust.data.digits import LEVELS, Split, load_digits
+from neurorobust.engine.threads import one_thread
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.importers.sequential import from_sequential
@@ -55,7 +56,7 @@ def build() -> SpikingSequential:
 
 
 def train(data: Split, *, seed: int = 0, progress: Progress | None = None) -> ir.Graph:
-    """Train on the CPU; the same seed gives the same weights on the same machine and libraries.
+    """Train on the CPU; the same seed gives the same weights with the same torch and processor.
 
     Args:
         data: Training images.
@@ -63,7 +64,7 @@ def train(data: Split, *, seed: int = 0, progress: Progress | None = None) -> ir
         progress: Called as ``(what, done, total)``.
     """
     steps, epochs, batch = RECIPE["steps"], RECIPE["epochs"], RECIPE["batch"]
-    with torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build()
         x = torch.tensor(data.values, dtype=torch.float32)

@@ -447,6 +447,7 @@ class TestHash:
             {"lif": lif(beta=np.array([0.5]))},
             {"lif": lif(v_init=1e-300)},
             {"lif": lif(v_init=-0.0)},
+            {"lif": lif(v_init=0)},  # the same bytes in another type
             {"fc": Affine(weight=np.ones((2, 8)))},
             {"fc": Affine(weight=np.ones((2, 8)), bias=np.array([0, 1e-9]))},
             {"li": LI(beta=1.0, gain_in=2.0)},

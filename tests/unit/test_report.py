@@ -218,6 +218,8 @@ def test_numbers_are_written_alike():
     assert looks.integer(12345678) == "12\u202f345\u202f678"
     assert looks.duration(4000) == "1:06:40"
     assert looks.column_list([Column("a", "float"), Column("b", "float")]) == "a, b (float)"
+    both = [Column("a", "float"), Column("a", "quantised")]
+    assert looks.column_list(both) == "a (float, quantised)"
 
 
 def test_backend_colours_are_stable_and_distinct():
