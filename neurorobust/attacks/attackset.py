@@ -17,7 +17,7 @@ from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.ir import Array
-from neurorobust.ir.store import canonical_json
+from neurorobust.ir.identity import canonical_json
 
 FORMAT = 1
 _KEY = "neurorobust_attackset"

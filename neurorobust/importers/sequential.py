@@ -20,7 +20,7 @@ from neurorobust.ir import (
     Pool2d,
     Shape,
 )
-from neurorobust.ir.model import chain_edges
+from neurorobust.ir.edges import chain_edges
 from neurorobust.ir.ports import Readout
 from neurorobust.zoo.layers import LI, LIF
 

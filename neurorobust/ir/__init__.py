@@ -1,6 +1,7 @@
 """The network, independent of any framework: nodes, edges, header; checked, hashed, saved."""
 
 from neurorobust.ir.base import Array, Node, Shape
+from neurorobust.ir.edges import Edge
 from neurorobust.ir.fixed import (
     FixedConv2d,
     FixedDense,
@@ -9,8 +10,9 @@ from neurorobust.ir.fixed import (
     FixedLIF,
     Program,
 )
+from neurorobust.ir.header import Header
 from neurorobust.ir.linear import Affine, BatchNorm, Conv1d, Conv2d, Pool2d
-from neurorobust.ir.model import Edge, Graph, Header, Model
+from neurorobust.ir.model import Graph, Model
 from neurorobust.ir.neurons import LI, LIF
 from neurorobust.ir.ports import Flatten, Input, Output
 from neurorobust.ir.store import load_model, save_model

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, get_args
 
 from neurorobust.errors import InvalidModel
 from neurorobust.ir.base import Node, Shape, ShapeError, per_neuron_fault
-from neurorobust.ir.model import Coding, Header
-from neurorobust.ir.order import undelayed_cycle
+from neurorobust.ir.edges import undelayed_cycle
+from neurorobust.ir.header import Coding, Header
 from neurorobust.ir.ports import Input, Output
 
 if TYPE_CHECKING:

@@ -14,8 +14,10 @@ from typing import Any, ClassVar, Literal, Self, get_args
 import numpy as np
 
 from neurorobust.ir.base import Arithmetic, Array, Node, Shape, ShapeError, array
+from neurorobust.ir.edges import chain_edges
+from neurorobust.ir.header import Header
 from neurorobust.ir.linear import Conv2d
-from neurorobust.ir.model import Header, Model, chain_edges
+from neurorobust.ir.model import Model
 from neurorobust.ir.ports import Input
 
 SignMode = Literal["mixed", "exc", "inh"]

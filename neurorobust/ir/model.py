@@ -1,57 +1,19 @@
-"""The network as a whole: header, edges, and what a Graph and a Program have in common."""
+"""The network as a whole: what a Graph and a Program have in common, and the Graph."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from neurorobust.ir.base import Arithmetic, Node, Shape
+from neurorobust.ir.check import check
+from neurorobust.ir.edges import Edge, chain_edges, has_cycle, topological_order
+from neurorobust.ir.header import Header
+from neurorobust.ir.identity import content_hash
 from neurorobust.ir.ports import Input, Output
 
-Coding = Literal["direct", "bernoulli", "events"]
 N = TypeVar("N", bound=Node)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """What the arrays alone do not say.
-
-    Attributes:
-        name: For people.
-        dt_s: Duration of a step in seconds, above 0.
-        steps: Number of steps T a stimulus is shown for.
-        coding: ``direct`` (the same values in every step), ``bernoulli`` (spikes drawn with the
-            value as probability) or ``events`` (values given per step).
-        bounds: Smallest and largest legal input value, before preprocessing.
-        levels: Number of values the sensor can give between the bounds, both included (256 for
-            8-bit pixels); None where the input is continuous.
-        mean: Subtracted from the input, one number per channel (or one, or none).
-        std: Divides the input after that.
-        classes: Names of the classes, in the order of the scores; may be empty.
-        provenance: Where the model comes from. Not part of the content hash.
-    """
-
-    name: str = ""
-    dt_s: float
-    steps: int
-    coding: Coding = "direct"
-    bounds: tuple[float, float] = (0.0, 1.0)
-    levels: int | None = None
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    classes: tuple[str, ...] = ()
-    provenance: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Edge:
-    """From one node to another, ``delay`` steps later; before that the target receives zeros."""
-
-    source: str
-    target: str
-    delay: int = 0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,8 +31,6 @@ class Model:
     edges: tuple[Edge, ...]
 
     def __post_init__(self) -> None:
-        from neurorobust.ir.check import check
-
         object.__setattr__(self, "nodes", MappingProxyType(dict(self.nodes)))
         object.__setattr__(self, "edges", tuple(self.edges))
         object.__setattr__(self, "shapes", check(self))
@@ -81,15 +41,11 @@ class Model:
     @cached_property
     def order(self) -> tuple[str, ...]:
         """Node names so that each comes after its sources, as far as loops allow."""
-        from neurorobust.ir.order import topological_order
-
         return topological_order(self.nodes, self.edges)
 
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 of all that is computed: nodes, arrays, edges, header without name and origin."""
-        from neurorobust.ir.store import content_hash
-
         return content_hash(self)
 
     @cached_property
@@ -110,8 +66,6 @@ class Model:
     @cached_property
     def recurrent(self) -> bool:
         """Whether some path leads from a node back to itself."""
-        from neurorobust.ir.order import has_cycle
-
         return has_cycle(self.nodes, self.edges)
 
     def of_kind(self, kind: type[N]) -> Iterator[tuple[str, N]]:
@@ -152,9 +106,3 @@ class Graph(Model):
     def chain(cls, header: Header, /, **nodes: Node) -> Self:
         """A network in which each node feeds the next."""
         return cls(header=header, nodes=nodes, edges=chain_edges(nodes))
-
-
-def chain_edges(nodes: Mapping[str, Node]) -> tuple[Edge, ...]:
-    """Edges from each node to the next, in the order of the mapping."""
-    names = list(nodes)
-    return tuple(Edge(a, b) for a, b in pairwise(names))

@@ -1,36 +1,23 @@
 """One file per model: a safetensors file with the arrays and canonical JSON in its metadata."""
 
-import hashlib
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from neurorobust.errors import InvalidFile, InvalidModel
 from neurorobust.files import write_atomic
 from neurorobust.ir.base import KINDS, Array, Node
-from neurorobust.ir.model import Edge, Header, Model
+from neurorobust.ir.edges import Edge
+from neurorobust.ir.header import Header
+from neurorobust.ir.identity import FORMAT, arrays_of, canonical_json, describe
+from neurorobust.ir.model import Model
 
-FORMAT = 1
 _KEY = "neurorobust"
 M = TypeVar("M", bound=Model)
-
-
-def content_hash(model: Model) -> str:
-    """SHA-256 over canonical JSON and the digest of every array."""
-    described = _describe(model)
-    for key in ("name", "provenance"):
-        del described["header"][key]
-    described["edges"].sort()  # their order moves sums by rounding only
-    described["arrays"] = {
-        key: [str(value.dtype), list(value.shape), hashlib.sha256(value.tobytes()).hexdigest()]
-        for key, value in _arrays(model).items()
-    }
-    return hashlib.sha256(canonical_json(described).encode()).hexdigest()
 
 
 def save_model(model: Model, path: Path | str) -> Path:
@@ -39,8 +26,8 @@ def save_model(model: Model, path: Path | str) -> Path:
     Raises:
         InvalidFile: if the folder cannot be written.
     """
-    metadata = {_KEY: canonical_json(_describe(model) | {"content_hash": model.content_hash})}
-    return write_atomic(path, save(_arrays(model), metadata=metadata))
+    metadata = {_KEY: canonical_json(describe(model) | {"content_hash": model.content_hash})}
+    return write_atomic(path, save(arrays_of(model), metadata=metadata))
 
 
 def load_model(path: Path | str, kind: type[M]) -> M:
@@ -74,43 +61,6 @@ def load_model(path: Path | str, kind: type[M]) -> M:
     if digest != described.get("content_hash"):
         raise InvalidFile(path, "was altered after it was saved: its content hash does not match")
     return model
-
-
-def canonical_json(value: Any) -> str:
-    """JSON with sorted keys, no spaces and no NaN: equal values give equal text."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain_number
-    )
-
-
-def _plain_number(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    msg = f"{value!r} is no JSON value"
-    raise TypeError(msg)
-
-
-def _describe(model: Model) -> dict[str, Any]:
-    extra = {f.name: getattr(model, f.name) for f in fields(model) if f.metadata.get("stored")}
-    return {
-        "format": FORMAT,
-        "model": type(model).__name__,
-        "header": asdict(model.header),
-        "nodes": [
-            {"name": name, "kind": node.kind} | node.attributes()
-            for name, node in model.nodes.items()
-        ],
-        "edges": [[e.source, e.target, e.delay] for e in model.edges],
-        **extra,
-    }
-
-
-def _arrays(model: Model) -> dict[str, Array]:
-    return {
-        f"{name}/{key}": np.ascontiguousarray(value).reshape(value.shape)
-        for name, node in model.nodes.items()
-        for key, value in node.arrays().items()
-    }
 
 
 def _build(described: dict[str, Any], arrays: dict[str, Array], kind: type[M]) -> M:

@@ -16,7 +16,7 @@ from neurorobust.engine.threads import one_thread
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.importers.sequential import from_sequential
-from neurorobust.ir.store import canonical_json
+from neurorobust.ir.identity import canonical_json
 from neurorobust.zoo.layers import LI, LIF, SpikingSequential
 
 RECIPE: dict[str, Any] = {

@@ -1,9 +1,23 @@
-"""The order of execution, and loops."""
+"""Edges with their delays, the order of execution, and loops."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
-from neurorobust.ir.model import Edge
+
+@dataclass(frozen=True, slots=True, order=True)
+class Edge:
+    """From one node to another, ``delay`` steps later; before that the target receives zeros."""
+
+    source: str
+    target: str
+    delay: int = 0
+
+
+def chain_edges(names: Iterable[str]) -> tuple[Edge, ...]:
+    """Edges from each node to the next."""
+    return tuple(Edge(a, b) for a, b in pairwise(names))
 
 
 def topological_order(names: Iterable[str], edges: Iterable[Edge]) -> tuple[str, ...]:
