@@ -3,9 +3,10 @@
 from neurorobust.lower.fold_batch_norm import fold_batch_norm
 from neurorobust.lower.fold_gains import fold_gains
 from neurorobust.lower.fold_preprocessing import fold_preprocessing
+from neurorobust.lower.limits import Limits
 from neurorobust.lower.pipeline import lower
 from neurorobust.lower.round_weights import round_weights
-from neurorobust.lower.to_fixed import Limits, to_fixed
+from neurorobust.lower.to_fixed import to_fixed
 
 __all__ = [
     "Limits",

@@ -4,8 +4,9 @@ from neurorobust.ir import Graph, Program
 from neurorobust.lower.fold_batch_norm import fold_batch_norm
 from neurorobust.lower.fold_gains import fold_gains
 from neurorobust.lower.fold_preprocessing import fold_preprocessing
+from neurorobust.lower.limits import Limits
 from neurorobust.lower.round_weights import round_weights
-from neurorobust.lower.to_fixed import Limits, to_fixed
+from neurorobust.lower.to_fixed import to_fixed
 from neurorobust.profiles.schema import FloatArithmetic, LoihiArithmetic, Profile, whole
 
 

@@ -423,7 +423,7 @@ class TestToFixed:
             ({"weight": [[1.0] * 600], "threshold": 1e-2}, "synaptic current"),
             ({"weight": [[1.0] * 3], "neuron": LI(beta=1.0), "steps": 400}, "readout range"),
             ({"weight": [[0.0]]}, "threshold"),
-            ({"weight": [[0.0]], "neuron": LI(beta=1.0)}, "readout range"),
+            ({"weight": [[0.0]], "neuron": LI(beta=1.0)}, "no weights"),
         ],
     )
     def test_the_limit_is_named(self, options, limit):
