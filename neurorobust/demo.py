@@ -33,7 +33,7 @@ EPSILONS = (8, 16, 32, 48)
 """Radii in steps of the sensor's 255."""
 SHOWN = ("pgd", "rga", 32)
 """Attack whose spikes are compared with the reference and drawn in the report."""
-LAVA_SAMPLES = 80
+LAVA_SAMPLES = 64
 """Samples per attack that real Lava replays, at the shown epsilon."""
 PROFILE = "loihi2"
 

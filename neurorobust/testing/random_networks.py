@@ -202,7 +202,7 @@ def _integrator(draws: Draws) -> LI:
         beta=draws.decay(()),
         gain_in=draws.rng.choice([0.5, 1.0, 2.0], ()),
         bias=draws.uniform(-0.1, 0.1),
-        v_init=draws.uniform(-1, 1) if draws.chance(0.3) else np.zeros(()),
+        v_init=draws.uniform(-1, 1) if draws.chance(0.3, "LI initial state") else np.zeros(()),
     )
 
 
