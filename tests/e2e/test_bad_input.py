@@ -121,7 +121,7 @@ class TestBackends:
         program = fixed_neurons(fixed_lif(vth=1), 3)
         shape = (1, 3, *program.shapes[program.input])
         with pytest.raises(InvalidInput, match="span"):
-            encode(program, np.full(shape, 1e9))
+            encode(program, np.full(shape, program.header.bounds[1] + 1))
         with pytest.raises(InvalidInput, match="NaN"):
             encode(program, np.full(shape, np.nan))
 
