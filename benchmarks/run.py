@@ -1,6 +1,7 @@
 """Ratios against peers, measured in turn in one process: ``make bench``.
 
-Every row times two or more ways of doing the same and prints each as a multiple of the first.
+Every row times two or more ways of doing the same, in one thread, and prints each as a multiple of
+the first.
 """
 
 import statistics
@@ -18,6 +19,7 @@ from neurorobust.data import Stimulus, encode
 from neurorobust.data.digits import load_digits
 from neurorobust.engine.network import Network
 from neurorobust.engine.surrogate import Estimator, Rga, Stbp
+from neurorobust.engine.threads import one_thread
 from neurorobust.ir import FixedDense, FixedInput, FixedLIF, Header, Output, Program
 from neurorobust.lower import lower
 from neurorobust.profiles import load_profile
@@ -114,4 +116,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_thread():
+        main()

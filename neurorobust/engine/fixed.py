@@ -1,7 +1,8 @@
 """A Program on torch: the integer law of ``neurorobust.ir.fixed``, batched, on CPU or GPU.
 
 Sums over synapses run as float64 matrix products where the bounds prove them exact (below 2^53) and
-in 16-bit slices of the weights otherwise; everything else is int64.
+in 16-bit slices of the weights otherwise. Neurons run in float64 too where the largest input proves
+that no 32-bit wrap can happen (``_Neuron.fits``), and in int64 otherwise.
 """
 
 from collections.abc import Callable, Mapping
@@ -49,9 +50,7 @@ class _Neuron:
     def step(self, u: Tensor, v: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
         """Current and membrane (before reset) after one step."""
         x = trunc_shift(u * (DECAY_ONE - 1 - self.du), 12) + wrap(a << STATE_SHIFT, 32)
-        x = wrap(x, 32)
-        span = 2 * STATE_LIMIT
-        u = torch.where(x > STATE_LIMIT, x - span, torch.where(x <= -STATE_LIMIT, x + span, x))
+        u = _wrap_once(wrap(x, 32))
         v = wrap(trunc_shift(v * (DECAY_ONE - self.dv), 12) + u + self.bias, 32)
         return u, v.clamp(-(STATE_LIMIT - 1), STATE_LIMIT - 1)
 
@@ -61,6 +60,51 @@ class _Neuron:
             return v, v
         s = v > self.limit
         return s.to(v.dtype), v.masked_fill(s, 0)
+
+    def fits(self, a: Tensor) -> bool:
+        """Whether these inputs, and the bias, leave every sum below 2^31 and one wrap enough.
+
+        Then a current stays within 2^23, and so do its products of 12 bits within 2^53.
+        """
+        largest = int(a.abs().max()) if a.numel() else 0
+        return largest << STATE_SHIFT <= 2 * STATE_LIMIT and int(self.bias.abs().max()) < 1 << 30
+
+    def sequence(self, a: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        """Outputs and membranes (before reset) of all steps, for an input (T or 1, B, ...)."""
+        if not self.fits(a):
+            return self._wide_sequence(a, steps)
+        x = (a << STATE_SHIFT).double()
+        kept_u = (DECAY_ONE - 1 - self.du).double() / DECAY_ONE
+        kept_v = (DECAY_ONE - self.dv).double() / DECAY_ONE
+        bias, current = self.bias.double(), bool((kept_u != 0).any())
+        u, v = _wrap_once(x[0]), torch.zeros_like(x[0])
+        outputs, membranes = [], []
+        for t in range(steps):
+            if current and t:
+                u = _wrap_once((u * kept_u).trunc_() + x[t if len(x) > 1 else 0])
+            elif t and len(x) > 1:
+                u = _wrap_once(x[t])
+            h = (v * kept_v).trunc_().add_(u).add_(bias).clamp_(-(STATE_LIMIT - 1), STATE_LIMIT - 1)
+            s, v = self.fire(h)
+            outputs.append(s)
+            membranes.append(h)
+        return torch.stack(outputs).long(), torch.stack(membranes).long()
+
+    def _wide_sequence(self, a: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+        u = v = torch.zeros_like(a[0])
+        outputs, membranes = [], []
+        for t in range(steps):
+            u, h = self.step(u, v, a[t if len(a) > 1 else 0])
+            s, v = self.fire(h)
+            outputs.append(s)
+            membranes.append(h)
+        return torch.stack(outputs), torch.stack(membranes)
+
+
+def _wrap_once(x: Tensor) -> Tensor:
+    """One wrap by 2^24 into (-2^23, 2^23]; a value beyond three times that stays outside."""
+    span = 2 * STATE_LIMIT
+    return torch.where(x > STATE_LIMIT, x - span, torch.where(x <= -STATE_LIMIT, x + span, x))
 
 
 class FixedNetwork:
@@ -109,24 +153,12 @@ class FixedNetwork:
             parts = [_delayed(out[e.source], e.delay, steps) for e in program.incoming(name)]
             value = wrap(total(parts), 32)
             if name in self.neurons:
-                value = self._population(name, value, steps, trace)
+                value, h = self.neurons[name].sequence(value, steps)
+                self._note(trace, name, value, h)
             elif name in self.maps:
                 value = self.maps[name](value.flatten(0, 1)).unflatten(0, value.shape[:2])
             out[name] = value
         return out[program.output]
-
-    def _population(self, name: str, a: Tensor, steps: int, trace: FixedTrace | None) -> Tensor:
-        neuron = self.neurons[name]
-        u = v = torch.zeros_like(a[0])
-        outputs, membranes = [], []
-        for t in range(steps):
-            u, h = neuron.step(u, v, a[t if len(a) > 1 else 0])
-            s, v = neuron.fire(h)
-            outputs.append(s)
-            membranes.append(h)
-        value = torch.stack(outputs)
-        self._note(trace, name, value, membranes)
-        return value
 
     def _stepwise(self, x: Tensor, steps: int, trace: FixedTrace | None) -> Tensor:
         program = self.program
@@ -150,7 +182,7 @@ class FixedNetwork:
                     value = self.maps[name](value)
                 history[name].append(value)
         for name, recorded in membranes.items():
-            self._note(trace, name, torch.stack(history[name]), recorded)
+            self._note(trace, name, torch.stack(history[name]), torch.stack(recorded))
         return torch.stack(history[program.output])
 
     def _arriving(
@@ -164,11 +196,9 @@ class FixedNetwork:
 
         return [at(edge.source, edge.delay) for edge in self.program.incoming(name)]
 
-    def _note(
-        self, trace: FixedTrace | None, name: str, value: Tensor, membranes: list[Tensor]
-    ) -> None:
+    def _note(self, trace: FixedTrace | None, name: str, value: Tensor, membrane: Tensor) -> None:
         if trace is not None:
-            trace.membrane[name] = torch.stack(membranes)
+            trace.membrane[name] = membrane
             if self.program.nodes[name].spiking:
                 trace.spikes[name] = value
 
