@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from neurorobust.backends import (
     Capabilities,
     Executable,
@@ -57,7 +59,10 @@ class TorchBackend:
         """Put the model's arrays on the device."""
         import torch
 
+        from neurorobust.backends.modules import dtype_of
+
         require_support(self.name, self.capabilities(), model, rung)
+        dtype = dtype_of(precision)
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         if isinstance(model, Program):
             from neurorobust.engine.fixed import FixedNetwork
@@ -66,7 +71,6 @@ class TorchBackend:
         from neurorobust.engine.network import Network
 
         assert isinstance(model, Graph)  # noqa: S101  # require_support saw to it
-        dtype = torch.float64 if precision == "double" else torch.float32
         return _Float(Network(model, device=device, dtype=dtype))
 
 
@@ -86,7 +90,7 @@ class _Float:
         require_run(self.network.graph, stimulus, record, closed=self.closed)
         start = time.perf_counter()
         trace = Trace() if record else None
-        x = torch.tensor(stimulus.values, device=self.network.like.device)
+        x = torch.tensor(_plain(stimulus.values), device=self.network.like.device)
         with torch.no_grad():
             scores = self.network.run(x, stimulus.steps, trace=trace)
         spikes, membrane = (trace.spikes, trace.membrane) if trace else ({}, {})
@@ -109,12 +113,17 @@ class _Quantised:
         require_run(self.network.program, stimulus, record, closed=self.closed)
         start = time.perf_counter()
         trace = FixedTrace() if record else None
-        scores = self.network.run(torch.tensor(stimulus.values), stimulus.steps, trace)
+        scores = self.network.run(torch.tensor(_plain(stimulus.values)), stimulus.steps, trace)
         spikes, membrane = (trace.spikes, trace.membrane) if trace else ({}, {})
         return _result(scores, spikes, membrane, record, start)
 
     def close(self) -> None:
         self.closed = True
+
+
+def _plain(values: Array) -> Array:
+    """Torch takes no arrays that run backwards."""
+    return np.ascontiguousarray(values)
 
 
 def _result(

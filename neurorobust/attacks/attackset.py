@@ -140,7 +140,7 @@ def craft(
             return found, True
     crafted = attack(network, clean, label, threat, seed=seed)
     made = AttackSet(
-        clean=clean,
+        clean=crafted.clean,
         adversarial=crafted.adversarial,
         label=label.astype(np.int64),
         sample=sample.astype(np.int64),
@@ -160,7 +160,7 @@ def describe(
     estimator = attack.estimator
     gradient = {"name": "none"} if estimator is None else _named(estimator)
     described: dict[str, Any] = {
-        "attack": _named(attack) | {"revision": attack.revision},
+        "attack": _named(attack),
         "gradient": gradient,
         "threat": {key: _plain(value) for key, value in threat.parameters().items()},
         "seed": seed,
@@ -172,7 +172,7 @@ def describe(
 
 
 def _named(thing: Any) -> dict[str, Any]:
-    return {"name": thing.name, **thing.parameters()}
+    return {"name": thing.name, "revision": thing.revision, **thing.parameters()}
 
 
 def _plain(value: Any) -> Any:

@@ -23,11 +23,13 @@ class Crafted:
     """Adversarial samples, and what the surrogate makes of them.
 
     Attributes:
+        clean: Shape (B, ...), on the sensor's grid to the last bit.
         adversarial: Shape (B, ...), legal under the threat model.
         clean_decision: Shape (B,).
         adversarial_decision: Shape (B,), measured on the legal samples.
     """
 
+    clean: Array
     adversarial: Array
     clean_decision: Array
     adversarial_decision: Array
@@ -82,6 +84,7 @@ class Attack(ABC):
         clean = torch.as_tensor(x).to(network.like.device, torch.float64)
         labels = torch.as_tensor(y)
         self._check(target, clean, labels, threat)
+        clean = threat.legalise(clean, clean)  # single-precision data lie beside the grid
         if self.estimator is not None:
             steps = network.graph.header.steps
             assert_forward_identity(self.estimator, network, clean[:8, None], steps)
@@ -97,7 +100,8 @@ class Attack(ABC):
         if bad := threat.violations(adversarial, clean.cpu()):
             msg = f"{self.name}: {bad} value(s) left the ball, the bounds or the sensor's grid"
             raise InvalidInput(msg)
-        return Crafted(adversarial.double().numpy(), before.numpy(), after.numpy())
+        kept = clean.cpu().numpy()
+        return Crafted(kept, adversarial.double().numpy(), before.numpy(), after.numpy())
 
     @staticmethod
     def _check(target: "Target", x: Tensor, y: Tensor, threat: Linf) -> None:

@@ -31,7 +31,7 @@ def get_backend(name: str) -> Backend:
         raise BackendUnavailable(msg)
     try:
         found = _found()[name].load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a third party's import may raise anything
         msg = f"backend {name!r} cannot be loaded ({error}); reinstall its package"
         raise BackendUnavailable(msg) from error
     if not isinstance(found, Backend):

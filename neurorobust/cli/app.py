@@ -28,7 +28,9 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for models, attacks, results, report.")] = Path(
         "neurorobust-demo"
     ),
-    seed: Annotated[int, typer.Option(help="Of split, weights, batches and attacks.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Of split, weights, batches and attacks.", min=0, max=2**32 - 1)
+    ] = 0,
 ) -> None:
     """Train, lower, attack and replay a small network on real digits; write report.html."""
     from neurorobust.cli.stages import ConsoleStages

@@ -52,7 +52,7 @@ def encode(
         InvalidInput: for a wrong shape, values that are not finite or out of bounds, or no ``rng``.
     """
     header, shape = model.header, model.shapes[model.input]
-    steps = steps or header.steps
+    steps = header.steps if steps is None else steps
     timed = header.coding == "events"
     if samples.shape[1 + timed :] != shape or samples.ndim != len(shape) + 1 + timed:
         axes = "B, T, ..." if timed else "B, ..."

@@ -14,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from neurorobust.engine.network import readout, total
+from neurorobust.errors import InvalidInput
 from neurorobust.ir import FixedConv2d, FixedDense, FixedInput, FixedLIF, Flatten, Output, Program
 from neurorobust.ir.fixed import DECAY_ONE, STATE_LIMIT, STATE_SHIFT, FixedNeuron
 
@@ -241,12 +242,20 @@ def _exact(
     whole, slices = weight.double(), (low.double(), ((weight - low) >> 16).double())
 
     def bound(w: Tensor, x: Tensor) -> float:
+        if not x.numel():
+            return 0.0
         return float(w.abs().flatten(1).sum(1).max() * x.abs().max())
 
     def exact(x: Tensor) -> Tensor:
         real = x.double()
         if bound(whole, real) < EXACT_DOUBLE:
             return product(real, whole).round().long()
+        if max(bound(part, real) for part in slices) >= EXACT_DOUBLE:
+            msg = (
+                f"a sum over {weight[0].numel()} inputs of up to {real.abs().max():.0f} exceeds "
+                "what is computed exactly; lower the payloads or split the synapse"
+            )
+            raise InvalidInput(msg)
         fine, coarse = (product(real, part).round().long() for part in slices)
         return fine + (coarse << 16)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from torch import Tensor, nn
 
+from neurorobust.engine.layers import LI, LIF
 from neurorobust.errors import Unsupported
 from neurorobust.ir import (
     Affine,
@@ -22,7 +23,6 @@ from neurorobust.ir import (
 )
 from neurorobust.ir.edges import chain_edges
 from neurorobust.ir.ports import Readout
-from neurorobust.zoo.layers import LI, LIF
 
 
 def from_sequential(

@@ -1,8 +1,17 @@
-"""Widths of an integer target."""
+"""Widths of an integer target, held to what the integer law of ``neurorobust.ir.fixed`` can do."""
 
 from dataclasses import dataclass
 
-from neurorobust.profiles.schema import LoihiArithmetic, whole
+from neurorobust.errors import ProfileError
+from neurorobust.profiles.schema import Leaf, LoihiArithmetic, whole
+
+LAW = {
+    "state_bits": 24,
+    "rounding": "toward_zero",
+    "current_overflow": "wrap",
+    "membrane_overflow": "saturate",
+}
+"""What the law has built in; a target that differs needs a law of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +27,29 @@ class Limits:
 
     @classmethod
     def of(cls, arithmetic: LoihiArithmetic) -> "Limits":
-        """Read from a profile."""
-        mantissa = whole(arithmetic.bias_mantissa_bits, "bias_mantissa_bits")  # sign included
+        """Read from a profile.
+
+        Raises:
+            ProfileError: if a width is unknown or beyond the law, or the target has another law.
+        """
+        for name, wanted in LAW.items():
+            leaf: Leaf = getattr(arithmetic, name)
+            if leaf.value != wanted:
+                msg = f"{name} is {leaf.value!r}; the integer law here has {wanted!r} and no other"
+                raise ProfileError(msg)
+
+        def width(name: str, low: int, high: int) -> int:
+            value = whole(getattr(arithmetic, name), name)
+            if not low <= value <= high:
+                msg = f"{name} is {value}; the integer law here takes {low}..{high}"
+                raise ProfileError(msg)
+            return value
+
         return cls(
-            weight_bits=whole(arithmetic.weight_bits, "weight_bits"),
-            threshold_max=(1 << whole(arithmetic.threshold_bits, "threshold_bits")) - 1,
-            bias_mantissa_max=(1 << (mantissa - 1)) - 1,
-            bias_exponent_max=whole(arithmetic.bias_exponent_max, "bias_exponent_max"),
-            decay_one=1 << whole(arithmetic.decay_bits, "decay_bits"),
-            delay_max=whole(arithmetic.delay_max, "delay_max"),
+            weight_bits=width("weight_bits", 2, 8),
+            threshold_max=(1 << width("threshold_bits", 1, 17)) - 1,
+            bias_mantissa_max=(1 << (width("bias_mantissa_bits", 2, 16) - 1)) - 1,
+            bias_exponent_max=width("bias_exponent_max", 0, 7),
+            decay_one=1 << width("decay_bits", 1, 12),
+            delay_max=width("delay_max", 0, 62),
         )

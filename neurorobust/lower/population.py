@@ -220,7 +220,7 @@ class Population:
             threshold = _whole(self.node.threshold * self.scale)
             row["threshold"] = int(threshold.max())
             row["threshold_error_max"] = float(
-                np.abs(threshold / self.scale / np.maximum(self.node.threshold, 1e-300) - 1).max()
+                np.abs(threshold / self.scale - self.node.threshold).max()
             )
         return row
 

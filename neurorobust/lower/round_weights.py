@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from neurorobust.errors import LowerError
 from neurorobust.ir import Affine, Conv1d, Conv2d, Graph
 
 
@@ -13,7 +14,13 @@ def round_weights(graph: Graph, bits: int) -> Graph:
     Args:
         graph: The network.
         bits: Of a weight, sign included, at least 2.
+
+    Raises:
+        LowerError: for fewer bits.
     """
+    if bits < 2:
+        msg = f"weights of {bits} bit(s) hold no sign and magnitude; take at least 2"
+        raise LowerError(msg)
     nodes = dict(graph.nodes)
     for name, node in graph.nodes.items():
         if isinstance(node, Affine | Conv1d | Conv2d) and node.weight.any():

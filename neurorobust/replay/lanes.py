@@ -45,13 +45,14 @@ def open_lanes(
         program: For the rung ``quantised``; without one that rung is left out.
         names: Backends to consider; all registered ones by default.
     """
+    chosen = backend_names() if names is None else tuple(names)
     lanes: list[Lane] = []
     skipped: list[Skipped] = []
     models: dict[Rung, Model] = {"float": graph}
     if program is not None:
         models["quantised"] = program
     for rung in RUNGS:
-        for name in names or backend_names():
+        for name in chosen:
             if rung not in models:
                 continue
             lane = Lane(name, rung)

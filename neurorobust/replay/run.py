@@ -9,7 +9,7 @@ import polars as pl
 
 from neurorobust.attacks import AttackSet
 from neurorobust.backends import Executable, Record, RunResult, get_backend
-from neurorobust.data import Stimulus, encode
+from neurorobust.data import encode
 from neurorobust.errors import InvalidInput, WorkerError
 from neurorobust.ir import LIF, Array, FixedLIF, Graph, Model, Program
 from neurorobust.ir.fixed import STATE_SHIFT
@@ -17,6 +17,8 @@ from neurorobust.metrics.agreement import AGREEMENT_COLUMNS, compare_spikes
 from neurorobust.replay.lanes import Lane, Skipped
 
 REFERENCE = "reference"
+Expected = tuple[RunResult, Array]
+"""The reference's run of a batch, and which samples it had."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -33,6 +35,7 @@ class Batch:
         gradient: Name of the estimator, or ``none``.
         epsilon: Radius of the ball; 0 for clean samples.
         compare_spikes: Whether spikes are compared with the reference, value by value.
+        seed: Of the spikes drawn by Bernoulli coding.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Batch:
     gradient: str = "none"
     epsilon: float = 0.0
     compare_spikes: bool = False
+    seed: int = 0
 
     @classmethod
     def of(cls, attacks: AttackSet, *, compare_spikes: bool = False) -> "Batch":
@@ -106,15 +110,20 @@ def replay(
         progress: Called as ``(what, done, total)``.
 
     Raises:
-        InvalidInput: if a sample is out of the model's bounds or a lane has no model.
+        InvalidInput: if a sample is out of the model's bounds, a lane has no model, or there is
+            no lane.
+        WorkerError: if no lane comes to its end.
     """
     ordered = sorted(lanes, key=lambda lane: (lane.rung, lane.backend != REFERENCE))
     plan = {lane: [b for batch in batches if (b := share(lane, batch))] for lane in ordered}
     total, count = sum(map(len, plan.values())), 0
     done = Replay(pl.DataFrame(), pl.DataFrame())
+    if not ordered:
+        msg = "there is no lane to replay on; see the reasons in what open_lanes skipped"
+        raise InvalidInput(msg)
     outcomes: list[pl.DataFrame] = []
     agreement: list[Mapping[str, Any]] = []
-    expected: dict[tuple[str, str], RunResult] = {}
+    expected: dict[tuple[str, str], Expected] = {}
     for lane, own in plan.items():
         model: Model | None = graph if lane.rung == "float" else program
         if model is None:
@@ -122,6 +131,8 @@ def replay(
             raise InvalidInput(msg)
         executable = None
         found: list[pl.DataFrame] = []
+        compared: list[Mapping[str, Any]] = []
+        deviations: dict[tuple[Lane, str], None] = {}
         seconds = 0.0
         try:
             executable = get_backend(lane.backend).compile(model, lane.rung)
@@ -130,10 +141,9 @@ def replay(
                     progress(str(lane), count + len(found), total)
                 result = _run(executable, model, batch, lane, expected)
                 found.append(_rows(result, batch, lane))
-                agreement += _compared(result, model, batch, lane, expected)
+                compared += _compared(result, model, batch, lane, expected)
                 seconds += result.wall_s
-                fresh = [(lane, text) for text in result.deviations]
-                done.deviations += [entry for entry in fresh if entry not in done.deviations]
+                deviations |= dict.fromkeys((lane, text) for text in result.deviations)
         except WorkerError as error:
             done.skipped.append(Skipped(lane, f"stopped after {len(found)} set(s): {error}"))
             continue
@@ -142,7 +152,13 @@ def replay(
             if executable is not None:
                 executable.close()
         outcomes += found
+        agreement += compared
+        done.deviations += deviations
         done.ran.append((lane, seconds, sum(map(len, found))))
+    if not outcomes:
+        reasons = "; ".join(entry.reason for entry in done.skipped)
+        msg = f"no lane came to its end: {reasons}"
+        raise WorkerError(msg)
     done.outcomes = pl.concat(outcomes)
     done.agreement = pl.DataFrame(agreement, schema=AGREEMENT_COLUMNS)
     return done
@@ -153,15 +169,16 @@ def _run(
     model: Model,
     batch: Batch,
     lane: Lane,
-    expected: dict[tuple[str, str], RunResult],
+    expected: dict[tuple[str, str], Expected],
 ) -> RunResult:
-    stimulus: Stimulus = encode(model, batch.values)
+    # The same seed on every lane: drawn spikes are part of the stimulus, not of the backend.
+    stimulus = encode(model, batch.values, rng=np.random.default_rng(batch.seed))
     record: list[Record] = []
     if batch.compare_spikes:
         record = ["spikes", "membrane"] if lane.backend == REFERENCE else ["spikes"]
     result = executable.run(stimulus, record)
     if lane.backend == REFERENCE:
-        expected[lane.rung, batch.name] = result
+        expected[lane.rung, batch.name] = result, batch.sample
     return result
 
 
@@ -191,19 +208,19 @@ def _compared(
     model: Model,
     batch: Batch,
     lane: Lane,
-    expected: Mapping[tuple[str, str], RunResult],
+    expected: Mapping[tuple[str, str], Expected],
 ) -> list[Mapping[str, Any]]:
-    reference = expected.get((lane.rung, batch.name))
-    if lane.backend == REFERENCE or reference is None or not result.spikes:
+    if lane.backend == REFERENCE or not result.spikes or (lane.rung, batch.name) not in expected:
         return []
-    count = len(result.scores)
+    reference, samples = expected[lane.rung, batch.name]
+    common, own, other = np.intersect1d(batch.sample, samples, return_indices=True)
     rows = compare_spikes(
-        result.spikes,
-        {name: spikes[:count] for name, spikes in reference.spikes.items()},
+        {name: spikes[own] for name, spikes in result.spikes.items()},
+        {name: spikes[other] for name, spikes in reference.spikes.items()},
         order=model.order,
-        membrane={name: h[:count] for name, h in reference.membrane.items()},
+        membrane={name: h[other] for name, h in reference.membrane.items()},
         thresholds=thresholds(model),
-        samples=[int(s) for s in batch.sample[:count]],
+        samples=[int(sample) for sample in common],
     )
     return [
         row.row(set_=batch.name, rung=lane.rung, backend=lane.backend, against=REFERENCE)

@@ -12,12 +12,12 @@ from torch import nn
 
 from neurorobust import __version__, ir
 from neurorobust.data.digits import LEVELS, Split, load_digits
+from neurorobust.engine.layers import LI, LIF, SpikingSequential
 from neurorobust.engine.threads import one_thread
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.importers.sequential import from_sequential
 from neurorobust.ir.identity import canonical_json
-from neurorobust.zoo.layers import LI, LIF, SpikingSequential
 
 RECIPE: dict[str, Any] = {
     "architecture": "conv12(3x3)-bn-lif-conv24(3x3,stride 2)-bn-lif-fc10-li",
@@ -33,6 +33,7 @@ RECIPE: dict[str, Any] = {
     "weight_decay": 0.001,
     "batch": 64,
     "epochs": 12,
+    "label_smoothing": 0.05,
 }
 """Everything that decides the weights besides the seed; part of the model card."""
 
@@ -64,6 +65,7 @@ def train(data: Split, *, seed: int = 0, progress: Progress | None = None) -> ir
         progress: Called as ``(what, done, total)``.
     """
     steps, epochs, batch = RECIPE["steps"], RECIPE["epochs"], RECIPE["batch"]
+    smoothing = RECIPE["label_smoothing"]
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build()
@@ -78,7 +80,9 @@ def train(data: Split, *, seed: int = 0, progress: Progress | None = None) -> ir
             for index in torch.randperm(len(x))[: len(x) // batch * batch].split(batch):
                 optimiser.zero_grad()
                 # The readout averages over time; its scale is that of a logit.
-                loss = F.cross_entropy(model(x[index], steps)[-1], y[index], label_smoothing=0.05)
+                loss = F.cross_entropy(
+                    model(x[index], steps)[-1], y[index], label_smoothing=smoothing
+                )
                 loss.backward()
                 optimiser.step()
                 schedule.step()
@@ -132,7 +136,10 @@ def load_or_train(
 
 def _read_card(path: Path) -> dict[str, Any]:
     try:
-        card: dict[str, Any] = json.loads(path.read_text())
+        card = json.loads(path.read_text())
+        if not isinstance(card, dict):
+            msg = f"it holds a {type(card).__name__}, not an object"
+            raise ValueError(msg)
     except (OSError, ValueError) as error:
         reason = f"is no model card ({error}); delete it to train the model again"
         raise InvalidFile(path, reason) from error

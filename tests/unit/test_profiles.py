@@ -1,6 +1,7 @@
 """Hardware profiles: what is shipped loads, what breaks the schema is refused with every fault."""
 
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from neurorobust.errors import ProfileError
 from neurorobust.ir import LIF, Affine, Graph, Header, Input, Output
-from neurorobust.lower import lower
+from neurorobust.lower import Limits, lower
 from neurorobust.profiles import load_profile, profile_names, whole
 from neurorobust.profiles.load import profile_folders
 from neurorobust.profiles.schema import LoihiArithmetic
@@ -208,3 +209,23 @@ class TestSearch:
         assert "mine" not in profile_names()
         assert bits("loihi2") == 8
         assert "no hardware profile is named 'mine'" in refused("mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "range_"),
+    [
+        ("weight_bits", 1, "2..8"),
+        ("weight_bits", 16, "2..8"),
+        ("decay_bits", 13, "1..12"),
+        ("threshold_bits", 0, "1..17"),
+        ("state_bits", 16, "24"),
+        ("rounding", "nearest", "toward_zero"),
+        ("current_overflow", "saturate", "wrap"),
+        ("membrane_overflow", "wrap", "saturate"),
+    ],
+)
+def test_a_target_beyond_the_law_is_refused(name, value, range_):
+    arithmetic = load_profile("loihi2").profile.arithmetic
+    leaf = getattr(arithmetic, name).model_copy(update={"value": value})
+    with pytest.raises(ProfileError, match=f"{name} is .*{re.escape(range_)}"):
+        Limits.of(arithmetic.model_copy(update={name: leaf}))

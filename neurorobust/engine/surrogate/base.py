@@ -18,6 +18,8 @@ class Estimator(ABC):
     """Scores whose value is that of inference and whose gradient is an estimate."""
 
     name: ClassVar[str]
+    revision: ClassVar[int] = 1
+    """Raised when the same parameters give another gradient."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
