@@ -27,6 +27,7 @@ from neurorobust.lower import lower
 from neurorobust.profiles import LoadedProfile, load_profile
 from neurorobust.replay import Batch, Lane, Replay, Skipped, open_lanes, replay
 from neurorobust.report import write_report, write_results
+from neurorobust.report.store import MANIFEST
 from neurorobust.zoo.digits import load_or_train
 
 EPSILONS = (8, 16, 32, 48)
@@ -74,6 +75,8 @@ def run_demo(folder: Path, stages: Stages, *, seed: int = 0, command: str = "") 
         InvalidFile: if the folder cannot be written or holds a damaged file.
     """
     _require_writable(folder)
+    # Its absence marks a folder whose files may belong to two runs.
+    (folder / MANIFEST).unlink(missing_ok=True)
     with one_thread():
         return _run(folder, stages, seed=seed, command=command)
 

@@ -12,12 +12,26 @@ from neurorobust.cli import env
 from neurorobust.cli.console import command, console
 
 app = typer.Typer(
-    help="What happens to a spiking network, and to attacks on it, on the way to a chip.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 app.add_typer(env.app, name="env")
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,  # noqa: FBT002
+) -> None:
+    """What happens to a spiking network, and to attacks on it, on the way to a chip."""
+    if version:
+        from neurorobust import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

@@ -18,7 +18,7 @@ from neurorobust.backends import get_backend, require_backend
 from neurorobust.data import encode
 from neurorobust.errors import BackendUnavailable, InvalidFile, InvalidInput, Unsupported
 from neurorobust.replay import Batch, Lane, replay
-from neurorobust.testing.networks import fixed_lif, fixed_neurons
+from neurorobust.testing.networks import fixed_lif, fixed_neurons, lif, neurons
 from tests.helpers import require_backend as need
 
 
@@ -48,6 +48,26 @@ class TestCommandLine:
         assert done.stderr.startswith("error:")
         assert all(word in done.stderr for word in words)
         assert "Traceback" not in done.stderr
+
+    @pytest.mark.parametrize("seed", ["-1", "99999999999999999999", "one"])
+    def test_a_seed_out_of_range(self, seed, tmp_path):
+        done = run("demo", "--out", str(tmp_path / "out"), "--seed", seed)
+        assert done.returncode == 2
+        assert "seed" in done.stderr
+        assert not (tmp_path / "out").exists()
+
+    def test_version(self):
+        from neurorobust import __version__
+
+        assert run("--version").stdout.strip() == __version__
+
+    def test_a_model_card_that_is_no_object(self, tmp_path):
+        from neurorobust.zoo.digits import load_or_train
+
+        load_or_train(tmp_path)
+        (tmp_path / "digits.card.json").write_text("[]")
+        with pytest.raises(InvalidFile, match=r"model card.*delete it"):
+            load_or_train(tmp_path)
 
     def test_unknown_command(self):
         done = run("destroy")
@@ -116,6 +136,18 @@ class TestBackends:
         wrong = replace(stimulus, values=np.zeros((2, 3, 99)))
         with pytest.raises(InvalidInput, match="99"):
             executable.run(wrong)
+
+    @pytest.mark.parametrize("name", ["reference", "torch", "snntorch", "norse"])
+    def test_a_misspelt_precision(self, name):
+        with pytest.raises(InvalidInput, match="duble"):
+            get_backend(name).compile(neurons(lif(), 3), "float", precision="duble")
+
+    @pytest.mark.parametrize("name", ["reference", "torch"])
+    def test_no_samples_give_no_scores(self, name):
+        program = fixed_neurons(fixed_lif(vth=1), 3)
+        nothing = encode(program, np.zeros((0, 3, *program.shapes[program.input])))
+        scores = get_backend(name).compile(program, "quantised").run(nothing).scores
+        assert scores.shape == (0, *program.shapes[program.output])
 
     def test_stimulus_out_of_bounds_or_not_finite(self):
         program = fixed_neurons(fixed_lif(vth=1), 3)

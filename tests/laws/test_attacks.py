@@ -62,6 +62,15 @@ def attack(request):
     return ATTACKS[request.param]()
 
 
+def test_single_precision_data_are_taken_for_the_grid_values_they_stand_for(attack, network, data):
+    x, y = data
+    threat = Linf(epsilon=EPSILON, levels=256)
+    double = attack(network, x, y, threat, seed=1)
+    single = attack(network, x.astype(np.float32), y, threat, seed=1)
+    assert (single.adversarial == double.adversarial).all()
+    assert (single.clean == x).all()
+
+
 class TestLegal:
     @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
     @pytest.mark.parametrize("levels", [256, 17, None])
