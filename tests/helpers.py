@@ -6,12 +6,17 @@ from pathlib import Path
 import pytest
 
 from neurorobust.backends import get_backend
+from neurorobust.errors import BackendUnavailable
 
 
 def require_backend(request: pytest.FixtureRequest, name: str):
     """The backend, or a skip with its reason; a failure when the run demands this backend."""
-    backend = get_backend(name)
-    if reason := backend.missing():
+    try:
+        backend = get_backend(name)
+        reason = backend.missing()
+    except BackendUnavailable as error:
+        backend, reason = None, str(error)
+    if reason:
         if name in request.config.getoption("--require-backend"):
             pytest.fail(f"backend {name!r} is required but cannot run: {reason}")
         pytest.skip(f"{name}: {reason}")

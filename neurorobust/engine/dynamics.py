@@ -163,3 +163,12 @@ class Integrator:
 def li_step(neuron: Integrator, v: Tensor, x: Tensor) -> Tensor:
     """``v = beta v + gain_in x + bias``."""
     return neuron.beta * v + neuron.gain_in * x + neuron.bias
+
+
+def li_sequence(neuron: Integrator, x: Tensor, steps: int) -> Tensor:
+    """Membranes (T, B, ...) of all steps, for an input (T or 1, B, ...)."""
+    v, values = neuron.v_init.expand_as(x[0]), []
+    for t in range(steps):
+        v = li_step(neuron, v, x[t if len(x) > 1 else 0])
+        values.append(v)
+    return torch.stack(values)

@@ -5,7 +5,7 @@ in 16-bit slices of the weights otherwise. Neurons run in float64 too where the 
 that no 32-bit wrap can happen (``_Neuron.fits``), and in int64 otherwise.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from neurorobust.engine.network import readout, total
+from neurorobust.engine.edges import arriving, arriving_at
+from neurorobust.engine.network import readout
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import FixedConv2d, FixedDense, FixedInput, FixedLIF, Flatten, Output, Program
 from neurorobust.ir.fixed import DECAY_ONE, STATE_LIMIT, STATE_SHIFT, FixedNeuron
@@ -151,8 +152,7 @@ class FixedNetwork:
         for name in program.order:
             if name == program.input:
                 continue
-            parts = [_delayed(out[e.source], e.delay, steps) for e in program.incoming(name)]
-            value = wrap(total(parts), 32)
+            value = wrap(arriving(program, name, out, steps), 32)
             if name in self.neurons:
                 value, h = self.neurons[name].sequence(value, steps)
                 self._note(trace, name, value, h)
@@ -171,7 +171,7 @@ class FixedNetwork:
                 if name == program.input:
                     history[name].append(x[t if len(x) > 1 else 0])
                     continue
-                value = wrap(total(self._arriving(name, history, t, x.shape[1])), 32)
+                value = wrap(arriving_at(program, name, history, t, x), 32)
                 if name in self.neurons:
                     neuron, zero = self.neurons[name], torch.zeros_like(value)
                     u, v = state.get(name, (zero, zero))
@@ -185,17 +185,6 @@ class FixedNetwork:
         for name, recorded in membranes.items():
             self._note(trace, name, torch.stack(history[name]), torch.stack(recorded))
         return torch.stack(history[program.output])
-
-    def _arriving(
-        self, name: str, history: Mapping[str, list[Tensor]], t: int, batch: int
-    ) -> list[Tensor]:
-        def at(source: str, delay: int) -> Tensor:
-            if delay <= t:
-                return history[source][t - delay]
-            shape = (batch, *self.program.shapes[source])
-            return torch.zeros(shape, dtype=torch.int64, device=self.device)
-
-        return [at(edge.source, edge.delay) for edge in self.program.incoming(name)]
 
     def _note(self, trace: FixedTrace | None, name: str, value: Tensor, membrane: Tensor) -> None:
         if trace is not None:
@@ -260,10 +249,3 @@ def _exact(
         return fine + (coarse << 16)
 
     return exact
-
-
-def _delayed(value: Tensor, delay: int, steps: int) -> Tensor:
-    if not delay:
-        return value
-    value = value.expand(steps, *value.shape[1:])[: max(steps - delay, 0)]
-    return torch.cat([value.new_zeros(min(delay, steps), *value.shape[1:]), value])

@@ -4,11 +4,10 @@ Values are time first, (T, B, ...), or (1, B, ...) as long as they are the same 
 layers without memory then see them once.
 """
 
-import torch
 from torch import Tensor, nn
 
 from neurorobust import ir
-from neurorobust.engine.dynamics import Integrator, Neuron, li_step
+from neurorobust.engine.dynamics import Integrator, Neuron, li_sequence
 from neurorobust.engine.surrogate.stbp import SURROGATES, SurrogateSpikes
 
 
@@ -44,12 +43,7 @@ class LI(nn.Module):
 
     def forward(self, x: Tensor, steps: int) -> Tensor:
         """Membranes (T, B, ...)."""
-        neuron, values = Integrator.of(self.node, x), []
-        v = neuron.v_init.expand_as(x[0])
-        for t in range(steps):
-            v = li_step(neuron, v, x[t if len(x) > 1 else 0])
-            values.append(v)
-        return torch.stack(values)
+        return li_sequence(Integrator.of(self.node, x), x, steps)
 
 
 class SpikingSequential(nn.Sequential):

@@ -4,7 +4,6 @@ Without loops the whole time axis goes through one node at a time, so that linea
 batch, and a static input passes them once. With loops the network goes step by step.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -17,9 +16,11 @@ from neurorobust.engine.dynamics import (
     State,
     exact_fire,
     initial_state,
+    li_sequence,
     li_step,
     lif_step,
 )
+from neurorobust.engine.edges import arriving, arriving_at
 from neurorobust.engine.linear import linear_map
 from neurorobust.ir import LI, LIF, Graph, Output
 from neurorobust.ir.ports import Readout
@@ -119,39 +120,19 @@ class Network:
         for name in graph.order:
             if name == graph.input:
                 continue
-            value = self._arriving(name, out, steps)
+            value = arriving(graph, name, out, steps)
             if name in self.neurons:
                 if trace is not None:
                     trace.drive[name] = value
                 value, h = spikes.sequence(name, self.neurons[name], value, steps)
                 self._note(trace, name, value, h)
             elif name in self.integrators:
-                value = self._integrate(name, value, steps)
+                value = li_sequence(self.integrators[name], value, steps)
                 self._note(trace, name, None, value)
             elif (function := self.maps[name]) is not None:
                 value = function(value.flatten(0, 1)).unflatten(0, value.shape[:2])
             out[name] = value
         return out[graph.output]
-
-    def _arriving(self, name: str, out: Mapping[str, Tensor], steps: int) -> Tensor:
-        """Sum over the incoming edges, each shifted by its delay."""
-        parts = []
-        for edge in self.graph.incoming(name):
-            value = out[edge.source]
-            if edge.delay:
-                value = value.expand(steps, *value.shape[1:])[: max(steps - edge.delay, 0)]
-                silent = value.new_zeros(min(edge.delay, steps), *value.shape[1:])
-                value = torch.cat([silent, value])
-            parts.append(value)
-        return total(parts)
-
-    def _integrate(self, name: str, x: Tensor, steps: int) -> Tensor:
-        neuron = self.integrators[name]
-        v, values = neuron.v_init.expand_as(x[0]), []
-        for t in range(steps):
-            v = li_step(neuron, v, x[t if len(x) > 1 else 0])
-            values.append(v)
-        return torch.stack(values)
 
     def _stepwise(self, x: Tensor, steps: int, spikes: Spikes, trace: Trace | None) -> Tensor:
         graph = self.graph
@@ -164,7 +145,7 @@ class Network:
                 if name == graph.input:
                     history[name].append(x[t if len(x) > 1 else 0])
                     continue
-                value = self._arriving_at(name, history, t, x)
+                value = arriving_at(graph, name, history, t, x)
                 if name in self.neurons:
                     neuron = self.neurons[name]
                     state = states.setdefault(name, initial_state(neuron, value))
@@ -187,31 +168,12 @@ class Network:
                 self._note(trace, name, None, torch.stack(membrane[name]))
         return torch.stack(history[graph.output])
 
-    def _arriving_at(
-        self, name: str, history: Mapping[str, list[Tensor]], t: int, x: Tensor
-    ) -> Tensor:
-        parts = []
-        for edge in self.graph.incoming(name):
-            if edge.delay <= t:
-                parts.append(history[edge.source][t - edge.delay])
-            else:
-                parts.append(x.new_zeros(x.shape[1], *self.graph.shapes[edge.source]))
-        return total(parts)
-
     @staticmethod
     def _note(trace: Trace | None, name: str, spikes: Tensor | None, h: Tensor | None) -> None:
         if trace is not None and spikes is not None:
             trace.spikes[name] = spikes
         if trace is not None and h is not None:
             trace.membrane[name] = h
-
-
-def total(parts: list[Tensor]) -> Tensor:
-    """Sum from left to right, in the order of the edges."""
-    first, *rest = parts
-    for part in rest:
-        first = first + part
-    return first
 
 
 def readout(kind: Readout, values: Tensor, steps: int) -> Tensor:

@@ -34,12 +34,7 @@ CASES = [
 
 @pytest.mark.parametrize(("backend_name", "rung", "name"), CASES)
 def test_conformance(request, backend_name, rung, name):
-    try:
-        backend = require_backend(request, backend_name)
-    except BackendUnavailable as error:
-        if backend_name in request.config.getoption("--require-backend"):
-            raise
-        pytest.skip(str(error))
+    backend = require_backend(request, backend_name)
     outcome = CHECKS[name].run(backend, rung)
     if outcome.status == "skipped":
         pytest.skip(outcome.detail)

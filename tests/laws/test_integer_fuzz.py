@@ -2,7 +2,6 @@
 
 import pytest
 
-from neurorobust.errors import BackendUnavailable
 from neurorobust.testing.fuzz import fuzz
 from tests.helpers import require_backend
 
@@ -15,12 +14,7 @@ from tests.helpers import require_backend
     ],
 )
 def test_random_programs_agree_to_the_last_bit(request, name, count, least):
-    try:
-        backend = require_backend(request, name)
-    except BackendUnavailable as error:
-        if name in request.config.getoption("--require-backend"):
-            raise
-        pytest.skip(str(error))
+    backend = require_backend(request, name)
     tally = fuzz(backend, count)
     assert tally.programs == count
     assert tally.compared > least
