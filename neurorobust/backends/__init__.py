@@ -10,6 +10,7 @@ from neurorobust.backends.capabilities import (
 from neurorobust.backends.contract import (
     Backend,
     Executable,
+    Overflow,
     Precision,
     Record,
     Rung,
@@ -21,6 +22,7 @@ __all__ = [
     "Backend",
     "Capabilities",
     "Executable",
+    "Overflow",
     "Precision",
     "Record",
     "RunResult",

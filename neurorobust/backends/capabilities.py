@@ -14,15 +14,19 @@ from neurorobust.ir import (
     Conv1d,
     Conv2d,
     FixedConv2d,
+    FixedDelayDense,
     FixedDense,
     FixedLI,
     FixedLIF,
+    FixedNeuron,
+    FixedTernaryLIF,
     Flatten,
     Input,
     Model,
     Node,
     Output,
     Pool2d,
+    Program,
 )
 
 Test = Callable[[Node], bool]
@@ -70,21 +74,28 @@ NODE_FEATURES: Mapping[str, Mapping[str, Test]] = {
     "quantised": {
         "FixedDense": _is(FixedDense),
         "FixedDense graded messages": lambda n: isinstance(n, FixedDense) and n.message_bits > 0,
+        "FixedDense sparse storage": lambda n: isinstance(n, FixedDense) and n.storage == "sparse",
+        "FixedDelayDense": _is(FixedDelayDense),
         "FixedConv2d": _is(FixedConv2d),
         "FixedLIF": _is(FixedLIF),
+        "FixedTernaryLIF": _is(FixedTernaryLIF),
         "FixedLI": _is(FixedLI),
+        "periodic reset": lambda n: isinstance(n, FixedNeuron) and n.reset_interval > 0,
     },
 }
 """Per rung: what a single node may ask for, by the name printed in the support table."""
 
 WIRING_FEATURES = ("sum of several edges", "edge delays", "recurrence")
+PROGRAM_FEATURES = ("input straight to neurons", "host part")
+"""What only a Program may ask for beyond its nodes."""
 
 
 def known_features(rung: str) -> tuple[str, ...]:
     """All features of a rung, in the order of the table."""
     nodes = NODE_FEATURES["float" if rung == "float" else "quantised"]
     readouts = tuple(f"readout {kind}" for kind in ("count", "mean", "last", "max", "first"))
-    return (*nodes, *WIRING_FEATURES, *readouts)
+    own = () if rung == "float" else PROGRAM_FEATURES
+    return (*nodes, *WIRING_FEATURES, *own, *readouts)
 
 
 def features_of(model: Model, rung: str) -> dict[str, list[str]]:
@@ -101,6 +112,11 @@ def features_of(model: Model, rung: str) -> dict[str, list[str]]:
             used.setdefault("sum of several edges", []).append(name)
         if any(edge.delay for edge in model.incoming(name)):
             used.setdefault("edge delays", []).append(name)
+        integer = isinstance(node, FixedNeuron)
+        if integer and any(e.source == model.input for e in model.incoming(name)):
+            used.setdefault("input straight to neurons", []).append(name)
+    if isinstance(model, Program) and model.host is not None:
+        used["host part"] = ["the network"]
     if model.recurrent:
         used["recurrence"] = ["the network"]
     return used

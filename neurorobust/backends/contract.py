@@ -9,8 +9,22 @@ from neurorobust.data.stimulus import Stimulus
 from neurorobust.ir import Array, Model
 
 Rung = Literal["float", "quantised", "device"]
-Record = Literal["spikes", "membrane"]
+Record = Literal["spikes", "membrane", "overflows"]
 Precision = Literal["double", "single"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Overflow:
+    """How often the integers of one node ran over, per sample; int64 of shape (B,) each.
+
+    Attributes:
+        wrapped: Synapse: sums that lost bits (32 bits; 24 in a convolution). Neuron: steps in which
+            the current wrapped by 2^24, or what arrived by 2^32.
+        saturated: Neuron: steps in which the membrane was clipped to its 24 bits.
+    """
+
+    wrapped: Array
+    saturated: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -19,8 +33,10 @@ class RunResult:
 
     Attributes:
         scores: Shape (B, classes), float64; the decision is the first largest.
-        spikes: Per spiking node, shape (B, T, ...), uint8; if ``spikes`` was recorded.
+        spikes: Per spiking node, shape (B, T, ...), uint8 (int8 of ternary neurons); if ``spikes``
+            was recorded.
         membrane: Per neuron node, shape (B, T, ...): ``h``, the membrane before reset; if recorded.
+        overflows: Per synapse and neuron of a Program; if recorded.
         deviations: Every way in which this run may differ from the model's exact semantics.
         wall_s: Seconds the run took, without compilation.
     """
@@ -28,6 +44,7 @@ class RunResult:
     scores: Array
     spikes: Mapping[str, Array] = field(default_factory=dict)
     membrane: Mapping[str, Array] = field(default_factory=dict)
+    overflows: Mapping[str, Overflow] = field(default_factory=dict)
     deviations: tuple[str, ...] = ()
     wall_s: float = 0.0
 

@@ -42,7 +42,7 @@ def require_run(
     if "membrane" in record and not membrane:
         msg = "membranes cannot be recorded here; record them with the backend 'reference'"
         raise Unsupported(msg)
-    shape, given = model.shapes[model.input], stimulus.values.shape
+    shape, given = model.input_shape, stimulus.values.shape
     if given[2:] != shape or stimulus.steps < 1 or given[1] not in (1, stimulus.steps):
         msg = (
             f"stimulus has shape {given} for {stimulus.steps} steps; "

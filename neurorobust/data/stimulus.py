@@ -51,7 +51,7 @@ def encode(
     Raises:
         InvalidInput: for a wrong shape, values that are not finite or out of bounds, or no ``rng``.
     """
-    header, shape = model.header, model.shapes[model.input]
+    header, shape = model.header, model.input_shape
     steps = header.steps if steps is None else steps
     timed = header.coding == "events"
     if samples.shape[1 + timed :] != shape or samples.ndim != len(shape) + 1 + timed:

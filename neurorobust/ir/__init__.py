@@ -4,10 +4,13 @@ from neurorobust.ir.base import Array, Node, Shape
 from neurorobust.ir.edges import Edge
 from neurorobust.ir.fixed import (
     FixedConv2d,
+    FixedDelayDense,
     FixedDense,
     FixedInput,
     FixedLI,
     FixedLIF,
+    FixedNeuron,
+    FixedTernaryLIF,
     Program,
 )
 from neurorobust.ir.header import Header
@@ -27,10 +30,13 @@ __all__ = [
     "Conv2d",
     "Edge",
     "FixedConv2d",
+    "FixedDelayDense",
     "FixedDense",
     "FixedInput",
     "FixedLI",
     "FixedLIF",
+    "FixedNeuron",
+    "FixedTernaryLIF",
     "Flatten",
     "Graph",
     "Header",

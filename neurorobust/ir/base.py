@@ -38,6 +38,8 @@ class Node:
     """Numbers the node computes with; None fits both."""
     stateful: ClassVar[bool] = False
     """Whether the output depends on earlier steps."""
+    population: ClassVar[bool] = False
+    """Whether the arrays are parameters of neurons, which broadcast to the population."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super(Node, cls).__init_subclass__(**kwargs)

@@ -144,7 +144,7 @@ def _infer_shapes(model: "Model") -> tuple[dict[str, Shape], list[str]]:
 
 
 def _population_faults(name: str, node: Node, shape: Shape) -> Iterable[str]:
-    if node.stateful:
+    if node.population:
         for parameter, value in node.arrays().items():
             if fault := per_neuron_fault(parameter, value, shape):
                 yield f"{name}: {fault}"

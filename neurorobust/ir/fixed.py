@@ -17,10 +17,11 @@ from neurorobust.ir.base import Arithmetic, Array, Node, Shape, ShapeError, arra
 from neurorobust.ir.edges import chain_edges
 from neurorobust.ir.header import Header
 from neurorobust.ir.linear import Conv2d
-from neurorobust.ir.model import Model
+from neurorobust.ir.model import Graph, Model
 from neurorobust.ir.ports import Input
 
 SignMode = Literal["mixed", "exc", "inh"]
+Storage = Literal["dense", "sparse"]
 
 DECAY_ONE = 4096
 """Decays are twelve-bit fractions of this."""
@@ -28,6 +29,8 @@ STATE_SHIFT = 6
 """Synaptic sums and thresholds are shifted left by this many bits into the membrane's units."""
 STATE_LIMIT = 1 << 23
 """States have 24 bits: the current wraps beyond this magnitude, the membrane saturates below it."""
+DELAY_MAX = 62
+"""Longest delay of a synapse, in steps."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -71,6 +74,7 @@ class FixedDense(Node):
         weight_bits: Bits of a weight, 1..8.
         sign_mode: ``mixed`` (loses the lowest bit: even steps), ``exc`` (0..255) or ``inh``.
         message_bits: 0 takes any non-zero input as one spike; above 0 inputs are integer payloads.
+        storage: How the target keeps the matrix, ``dense`` or ``sparse``; the sums are the same.
     """
 
     arithmetic: ClassVar[Arithmetic | None] = "integer"
@@ -80,6 +84,7 @@ class FixedDense(Node):
     weight_bits: int = 8
     sign_mode: SignMode = "mixed"
     message_bits: int = 0
+    storage: Storage = "dense"
 
     @property
     def effective_weight(self) -> Array:
@@ -107,6 +112,34 @@ class FixedDense(Node):
         yield from _range_fault("weight_bits", self.weight_bits, 1, 8)
         yield from _range_fault("weight_exp", self.weight_exp, -8, 7)
         yield from _range_fault("message_bits", self.message_bits, 0, 24)
+        if self.storage not in get_args(Storage):
+            yield f"storage is {self.storage!r}; known are {', '.join(get_args(Storage))}"
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FixedDelayDense(FixedDense):
+    """A FixedDense whose synapses each wait.
+
+    With ``D_k`` the synapses of delay k::
+
+        y[t] = w32(sum_k w32(sum_{j in D_k} W[:, j] x[j][t - k] 2^weight_exp))
+
+    A negative exponent floors the sum of every delay by itself.
+
+    Attributes:
+        delay: Steps that each synapse waits, shape (out, in), 0..62.
+    """
+
+    stateful: ClassVar[bool] = True
+
+    delay: Array = array()
+
+    def faults(self) -> Iterable[str]:
+        """Faults of ranges."""
+        yield from super(FixedDelayDense, self).faults()
+        yield from _integer_faults("delay", self.delay, 0, DELAY_MAX)
+        if self.delay.shape != self.weight.shape:
+            yield f"delay has shape {self.delay.shape}, weight {self.weight.shape}; make them equal"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -132,7 +165,7 @@ class FixedConv2d(Conv2d):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class FixedNeuron(Node):
-    """The integer CuBa neuron; the common part of FixedLIF and FixedLI.
+    """The integer CuBa neuron; what all neurons of a Program have in common.
 
     With ``a`` the synaptic sum and ``B = w32(bias_mant 2^bias_exp)`` (a negative exponent floors)::
 
@@ -140,20 +173,28 @@ class FixedNeuron(Node):
         u = x wrapped once by 2^24 into (-2^23, 2^23]
         v = clip(w32(trunc0(v (4096 - dv) / 4096) + u + B), -(2^23 - 1), 2^23 - 1)
 
+    With a ``reset_interval`` R, ``u`` and ``v`` are set to 0 before every step t (counted from 0)
+    with ``t % R == reset_offset``.
+
     Attributes:
         du: Current decay, -1..4095 (4095 keeps no current).
         dv: Membrane decay, 0..4096 (0 is IF).
         bias_mant: Mantissa of the bias, int16.
         bias_exp: Exponent of the bias, -8..7.
+        reset_interval: Steps between two resets of the state; 0 for none.
+        reset_offset: First step that starts from rest, below ``reset_interval``.
     """
 
     arithmetic: ClassVar[Arithmetic | None] = "integer"
     stateful: ClassVar[bool] = True
+    population: ClassVar[bool] = True
 
     du: Array = array(4095)
     dv: Array = array(0)
     bias_mant: Array = array(0)
     bias_exp: Array = array(0)
+    reset_interval: int = 0
+    reset_offset: int = 0
 
     def faults(self) -> Iterable[str]:
         """Faults of ranges."""
@@ -161,6 +202,10 @@ class FixedNeuron(Node):
         yield from _integer_faults("dv", self.dv, 0, DECAY_ONE)
         yield from _integer_faults("bias_mant", self.bias_mant, -(1 << 15), (1 << 15) - 1)
         yield from _integer_faults("bias_exp", self.bias_exp, -8, 7)
+        yield from _range_fault("reset_interval", self.reset_interval, 0, (1 << 31) - 1)
+        yield from _range_fault(
+            "reset_offset", self.reset_offset, 0, max(self.reset_interval - 1, 0)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -182,6 +227,34 @@ class FixedLIF(FixedNeuron):
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class FixedTernaryLIF(FixedNeuron):
+    """Sends ``s = (v > 64 vth_high) - (v < 64 vth_low)`` and sets ``v = 0`` where s is not 0.
+
+    A synapse without messages takes -1, too, as one spike.
+
+    Attributes:
+        vth_high: Upper threshold mantissa, magnitude below 2^17.
+        vth_low: Lower threshold mantissa, magnitude below 2^17, not above ``vth_high``.
+    """
+
+    spiking: ClassVar[bool] = True
+
+    vth_high: Array = array()
+    vth_low: Array = array()
+
+    def faults(self) -> Iterable[str]:
+        """Faults of ranges."""
+        yield from super(FixedTernaryLIF, self).faults()
+        for name, value in (("vth_high", self.vth_high), ("vth_low", self.vth_low)):
+            yield from _integer_faults(name, value, 1 - (1 << 17), (1 << 17) - 1)
+        if self.vth_low.max() > self.vth_high.min():
+            yield (
+                f"vth_low reaches {self.vth_low.max()} and vth_high {self.vth_high.min()}; "
+                "the lower threshold may not exceed the upper"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class FixedLI(FixedNeuron):
     """Integrates without threshold and emits its membrane; the readout of a Program."""
 
@@ -190,7 +263,11 @@ class FixedLI(FixedNeuron):
 class Program(Model):
     """A Graph lowered to a chip's integers.
 
+    With a ``host``, the stimulus goes to the host, a Graph, and what arrives there at the Output in
+    every step is the Program's own input.
+
     Attributes:
+        host: The part that is computed before the chip, in floats; None for no such part.
         profile: Name of the hardware profile it was lowered for.
         source_hash: Content hash of the Graph it came from.
         score_unit: Scores are the integer readout times this, to compare with the Graph's.
@@ -199,10 +276,16 @@ class Program(Model):
 
     arithmetic: ClassVar[Arithmetic] = "integer"
 
+    host: Graph | None = field(default=None, metadata={"part": True})
     profile: str = field(default="", metadata={"stored": True})
     source_hash: str = field(default="", metadata={"stored": True})
     score_unit: float = field(default=1.0, metadata={"stored": True})
     report: list[dict[str, Any]] = field(default_factory=list, metadata={"stored": True})
+
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of one sample at one step, as the host takes it, if there is one."""
+        return super().input_shape if self.host is None else self.host.input_shape
 
     @classmethod
     def chain(cls, header: Header, nodes: Mapping[str, Node], /, **fields: Any) -> Self:

@@ -19,9 +19,11 @@ FORMAT = 1
 def content_hash(model: "Model") -> str:
     """SHA-256 over canonical JSON and the digest of every array."""
     described = describe(model)
-    for key in ("name", "provenance"):
-        del described["header"][key]
-    described["edges"].sort()  # their order moves sums by rounding only
+    parts = [described[key] for key in parts_of(model)]
+    for description in (described, *parts):
+        for key in ("name", "provenance"):
+            del description["header"][key]
+        description["edges"].sort()  # their order moves sums by rounding only
     described["arrays"] = {
         key: [str(value.dtype), list(value.shape), hashlib.sha256(value.tobytes()).hexdigest()]
         for key, value in arrays_of(model).items()
@@ -46,6 +48,7 @@ def _plain_number(value: Any) -> Any:
 def describe(model: "Model") -> dict[str, Any]:
     """Everything but the arrays, as JSON values."""
     extra = {f.name: getattr(model, f.name) for f in fields(model) if f.metadata.get("stored")}
+    extra |= {name: describe(part) for name, part in parts_of(model).items()}
     return {
         "format": FORMAT,
         "model": type(model).__name__,
@@ -59,10 +62,19 @@ def describe(model: "Model") -> dict[str, Any]:
     }
 
 
+def parts_of(model: "Model") -> dict[str, "Model"]:
+    """The models within a model, by field name; absent ones are left out."""
+    named = ((f.name, getattr(model, f.name)) for f in fields(model) if f.metadata.get("part"))
+    return {name: part for name, part in named if part is not None}
+
+
 def arrays_of(model: "Model") -> dict[str, Array]:
-    """All arrays, named ``node/field``."""
-    return {
+    """All arrays, named ``node/field``, those of a part ``//part/node/field``."""
+    arrays = {
         f"{name}/{key}": np.ascontiguousarray(value).reshape(value.shape)
         for name, node in model.nodes.items()
         for key, value in node.arrays().items()
     }
+    for name, part in parts_of(model).items():
+        arrays |= {f"//{name}/{key}": value for key, value in arrays_of(part).items()}
+    return arrays

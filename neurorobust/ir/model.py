@@ -58,6 +58,11 @@ class Model:
         """Name of the one Output."""
         return next(name for name, _ in self.of_kind(Output))
 
+    @property
+    def input_shape(self) -> Shape:
+        """Shape of one sample of the stimulus at one step."""
+        return self.shapes[self.input]
+
     @cached_property
     def spiking(self) -> tuple[str, ...]:
         """Names of the spiking nodes, in order of execution."""

@@ -62,6 +62,7 @@ class LIF(Node):
 
     spiking: ClassVar[bool] = True
     stateful: ClassVar[bool] = True
+    population: ClassVar[bool] = True
 
     beta: Array = array()
     threshold: Array = array()
@@ -122,6 +123,7 @@ class LI(Node):
     """
 
     stateful: ClassVar[bool] = True
+    population: ClassVar[bool] = True
 
     beta: Array = array()
     gain_in: Array = array(1.0)

@@ -14,7 +14,7 @@ from neurorobust.ir.base import KINDS, Array, Node
 from neurorobust.ir.edges import Edge
 from neurorobust.ir.header import Header
 from neurorobust.ir.identity import FORMAT, arrays_of, canonical_json, describe
-from neurorobust.ir.model import Model
+from neurorobust.ir.model import Graph, Model
 
 _KEY = "neurorobust"
 M = TypeVar("M", bound=Model)
@@ -73,6 +73,11 @@ def _build(described: dict[str, Any], arrays: dict[str, Array], kind: type[M]) -
     nodes = {entry["name"]: _build_node(dict(entry), arrays) for entry in described["nodes"]}
     edges = tuple(Edge(*edge) for edge in described["edges"])
     extra = {f.name: described[f.name] for f in fields(kind) if f.metadata.get("stored")}
+    for f in fields(kind):
+        if f.metadata.get("part") and f.name in described:
+            start = f"//{f.name}/"
+            own = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
+            extra[f.name] = _build(described[f.name], own, Graph)
     return kind(header=Header(**_tuples(described["header"])), nodes=nodes, edges=edges, **extra)
 
 

@@ -162,7 +162,7 @@ class Population:
         mantissa, exponent = self._bias()
         # The law has decays in units of 1/4096; a coarser target uses some of these only.
         unit = max(DECAY_ONE // self.limits.decay_one, 1)
-        shared = {
+        shared: dict[str, Any] = {
             "dv": _whole(self.limits.decay_one * (1 - self.node.beta)) * unit,
             "bias_mant": mantissa,
             "bias_exp": np.array(exponent, dtype=np.int32),

@@ -86,7 +86,7 @@ class Wiring:
 
 def random_stimulus(rng: np.random.Generator, model: Model, samples: int = 3) -> Stimulus:
     """Values for a random model: constant or per step; integers for a Program, 1/16 steps else."""
-    shape, steps = model.shapes[model.input], model.header.steps
+    shape, steps = model.input_shape, model.header.steps
     given = 1 if model.header.coding == "direct" else steps
     node = model.nodes[model.input]
     size = (samples, given, *shape)

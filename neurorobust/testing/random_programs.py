@@ -93,13 +93,16 @@ def random_fixed_li(draws: Draws, population: Shape) -> FixedLI:
     return FixedLI(**_dynamics(draws, population))
 
 
-def _dynamics(draws: Draws, population: Shape) -> dict[str, Array]:
+def _dynamics(draws: Draws, population: Shape) -> dict[str, Any]:
     def some(ends: list[int], low: int, high: int) -> Array:
         shape = draws.per_neuron(population)
         inside = draws.rng.integers(low, high + 1, shape)
         return np.where(draws.rng.random(shape) < 0.5, draws.rng.choice(ends, shape), inside)
 
-    fields = {"du": some([-1, 0, 4095], 0, 4095), "dv": some([0, 128, 4096], 0, 4096)}
+    fields: dict[str, Any] = {
+        "du": some([-1, 0, 4095], 0, 4095),
+        "dv": some([0, 128, 4096], 0, 4096),
+    }
     if draws.chance(0.5):
         extreme = draws.chance(0.3)
         fields["bias_mant"] = (
