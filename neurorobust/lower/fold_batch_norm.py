@@ -1,7 +1,7 @@
 """Pass: batch norm after a linear map becomes part of its weights and bias.
 
 Cases: (1) conv → norm and (2) affine → norm, where nothing else reads the linear map, are folded.
-(3) Any other norm stays; lowering to integers refuses it later, by name.
+(3) Any other norm stays.
 
 Folding rounds differently than normalising does: a membrane closer to its threshold than that
 rounding may fall on the other side.
@@ -11,9 +11,11 @@ from dataclasses import replace
 
 from neurorobust.ir import Affine, BatchNorm, Conv1d, Conv2d, Edge, Graph, Node
 from neurorobust.ir.linear import batch_norm_as_scale
+from neurorobust.lower.log import Log, graph_pass
 
 
-def fold_batch_norm(graph: Graph) -> Graph:
+@graph_pass
+def fold_batch_norm(graph: Graph, log: Log) -> Graph:
     """The same network without the batch norms that follow a linear map.
 
     Returns:
@@ -26,7 +28,8 @@ def fold_batch_norm(graph: Graph) -> Graph:
         source = arriving[0].source
         linear = graph.nodes[source]
         if isinstance(linear, Affine | Conv1d | Conv2d) and len(graph.outgoing(source)) == 1:
-            return fold_batch_norm(_without(graph, name, source, _folded(linear, norm)))
+            log.note(source, f"batch norm {name!r} folded in")
+            return fold_batch_norm(_without(graph, name, source, _folded(linear, norm)), log)
     return graph
 
 

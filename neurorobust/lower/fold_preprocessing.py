@@ -1,25 +1,26 @@
 """Pass: the header's normalisation ``(x - mean) / std`` moves into what reads the input.
 
 Cases: (1) an affine map behind a Flatten, (2) a convolution without padding, (3) a padded
-convolution before LIF neurons without synaptic current: zeros are padded *after* normalisation, so
-the offset differs at the border and goes into the neurons' bias, one value per neuron.
+convolution before neurons without synaptic current: zeros are padded *after* normalisation, so the
+offset differs at the border and goes into the neurons' bias, one value per neuron.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from neurorobust.errors import LowerError
-from neurorobust.ir import LIF, Affine, Array, Conv1d, Conv2d, Flatten, Graph, Node
+from neurorobust.ir import LI, LIF, Affine, Array, Conv1d, Conv2d, Flatten, Graph, Node
+from neurorobust.lower.log import Log, graph_pass
 
 _WAY_OUT = "normalise the data before it reaches the model and leave mean and std empty"
 
 
-def fold_preprocessing(graph: Graph) -> Graph:
+@graph_pass
+def fold_preprocessing(graph: Graph, log: Log) -> Graph:
     """The same network with empty mean and std.
 
-    Raises:
-        LowerError: if something reads the input into which the normalisation cannot move.
+    Refused is what reads the input and cannot take the normalisation.
     """
     header = graph.header
     if not header.mean and not header.std:
@@ -29,70 +30,71 @@ def fold_preprocessing(graph: Graph) -> Graph:
     scale = np.broadcast_to(1 / np.reshape(header.std or (1.0,), per_channel), shape)
     shift = np.broadcast_to(-np.reshape(header.mean or (0.0,), per_channel), shape) * scale
     nodes = dict(graph.nodes)
-    for name in _readers(graph, graph.input):
+    for name in _readers(graph, graph.input, log):
         node = graph.nodes[name]
         if len(graph.incoming(name)) > 1:
-            msg = f"{name}: adds something to the normalised input; {_WAY_OUT}"
-            raise LowerError(msg)
+            log.refuse(name, f"adds something to the normalised input; {_WAY_OUT}")
+            continue
         match node:
             case Affine():
                 offset = node.weight @ shift.ravel()
                 bias = offset if node.bias is None else node.bias + offset
                 nodes[name] = replace(node, weight=node.weight * scale.ravel(), bias=bias)
-            case Conv1d() | Conv2d() if node.groups == 1:
+            case Conv1d() | Conv2d():
                 # On what is folded so far: two convolutions may feed the same neurons.
-                nodes |= _folded_conv(graph.with_(nodes=nodes), name, scale, shift)
+                nodes |= _folded_conv(graph.with_(nodes=nodes), name, scale, shift, log)
             case _:
-                msg = f"{name}: {node.kind} reads the normalised input; {_WAY_OUT}"
-                raise LowerError(msg)
+                log.refuse(name, f"{node.kind} reads the normalised input; {_WAY_OUT}")
+                continue
+        log.note(name, "takes the input as it is: mean and std are in its weights and bias")
     return graph.with_(header=replace(header, mean=(), std=()), nodes=nodes)
 
 
-def _readers(graph: Graph, name: str) -> list[str]:
+def _readers(graph: Graph, name: str, log: Log) -> Iterator[str]:
     """Nodes that read a node, seen through Flatten."""
-    found = []
     for edge in graph.outgoing(name):
         through = isinstance(graph.nodes[edge.target], Flatten)
         if through and len(graph.incoming(edge.target)) > 1:
-            msg = f"{edge.target}: adds something to the normalised input; {_WAY_OUT}"
-            raise LowerError(msg)
-        found += _readers(graph, edge.target) if through else [edge.target]
-        if edge.delay:
-            msg = f"edge {edge.source} -> {edge.target} delays the normalised input; {_WAY_OUT}"
-            raise LowerError(msg)
-    return found
+            log.refuse(edge.target, f"adds something to the normalised input; {_WAY_OUT}")
+        elif edge.delay:
+            where = f"edge {edge.source} -> {edge.target}"
+            log.refuse(where, f"delays the normalised input; {_WAY_OUT}")
+        elif through:
+            yield from _readers(graph, edge.target, log)
+        else:
+            yield edge.target
 
 
-def _folded_conv(graph: Graph, name: str, scale: Array, shift: Array) -> dict[str, Node]:
+def _folded_conv(graph: Graph, name: str, scale: Array, shift: Array, log: Log) -> dict[str, Node]:
     """The convolution, and the neurons behind it where the offset goes into their bias."""
     node = graph.nodes[name]
     import torch  # not at the top: folding is part of asking what a backend can run
 
     assert isinstance(node, Conv1d | Conv2d)  # noqa: S101  # the caller's case
     first = scale.reshape(len(scale), -1)[:, 0]  # the same all over a channel
-    weight = node.weight * first.reshape(1, -1, *[1] * (node.weight.ndim - 2))
+    rows = np.arange(len(node.weight)) * node.groups // len(node.weight)
+    factor = first.reshape(node.groups, -1)[rows]
+    weight = node.weight * factor.reshape(*factor.shape, *[1] * (node.weight.ndim - 2))
     convolve = torch.conv1d if isinstance(node, Conv1d) else torch.conv2d
     image = torch.tensor(np.array(shift))[None]
     kernel = torch.tensor(node.weight.astype(np.float64))
     stride, padding, dilation = node.stride, node.padding, node.dilation
-    offset = convolve(image, kernel, None, stride, padding, dilation)[0].numpy()
+    offset = convolve(image, kernel, None, stride, padding, dilation, node.groups)[0].numpy()
     if not any(node.padding):
         per_channel = offset.reshape(len(offset), -1)[:, 0]
         bias = per_channel if node.bias is None else node.bias + per_channel
         return {name: replace(node, weight=weight, bias=bias)}
     targets = graph.outgoing(name)
     neuron = graph.nodes[targets[0].target]
-    if (
-        len(targets) != 1
-        or targets[0].delay
-        or not isinstance(neuron, LIF)
-        or neuron.alpha is not None
-    ):
-        msg = (
-            f"{name}: pads the normalised input and feeds {neuron.kind}; the offset of its border "
-            f"has no place there; {_WAY_OUT}"
+    plain = isinstance(neuron, LI) or (isinstance(neuron, LIF) and neuron.alpha is None)
+    if len(targets) != 1 or targets[0].delay or not plain:
+        log.refuse(
+            name,
+            f"pads the normalised input and feeds {neuron.kind}; the offset of its border has no "
+            f"place there; {_WAY_OUT}",
         )
-        raise LowerError(msg)
-    drive = neuron.gain_syn * neuron.gain_in * offset
-    biased = replace(neuron, bias=neuron.bias + drive)
+        return {}
+    assert isinstance(neuron, LIF | LI)  # noqa: S101  # `plain` says so
+    gain = neuron.gain_in * (neuron.gain_syn if isinstance(neuron, LIF) else 1.0)
+    biased = replace(neuron, bias=neuron.bias + gain * offset)
     return {name: replace(node, weight=weight), targets[0].target: biased}

@@ -1,8 +1,8 @@
 """Widths of an integer target, held to what the integer law of ``neurorobust.ir.fixed`` can do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from neurorobust.errors import ProfileError
+from neurorobust.errors import InvalidInput, ProfileError
 from neurorobust.profiles.schema import Leaf, LoihiArithmetic, whole
 
 LAW = {
@@ -52,4 +52,24 @@ class Limits:
             bias_exponent_max=width("bias_exponent_max", 0, 7),
             decay_one=1 << width("decay_bits", 1, 12),
             delay_max=width("delay_max", 0, 62),
+        )
+
+    def narrowed(self, *, weight_bits: int | None, decay_bits: int | None) -> "Limits":
+        """The same target with some of its bits left unused.
+
+        Raises:
+            InvalidInput: for more bits than there are, or fewer than 2 of a weight, 1 of a decay.
+        """
+        decays = self.decay_one.bit_length() - 1
+        for name, bits, low, high in (
+            ("weight_bits", weight_bits, 2, self.weight_bits),
+            ("decay_bits", decay_bits, 1, decays),
+        ):
+            if bits is not None and not low <= bits <= high:
+                msg = f"{name} is {bits}; this target has {high}, choose from {low}..{high}"
+                raise InvalidInput(msg)
+        return replace(
+            self,
+            weight_bits=self.weight_bits if weight_bits is None else weight_bits,
+            decay_one=1 << (decays if decay_bits is None else decay_bits),
         )

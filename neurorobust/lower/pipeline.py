@@ -1,30 +1,175 @@
 """Lowering from end to end: the passes a profile asks for, in order."""
 
-from neurorobust.ir import Graph, Program
+from dataclasses import replace
+from typing import Any
+
+from neurorobust.backends.hosted import sent
+from neurorobust.data import Stimulus
+from neurorobust.errors import InvalidInput, LowerError
+from neurorobust.ir import Array, Graph, Program
+from neurorobust.lower.calibration import Calibration, shown
+from neurorobust.lower.drop_unreached import drop_unreached
 from neurorobust.lower.fold_batch_norm import fold_batch_norm
 from neurorobust.lower.fold_gains import fold_gains
 from neurorobust.lower.fold_preprocessing import fold_preprocessing
+from neurorobust.lower.host_part import Coded
+from neurorobust.lower.input_coding import binary_input, coded
 from neurorobust.lower.limits import Limits
+from neurorobust.lower.log import Log
+from neurorobust.lower.measure import measure
+from neurorobust.lower.one_synapse import one_synapse
+from neurorobust.lower.pool_to_conv import pool_to_conv
 from neurorobust.lower.round_weights import round_weights
+from neurorobust.lower.scaling import Rule, Scaling
+from neurorobust.lower.shift_reset import shift_reset
 from neurorobust.lower.to_fixed import to_fixed
-from neurorobust.profiles.schema import FloatArithmetic, LoihiArithmetic, Profile, whole
+from neurorobust.profiles.arithmetic import InputCoding
+from neurorobust.profiles.schema import (
+    FloatArithmetic,
+    LoihiArithmetic,
+    Profile,
+    WeightArithmetic,
+    whole,
+)
+
+CODINGS: tuple[InputCoding, ...] = ("graded", "bias", "host")
+PASSES = (
+    pool_to_conv,
+    fold_batch_norm,
+    one_synapse,
+    fold_preprocessing,
+    fold_gains,
+    shift_reset,
+    drop_unreached,
+)
+"""From a float network to one that ``to_fixed`` takes."""
 
 
-def lower(graph: Graph, profile: Profile) -> Graph | Program:
+def lower(
+    graph: Graph,
+    profile: Profile,
+    *,
+    scaling: Scaling = "max_abs",
+    percentile: float = 99.9,
+    weight_bits: int | None = None,
+    decay_bits: int | None = None,
+    input_coding: InputCoding | None = None,
+    calibration: Array | None = None,
+) -> Graph | Program:
     """The network in the arithmetic of a profile.
+
+    Args:
+        graph: The network as trained.
+        profile: The target.
+        scaling: How the scale of each population is chosen; see ``neurorobust.lower.scaling``.
+        percentile: Of the weights that the scaling ``percentile`` keeps whole.
+        weight_bits: Fewer than the profile's, 2 or more.
+        decay_bits: Fewer than the profile's, 1 or more.
+        input_coding: How the input enters; None takes spikes as they are, and otherwise the first
+            coding of the profile.
+        calibration: Samples as ``encode`` takes them. On them the scaling ``spikes`` chooses, and
+            the report says what lowering changed.
 
     Returns:
         A Program for integer targets (rung ``quantised``); a Graph where only weights, or nothing,
         are rounded (rung ``float``).
 
     Raises:
-        LowerError: listing everything that has no exact form on the target.
+        LowerError: listing everything that has no exact form on the target, or comes to nothing.
+        InvalidInput: for an option that the target has not, or a rule without its data.
     """
     arithmetic = profile.arithmetic
-    if isinstance(arithmetic, FloatArithmetic):
-        return graph
-    folded = fold_batch_norm(graph)
+    rule = Rule(scaling, percentile)
     if isinstance(arithmetic, LoihiArithmetic):
-        plain = fold_gains(fold_preprocessing(folded))
-        return to_fixed(plain, Limits.of(arithmetic), profile=profile.id)
-    return round_weights(folded, whole(arithmetic.weight_bits, "weight_bits"))
+        limits = Limits.of(arithmetic).narrowed(weight_bits=weight_bits, decay_bits=decay_bits)
+        coding = _coding(arithmetic, profile.id, graph, input_coding)
+        return _integers(graph, limits, profile.id, rule=rule, coding=coding, samples=calibration)
+    integer_only = {
+        "scaling": scaling != "max_abs",
+        "decay_bits": decay_bits is not None,
+        "input_coding": input_coding is not None,
+    }
+    if given := [name for name, used in integer_only.items() if used]:
+        msg = f"{', '.join(given)}: {profile.id} has no integers to scale; lower for another target"
+        raise InvalidInput(msg)
+    if isinstance(arithmetic, FloatArithmetic):
+        if weight_bits is not None:
+            msg = f"weight_bits is {weight_bits}; {profile.id} rounds nothing"
+            raise InvalidInput(msg)
+        return graph
+    if not isinstance(arithmetic, WeightArithmetic):
+        msg = (
+            f"{profile.id} computes by the law {arithmetic.law!r}, which has no engine here; lower "
+            "for a profile of the law 'loihi' or 'weights'"
+        )
+        raise LowerError(msg)
+    most = whole(arithmetic.weight_bits, "weight_bits")
+    bits = most if weight_bits is None else weight_bits
+    if bits > most:
+        msg = f"weight_bits is {bits}; {profile.id} has {most}, choose from 2..{most}"
+        raise InvalidInput(msg)
+    return round_weights(fold_batch_norm(graph), bits)
+
+
+def _coding(
+    arithmetic: LoihiArithmetic, profile: str, graph: Graph, wanted: InputCoding | None
+) -> InputCoding:
+    """The coding that is asked for, or the profile's first; spikes enter any target as they are."""
+    leaf = arithmetic.input_codings
+    listed = leaf.value if leaf is not None else None
+    allowed = [c for c in CODINGS if not isinstance(listed, list) or c in listed]
+    first = [c for c in (listed if isinstance(listed, list) else allowed) if c in CODINGS]
+    if binary_input(graph.header) and wanted in (None, "graded"):
+        return "graded"
+    if wanted is None:
+        return next(c for c in CODINGS if c == first[0])
+    if wanted not in allowed:
+        msg = f"input_coding is {wanted!r}; {profile} takes {', '.join(map(str, first))}"
+        raise InvalidInput(msg)
+    return wanted
+
+
+def _integers(
+    graph: Graph,
+    limits: Limits,
+    profile: str,
+    *,
+    rule: Rule,
+    coding: InputCoding,
+    samples: Array | None,
+) -> Program:
+    if rule.scaling == "spikes" and samples is None:
+        msg = "scaling 'spikes' compares on data: pass calibration, samples as encode takes them"
+        raise InvalidInput(msg)
+    log = Log()
+    # A current that is computed on the host holds the shift of the reset, too.
+    counted = shift_reset(graph, log) if coding == "bias" else graph
+    parts = coded(counted, coding, log)
+    log.end_pass()
+    rest = parts.graph
+    for change in PASSES:
+        rest = change(rest, log)
+    judge = None
+    if rule.scaling == "spikes" and samples is not None and not log.refused:
+        judge = Calibration(graph, samples, rest, _sent(graph, parts, samples))
+    program = to_fixed(rest, limits, profile=profile, rule=rule, log=log, calibration=judge)
+    if parts.host is not None:
+        header = replace(graph.header, mean=(), std=())
+        report = program.report
+        if parts.first:
+            report = [{"layer": parts.first, "limited_by": "computed on the host"}, *report]
+        program = program.with_(header=header, host=parts.host, report=report)
+    if samples is not None:
+        program = program.with_(report=_joined(program.report, measure(graph, program, samples)))
+    return program
+
+
+def _sent(graph: Graph, parts: Coded, samples: Array) -> Stimulus | None:
+    if parts.host is None:
+        return None
+    return sent(parts.host, parts.graph.input_shape, shown(graph, samples))
+
+
+def _joined(report: list[dict[str, Any]], measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    by_layer = {row["layer"]: row for row in measured}
+    return [row | by_layer.get(row["layer"], {}) for row in report]

@@ -1,21 +1,24 @@
 """One population and its synapses on one integer scale.
 
 The scale ``S`` turns membrane units into integers: weights become ``S W`` on the weight grid,
-thresholds ``S theta``, biases ``64 S b`` (states carry six more bits). It starts as the largest at
-which
+thresholds ``S theta``, biases ``64 S b`` (states carry six more bits), a constant current ``S d``.
+It is bounded so that
 
-1. every weight keeps within its bits,
+1. every weight that the scaling rule keeps is within its bits,
 2. every threshold within its mantissa,
 3. every bias within mantissa and exponent,
+4. every constant current within the mantissa of a bias,
 
-lowered so that a uniform threshold is an exact integer. It then shrinks while, with the weights as
-rounded and whatever the input,
+and lowered so that a uniform threshold is an exact integer. It then shrinks while, with the weights
+as rounded and whatever the input,
 
-4. the synaptic current could wrap, or
-5. the membrane of a readout could saturate within T steps.
+5. the synaptic current could wrap,
+6. the membrane of a readout could saturate within T steps, or
+7. that of a neuron which fires at its threshold, and therefore has to stay on whole units.
 """
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,113 +39,181 @@ from neurorobust.ir import (
     Node,
 )
 from neurorobust.ir.fixed import DECAY_ONE, STATE_LIMIT, STATE_SHIFT, SignMode
+from neurorobust.lower.drive import held
 from neurorobust.lower.limits import Limits
 from neurorobust.lower.refusals import sources_of
 
 STATE_ONE = 1 << STATE_SHIFT
+CURRENT_MAX = (1 << 12) - 1
+"""Largest mantissa of a constant current; it enters with an exponent of six."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Integers that a synapse can hold: from ``low`` to ``high`` in steps of ``step``."""
+
+    low: int
+    high: int
+    step: int
+    mode: SignMode
 
 
 class Population:
-    """One neuron node with the synapses that feed it, on one scale."""
+    """One neuron node with the synapses that feed it.
 
-    def __init__(self, graph: Graph, name: str, source: FixedInput, limits: Limits) -> None:
+    Args:
+        graph: Everything is folded and nothing refused.
+        name: Of the neurons.
+        source: The input in integers; None where it is a constant current, in membrane units.
+        limits: Widths of the target.
+
+    Attributes:
+        weights: Per synapse, in membrane units per unit of what it receives.
+        payload: Per synapse, ends of what it receives.
+        drive: Largest magnitude of a constant current from the input, in membrane units, or 0.
+    """
+
+    def __init__(self, graph: Graph, name: str, source: FixedInput | None, limits: Limits) -> None:
         node = graph.nodes[name]
         assert isinstance(node, LIF | LI)  # noqa: S101  # the caller's case
         self.name, self.node, self.limits = name, node, limits
         self.steps, self.shape = graph.header.steps, graph.shapes[name]
         self.synapses: dict[str, Affine | Conv2d] = {}
         self.weights: dict[str, Array] = {}
-        self.payload: dict[str, int] = {}
+        self.payload: dict[str, tuple[int, int]] = {}
+        self.grids: dict[str, Grid] = {}
+        self.drive = 0.0
         self.bias = np.zeros(self.shape) + node.bias
         for edge in graph.incoming(name):
             synapse = graph.nodes[edge.source]
+            if isinstance(synapse, Input):
+                self.drive = float(graph.header.bounds[1])
+                continue
             assert isinstance(synapse, Affine | Conv2d)  # noqa: S101  # refused otherwise
-            graded = isinstance(graph.nodes[sources_of(graph, edge.source)[0]], Input)
             self.synapses[edge.source] = synapse
-            self.weights[edge.source] = synapse.weight * (1 / source.scale if graded else 1.0)
-            self.payload[edge.source] = source.high if graded else 1
-        self.scale, self.limited_by = self._largest_scale()
-        while (share := max(use := self._use(), key=use.__getitem__)) and use[share] > 1:
-            self.scale = self._aligned(self.scale * min(1 / use[share], 0.99))
-            self.limited_by = share
+            weight, payload = synapse.weight, (0, 1)
+            if isinstance(graph.nodes[sources_of(graph, edge.source)[0]], Input):
+                assert source is not None  # noqa: S101  # currents enter neurons only
+                weight, payload = weight * (1 / source.scale), (source.low, source.high)
+            self.weights[edge.source], self.payload[edge.source] = weight, payload
+            self.grids[edge.source] = grid_of(weight, limits.weight_bits)
 
-    def _largest_scale(self) -> tuple[float, str]:
-        """The scale at which weights, threshold or bias fill their bits, and which does."""
-        bounds = {
-            "weight bits": min(
-                self._weight_range(w)[1] / m if (m := np.abs(w).max()) else np.inf
-                for w in self.weights.values()
-            ),
-            "bias": self._bias_bound(),
-        }
+    @property
+    def closed(self) -> bool:
+        """Whether the neurons fire at their threshold, too."""
+        return isinstance(self.node, LIF) and self.node.compare == ">="
+
+    @cached_property
+    def bounds(self) -> dict[str, float]:
+        """Largest scale by all but the weights, by name in the report."""
+        found = {"bias": self._bias_bound()}
         if isinstance(self.node, LIF):
-            bounds["threshold"] = self.limits.threshold_max / max(self.node.threshold.max(), 1e-300)
-        limited_by = min(bounds, key=lambda key: bounds[key])
-        if not np.isfinite(bounds[limited_by]):
-            return 1.0, "no weights"
-        return self._aligned(bounds[limited_by]), limited_by
+            found["threshold"] = self.limits.threshold_max / max(self.node.threshold.max(), 1e-300)
+        if self.drive:
+            found["input current"] = self.current_max / self.drive
+        return found
 
-    def _aligned(self, scale: float) -> float:
-        """The next scale below at which a uniform threshold is an integer."""
+    @property
+    def current_max(self) -> int:
+        """Largest constant current in integers."""
+        return min(CURRENT_MAX, self.limits.bias_mantissa_max)
+
+    def current(self, scale: float) -> int:
+        """Largest constant current that enters, in integers; beyond it is clipped."""
+        return min(round(self.drive * scale), self.current_max)
+
+    def weight_bound(self, largest: dict[str, float]) -> float:
+        """The scale at which these magnitudes, by synapse, fill the grids."""
+        return min(
+            (self.grids[key].high / m if m else np.inf for key, m in largest.items()),
+            default=np.inf,
+        )
+
+    def aligned(self, scale: float) -> float:
+        """The next scale down at which a uniform threshold is an integer."""
         if isinstance(self.node, LIF) and np.ptp(self.node.threshold) == 0:
             theta = float(self.node.threshold.flat[0])
             if theta > 0 and (units := np.floor(scale * theta)) >= 1:
                 return float(units / theta)
         return float(scale)
 
-    def _use(self) -> dict[str, float]:
-        """Share of current and readout that the rounded weights can reach, whatever the input."""
-        rounded = {key: self._integers(weight)[0] for key, weight in self.weights.items()}
-        neuron = self._neuron()
-        peak = self._peak(rounded) * STATE_ONE
-        current = peak * self._held((DECAY_ONE - 1 - neuron.du.min()) / DECAY_ONE)
+    def settled(self, scale: float, limited_by: str) -> tuple[float, str]:
+        """The largest aligned scale, from here down, at which nothing can overflow."""
+        scale = self.aligned(scale)
+        while (share := max(use := self._use(scale), key=use.__getitem__)) and use[share] > 1:
+            scale = self.aligned(scale * min(1 / use[share], 0.99))
+            limited_by = share
+        return scale, limited_by
+
+    def _use(self, scale: float) -> dict[str, float]:
+        """Share of each state that the rounded weights can reach, whatever the input."""
+        rounded = {key: self.integers(key, scale) for key in self.weights}
+        down, up = self.reach(rounded, self.current(scale))
+        neuron = self.neuron(scale)
+        peak = max(float(np.max(up)), float(np.max(down))) * STATE_ONE
+        current = peak * float(held((DECAY_ONE - 1 - neuron.du.min()) / DECAY_ONE, self.steps))
         use = {"synaptic current": current / (STATE_LIMIT - 1)}
-        if isinstance(self.node, LI):
+        if isinstance(self.node, LI) or self.closed:
             bias = np.abs(neuron.bias_mant * 2.0**neuron.bias_exp).max()
-            reached = (peak + bias) * self._held(1 - neuron.dv.min() / DECAY_ONE)
-            use["readout range"] = reached / (STATE_LIMIT - 1)
+            reached = (peak + bias) * float(held(1 - neuron.dv.min() / DECAY_ONE, self.steps))
+            name = "readout range" if isinstance(self.node, LI) else "membrane range"
+            use[name] = reached / (STATE_LIMIT - 1)
         return use
 
-    def _held(self, decay: float) -> float:
-        """How often a constant input is found in a state after T steps."""
-        return float(sum(decay**k for k in range(self.steps)))
+    def reach(self, weights: dict[str, Array], drive: float) -> tuple[Array, Array]:
+        """Largest sums of a step, downwards and upwards, over all inputs; shape (C, 1, ...).
 
-    def _peak(self, weights: Mapping[str, Array]) -> float:
-        """Largest |synaptic sum| of a step over all inputs, by the weights' signs."""
-        up = sum(_row_sum(w.clip(min=0)) * self.payload[k] for k, w in weights.items())
-        down = sum(_row_sum((-w).clip(min=0)) * self.payload[k] for k, w in weights.items())
-        return max(float(np.max(up)), float(np.max(down)))
+        Args:
+            weights: Per synapse, in the units of the result.
+            drive: Largest constant current, in the same.
+        """
+        down = up = np.full((self.shape[0],), drive)
+        for key, weight in weights.items():
+            low, high = self.payload[key]
+            rows = weight.reshape(len(weight), -1)
+            plus, minus = rows.clip(min=0).sum(1), (-rows).clip(min=0).sum(1)
+            up = up + (plus * high - minus * low)
+            down = down + (minus * high - plus * low)
+        column = (-1, *[1] * (len(self.shape) - 1))
+        return down.reshape(column), up.reshape(column)
+
+    def highest(
+        self, down_up: tuple[Array, Array], bias: Array, alpha: Array, beta: Array
+    ) -> Array:
+        """A bound from above for membranes that start from 0, per neuron."""
+        current = down_up[1] * held(alpha, self.steps)
+        top: Array = np.maximum(current + bias, 0) * held(beta, self.steps)
+        return top
 
     def _bias_bound(self) -> float:
-        largest = float(np.abs(self.bias).max()) * STATE_ONE
+        largest = float(np.abs(self.bias).max())
+        if not largest:
+            return np.inf
+        if self.closed:  # on whole units: mantissas with an exponent of six
+            return self.limits.bias_mantissa_max / largest
         room = self.limits.bias_mantissa_max << self.limits.bias_exponent_max
-        return room / largest if largest else np.inf
+        return room / (largest * STATE_ONE)
 
-    def _weight_range(self, weight: Array) -> tuple[int, int, int, SignMode]:
-        """Smallest and largest integer, grid step and sign mode."""
-        bits = self.limits.weight_bits
-        if weight.min() >= 0:
-            step = 1 << (8 - bits)
-            return 0, 256 - step, step, "exc"
-        if weight.max() <= 0:
-            step = 1 << (8 - bits)
-            return step - 256, 256 - step, step, "inh"
-        step = 1 << (9 - bits)
-        return -256, 256 - step, step, "mixed"
+    def integers(self, key: str, scale: float) -> Array:
+        """The weights of a synapse on its grid."""
+        grid = self.grids[key]
+        whole = np.rint(self.weights[key] * scale / grid.step) * grid.step
+        clipped: Array = whole.clip(grid.low, grid.high).astype(np.int32)
+        return clipped
 
-    def _integers(self, weight: Array) -> tuple[Array, SignMode]:
-        low, high, step, mode = self._weight_range(weight)
-        grid = np.rint(weight * self.scale / step) * step
-        return grid.clip(low, high).astype(np.int32), mode
+    def clipped(self, key: str, scale: float) -> int:
+        """How many weights of a synapse lie beyond its grid."""
+        grid = self.grids[key]
+        whole = np.rint(self.weights[key] * scale / grid.step) * grid.step
+        return int(((whole < grid.low) | (whole > grid.high)).sum())
 
-    def lowered(self) -> dict[str, Node]:
+    def nodes(self, scale: float) -> dict[str, Node]:
         """The integer nodes by name."""
         nodes: dict[str, Node] = {}
         for key, synapse in self.synapses.items():
-            integers, mode = self._integers(self.weights[key])
             if isinstance(synapse, Conv2d):
                 nodes[key] = FixedConv2d(
-                    weight=integers,
+                    weight=self.integers(key, scale),
                     stride=synapse.stride,
                     padding=synapse.padding,
                     dilation=synapse.dilation,
@@ -150,16 +221,17 @@ class Population:
                 )
             else:
                 nodes[key] = FixedDense(
-                    weight=integers,
+                    weight=self.integers(key, scale),
                     weight_bits=self.limits.weight_bits,
-                    sign_mode=mode,
-                    message_bits=self.payload[key].bit_length() if self.payload[key] > 1 else 0,
+                    sign_mode=self.grids[key].mode,
+                    message_bits=_message_bits(*self.payload[key]),
                 )
-        nodes[self.name] = self._neuron()
+        nodes[self.name] = self.neuron(scale)
         return nodes
 
-    def _neuron(self) -> FixedLIF | FixedLI:
-        mantissa, exponent = self._bias()
+    def neuron(self, scale: float) -> FixedLIF | FixedLI:
+        """The neurons in integers."""
+        mantissa, exponent = self.bias_integers(scale)
         # The law has decays in units of 1/4096; a coarser target uses some of these only.
         unit = max(DECAY_ONE // self.limits.decay_one, 1)
         shared: dict[str, Any] = {
@@ -171,15 +243,18 @@ class Population:
             return FixedLI(**shared)
         alpha = self.node.alpha
         kept = np.zeros(()) if alpha is None else _whole(self.limits.decay_one * alpha) * unit
+        vth = _whole(self.node.threshold * scale)
         return FixedLIF(
             **shared,
             du=_whole(DECAY_ONE - 1 - kept).clip(-1, DECAY_ONE - 1),
-            vth=_whole(self.node.threshold * self.scale),
+            # On whole units, at a threshold or above is above the unit before; see `nonsense`.
+            vth=(vth - 1).clip(min=0) if self.closed else vth,
         )
 
-    def _bias(self) -> tuple[Array, int]:
-        wanted = self.bias * self.scale * STATE_ONE
-        exponent = 0
+    def bias_integers(self, scale: float) -> tuple[Array, int]:
+        """Mantissas and the exponent of the biases."""
+        wanted = self.bias * scale * STATE_ONE
+        exponent = STATE_SHIFT if self.closed and self.bias.any() else 0
         while np.abs(np.rint(wanted / 2**exponent)).max() > self.limits.bias_mantissa_max:
             exponent += 1
         mantissa = _whole(wanted / 2**exponent)
@@ -191,43 +266,24 @@ class Population:
             mantissa = shared
         return mantissa, exponent
 
-    def report(self) -> dict[str, Any]:
-        """What was lost: one row of the lowering report."""
-        error, size = 0.0, 0.0
-        for weight in self.weights.values():
-            lost = self._integers(weight)[0] / self.scale - weight
-            error = max(error, float(np.abs(lost).max()))
-            size = max(size, float(np.abs(weight).max()))
-        row: dict[str, Any] = {
-            "layer": self.name,
-            "synapses": ", ".join(self.synapses),
-            "scale": self.scale,
-            "limited_by": self.limited_by,
-            "weight_bits": self.limits.weight_bits,
-            "weight_error_max": error / size if size else 0.0,
-            "decay_error_max": float(
-                np.abs(
-                    1
-                    - _whole(self.limits.decay_one * (1 - self.node.beta)) / self.limits.decay_one
-                    - self.node.beta
-                ).max()
-            ),
-        }
-        mantissa, exponent = self._bias()
-        kept = mantissa * 2.0**exponent / (self.scale * STATE_ONE)
-        row["bias_error_max"] = float(np.abs(kept - self.bias).max())
-        if isinstance(self.node, LIF):
-            threshold = _whole(self.node.threshold * self.scale)
-            row["threshold"] = int(threshold.max())
-            row["threshold_error_max"] = float(
-                np.abs(threshold / self.scale - self.node.threshold).max()
-            )
-        return row
+
+def grid_of(weight: Array, bits: int) -> Grid:
+    """The grid of a weight by the signs in it."""
+    if weight.min() >= 0:
+        step = 1 << (8 - bits)
+        return Grid(0, 256 - step, step, "exc")
+    if weight.max() <= 0:
+        step = 1 << (8 - bits)
+        return Grid(step - 256, 256 - step, step, "inh")
+    step = 1 << (9 - bits)
+    return Grid(-256, 256 - step, step, "mixed")
 
 
-def _row_sum(weight: Array) -> Array:
-    total: Array = weight.reshape(len(weight), -1).sum(1)
-    return total
+def _message_bits(low: int, high: int) -> int:
+    """Bits of a payload; 0 for spikes, which are 0 or 1."""
+    if low == 0 and high == 1:
+        return 0
+    return max(high, -low).bit_length() + (low < 0)
 
 
 def _whole(value: Array) -> Array:

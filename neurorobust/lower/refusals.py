@@ -13,46 +13,55 @@ from neurorobust.ir import (
     Output,
 )
 from neurorobust.lower.limits import Limits
+from neurorobust.lower.log import Log
+from neurorobust.lower.pool_to_conv import GROUPS_MAX
+
+SENSOR_LEVELS = 256
+"""Grid assumed for a continuous input: a graded message of eight bits."""
 
 
-def refusals(graph: Graph, limits: Limits) -> list[str]:
-    """One sentence for everything that has no exact integer form; empty if all has."""
-    found = _header_refusals(graph.header)
+def refuse(graph: Graph, limits: Limits, log: Log, *, driven: bool = False) -> None:
+    """Record everything that has no exact integer form.
+
+    Args:
+        graph: Everything that can be folded is folded.
+        limits: Widths of the target.
+        log: Takes the refusals.
+        driven: Whether the Input may drive neurons itself, as a constant current.
+    """
+    _refuse_header(graph.header, log)
     for name, node in graph.nodes.items():
         match node:
             case LIF():
-                found += [f"{name}: {why}" for why in _lif_refusals(node)]
-                found += _wiring_refusals(graph, name)
+                _refuse_lif(name, node, log)
+                _refuse_wiring(graph, name, log, driven=driven)
             case LI():
-                found += _wiring_refusals(graph, name)
+                _refuse_wiring(graph, name, log, driven=driven)
                 if node.v_init.any():
-                    found.append(f"{name}: starts from a state other than 0; set v_init to 0")
+                    log.refuse(name, "starts from a state other than 0; set v_init to 0")
                 readers = {edge.target for edge in graph.outgoing(name)}
-                if readers != {graph.output}:
-                    found.append(f"{name}: feeds {sorted(readers)}; only an Output takes membranes")
+                if _seen_through_flatten(graph, name) != {graph.output}:
+                    log.refuse(name, f"feeds {sorted(readers)}; only an Output takes membranes")
             case Affine() | Conv2d():
-                found += [f"{name}: {why}" for why in _synapse_refusals(graph, name, node)]
+                _refuse_synapse(graph, name, node, log)
             case Output():
-                feeding = [graph.nodes[edge.source] for edge in graph.incoming(name)]
+                feeding = [graph.nodes[source] for source in sources_of(graph, name)]
                 if not all(isinstance(n, LIF | LI) for n in feeding) or len(feeding) != 1:
-                    found.append(
-                        f"{name}: is fed by {[n.kind for n in feeding]}; needs one LIF or LI"
-                    )
+                    kinds = [n.kind for n in feeding]
+                    log.refuse(name, f"is fed by {kinds}; needs one LIF or LI")
             case Input() | Flatten():
                 pass
             case _:
-                found.append(f"{name}: {node.kind} has no integer form here; {_instead(node)}")
-    found += [
-        f"edge {e.source} -> {e.target}: delay {e.delay} exceeds {limits.delay_max} steps"
-        for e in graph.edges
-        if e.delay > limits.delay_max
-    ]
-    return found
+                log.refuse(name, f"{node.kind} has no integer form here; {_instead(node)}")
+    for edge in graph.edges:
+        if edge.delay > limits.delay_max:
+            where = f"edge {edge.source} -> {edge.target}"
+            log.refuse(where, f"delay {edge.delay} exceeds {limits.delay_max} steps")
 
 
 _INSTEAD = {
     "BatchNorm": "put it right behind an Affine or Conv that feeds nothing else, and it is folded",
-    "Pool2d": "use a Conv2d with a stride",
+    "Pool2d": "run pool_to_conv first",
     "Conv1d": "write it as a Conv2d of height 1",
 }
 
@@ -61,19 +70,27 @@ def _instead(node: Node) -> str:
     return _INSTEAD.get(node.kind, "leave it out")
 
 
-def _synapse_refusals(graph: Graph, name: str, node: Affine | Conv2d) -> list[str]:
-    found = []
+def _refuse_synapse(graph: Graph, name: str, node: Affine | Conv2d, log: Log) -> None:
     readers = {edge.target for edge in graph.outgoing(name)}
     if len(readers) != 1:
-        found.append(f"feeds {sorted(readers)}; one population per synapse")
+        log.refuse(name, f"feeds {sorted(readers)}; one population per synapse")
     sources = sources_of(graph, name)
     if len(sources) != 1:
-        found.append(f"reads the sum of {sorted(sources)}; give each its own synapse")
-    elif not isinstance(graph.nodes[sources[0]], Input | LIF | LI):
-        found.append(f"reads {graph.nodes[sources[0]].kind} {sources[0]!r}; put a LIF between")
+        log.refuse(name, f"reads the sum of {sorted(sources)}; give each its own synapse")
+    else:
+        source = graph.nodes[sources[0]]
+        if not isinstance(source, Input | LIF | LI) and not log.refused_before(sources[0]):
+            log.refuse(name, f"reads {source.kind} {sources[0]!r}; put a LIF between")
     if node.bias is not None:
-        found.append("has a bias; run fold_gains first, it belongs to the neurons")
-    return found
+        log.refuse(name, "has a bias; run fold_gains first, it belongs to the neurons")
+    if isinstance(node, Conv2d):
+        largest = max(*node.stride, *node.padding, *node.dilation, node.groups)
+        if largest > GROUPS_MAX:
+            log.refuse(
+                name,
+                f"stride, padding, dilation or groups reach {largest}, the chip counts them to "
+                f"{GROUPS_MAX}; put a LIF between the maps it was merged from",
+            )
 
 
 def sources_of(graph: Graph, name: str) -> list[str]:
@@ -85,38 +102,86 @@ def sources_of(graph: Graph, name: str) -> list[str]:
     return found
 
 
-def _header_refusals(header: Header) -> list[str]:
-    if header.bounds[0] != 0:
-        return [f"header: input starts at {header.bounds[0]:g}; shift it to start at 0"]
-    return []
+def _seen_through_flatten(graph: Graph, name: str) -> set[str]:
+    """Where the edges from a node lead, seen through Flatten."""
+    found: set[str] = set()
+    for edge in graph.outgoing(name):
+        through = isinstance(graph.nodes[edge.target], Flatten)
+        found |= _seen_through_flatten(graph, edge.target) if through else {edge.target}
+    return found
 
 
-def _lif_refusals(node: LIF) -> list[str]:
+def zero_is_on_the_grid(header: Header) -> bool:
+    """Whether the value 0 is a whole number of sensor steps from the lower bound."""
+    low, high = header.bounds
+    below = -low * ((header.levels or SENSOR_LEVELS) - 1) / (high - low)
+    return low <= 0 <= high and (header.levels is None or abs(below - round(below)) < 1e-9)
+
+
+def _refuse_header(header: Header, log: Log) -> None:
+    low, high = header.bounds
+    if header.coding != "bernoulli" and not zero_is_on_the_grid(header):
+        log.refuse(
+            "header",
+            f"input of {header.levels or SENSOR_LEVELS} levels from {low:g} to {high:g} has no "
+            "level at 0, a message of 0 means nothing; shift it to start at 0, or take "
+            "input_coding='bias' or 'host'",
+        )
+
+
+def _refuse_lif(name: str, node: LIF, log: Log) -> None:
+    whole = (node.reset, node.reset_timing) == ("hard", "same")
     rules = {
-        f"compares with {node.compare!r}, the chip with '>'": node.compare != ">",
-        f"resets {node.reset} in the {node.reset_timing} step, the chip hard in the same": (
-            (node.reset, node.reset_timing) != ("hard", "same")
+        f"resets {node.reset} in the {node.reset_timing} step, the chip hard in the same; train "
+        "with that, or run a first layer with input_coding='host'": not whole,
+        "resets to a value other than 0; run shift_reset first": (
+            node.reset == "hard" and bool(node.reset_to.any())
         ),
-        "resets to a value other than 0": bool((node.reset_to != 0).any()) and node.reset == "hard",
-        "starts from a state other than 0": bool(node.v_init.any() or node.i_init.any()),
-        "has a lower bound of the membrane": node.v_min is not None,
-        f"emits up to {node.max_spikes} spikes per step": node.max_spikes > 1,
-        f"rests {node.refractory} steps after a spike": node.refractory > 0,
-        "has a threshold below 0": bool((node.threshold < 0).any()),
+        "starts from a state other than the one it resets to; set v_init to that and i_init to 0": (
+            bool(node.v_init.any() or node.i_init.any())
+        ),
+        "has a lower bound of the membrane that inputs can reach; leave out v_min and train "
+        "again": node.v_min is not None,
+        f"emits up to {node.max_spikes} spikes per step, the chip one; set max_spikes to 1": (
+            node.max_spikes > 1
+        ),
+        f"rests {node.refractory} steps after a spike, which Lava's LIF cannot; set refractory to "
+        "0": node.refractory > 0,
+        "has a threshold below its reset value, so that it would fire without input": (
+            bool((node.threshold < 0).any())
+        ),
+        "compares with '>=', the chip with '>'; exact only without a current and with beta 0 or 1 "
+        "everywhere, so that membranes stay whole: set compare to '>', which differs where a "
+        "membrane meets its threshold exactly": node.compare == ">=" and not moves_on_grid(node),
     }
-    return [why for why, broken in rules.items() if broken]
+    for why, broken in rules.items():
+        if broken:
+            log.refuse(name, why)
 
 
-def _wiring_refusals(graph: Graph, name: str) -> list[str]:
-    found = []
+def moves_on_grid(node: LIF) -> bool:
+    """Whether a lowered membrane stays on whole synaptic units: no current, no partial decay."""
+    return node.alpha is None and bool(((node.beta == 0) | (node.beta == 1)).all())
+
+
+def _refuse_wiring(graph: Graph, name: str, log: Log, *, driven: bool) -> None:
     node = graph.nodes[name]
     if any((getattr(node, gain) != 1).any() for gain in _gains(node)):
-        found.append(f"{name}: has a gain other than 1; run fold_gains first")
+        log.refuse(name, "has a gain other than 1; run fold_gains first")
     for edge in graph.incoming(name):
         source = graph.nodes[edge.source]
-        if not isinstance(source, Affine | Conv2d):
-            found.append(f"{name}: is fed by {source.kind} {edge.source!r}; needs Affine or Conv2d")
-    return found
+        if isinstance(source, Affine | Conv2d) or log.refused_before(edge.source):
+            continue
+        if isinstance(source, Input) and driven:
+            continue
+        if isinstance(source, Input):
+            log.refuse(
+                name, "reads the input itself; put an Affine between, or input_coding='bias'"
+            )
+        else:
+            what = f"is fed by {source.kind} {edge.source!r}; needs Affine or Conv2d"
+            flat = "; put the Flatten behind the neurons" if source.kind == "Flatten" else ""
+            log.refuse(name, what + flat)
 
 
 def _gains(node: Node) -> tuple[str, ...]:

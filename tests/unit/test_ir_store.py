@@ -16,6 +16,10 @@ from neurorobust.ir import (
     Affine,
     Conv2d,
     Edge,
+    FixedDelayDense,
+    FixedInput,
+    FixedLIF,
+    FixedTernaryLIF,
     Flatten,
     Graph,
     Header,
@@ -133,6 +137,43 @@ def test_random_programs(tmp_path_factory, case):
     assert_same(program, loaded)
     for field in ("profile", "source_hash", "score_unit", "report"):
         assert getattr(loaded, field) == getattr(program, field)
+
+
+def a_hosted_program(gain=2.0, name="host"):
+    host = Graph.chain(
+        Header(name=name, dt_s=1e-3, steps=3, mean=(0.5,)),
+        input=Input(shape=(1, 2, 2)),
+        flat=Flatten(),
+        fc=Affine(weight=np.full((3, 4), gain)),
+        output=Output(),
+    )
+    return Program.chain(
+        Header(dt_s=1e-3, steps=3, coding="events"),
+        {
+            "input": FixedInput(shape=(3,), scale=1.0, low=-4095, high=4095),
+            "host": FixedTernaryLIF(vth_high=1, vth_low=np.array([-1, -2, -3]), reset_interval=2),
+            "fc": FixedDelayDense(weight=np.ones((2, 3), int), delay=np.array([[0, 1, 62]] * 2)),
+            "lif": FixedLIF(vth=3),
+            "output": Output(),
+        },
+        host=host,
+    )
+
+
+class TestHost:
+    def test_comes_back(self, tmp_path):
+        program = a_hosted_program()
+        loaded = load_model(save_model(program, tmp_path / "p"), Program)
+        assert_same(program, loaded)
+        assert_same(program.host, loaded.host)
+        assert loaded.input_shape == (1, 2, 2)
+        assert loaded.with_(host=None).input_shape == (3,)
+
+    def test_is_part_of_the_hash_but_its_name_is_not(self):
+        first, other = a_hosted_program(), a_hosted_program(gain=2.5)
+        assert first.content_hash != other.content_hash
+        assert first.content_hash != first.with_(host=None).content_hash
+        assert first.content_hash == a_hosted_program(name="another").content_hash
 
 
 class TestDamage:
