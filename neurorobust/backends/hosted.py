@@ -4,15 +4,10 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from neurorobust.backends.contract import Executable, Record, RunResult
 from neurorobust.backends.runs import require_run
 from neurorobust.data import Stimulus
-from neurorobust.ir import Graph, Model, Program, Shape
-
-CHUNK = 32
-"""Samples that the host computes at a time."""
+from neurorobust.ir import Model, Program
 
 
 def hosted(model: Model, compile_inner: Callable[[Program], Executable]) -> Executable | None:
@@ -27,30 +22,6 @@ def hosted(model: Model, compile_inner: Callable[[Program], Executable]) -> Exec
     return _Hosted(model, compile_inner(model.with_(host=None)))
 
 
-def sent(host: Graph, shape: Shape, stimulus: Stimulus) -> Stimulus:
-    """What a host gives the chip: computed in double precision, on one thread of the CPU.
-
-    Args:
-        host: A Graph; what arrives at its Output is sent.
-        shape: Of the chip's input.
-        stimulus: What the host is shown.
-    """
-    import torch
-
-    from neurorobust.engine.network import Network
-    from neurorobust.engine.threads import one_thread
-
-    network = Network(host)
-    parts = []
-    with one_thread(), torch.no_grad():
-        for start in range(0, max(len(stimulus), 1), CHUNK):
-            values = np.ascontiguousarray(stimulus.values[start : start + CHUNK], np.float64)
-            arrived = network.arrivals(torch.tensor(values), stimulus.steps)
-            parts.append(arrived.transpose(0, 1).double().numpy())
-    whole = np.concatenate(parts)
-    return Stimulus(whole.reshape(*whole.shape[:2], *shape), stimulus.steps)
-
-
 @dataclass(slots=True)
 class _Hosted:
     program: Program
@@ -63,6 +34,8 @@ class _Hosted:
         # What can be recorded is for the chip's part to say.
         require_run(program, stimulus, record, closed=self.closed, overflows=True)
         assert host is not None  # noqa: S101  # `hosted` saw to it
+        from neurorobust.engine.host import sent  # torch is imported when something runs
+
         start = time.perf_counter()
         message = sent(host, program.shapes[program.input], stimulus)
         took = time.perf_counter() - start

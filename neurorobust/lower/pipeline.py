@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from neurorobust.backends.hosted import sent
 from neurorobust.data import Stimulus
+from neurorobust.engine.host import sent
 from neurorobust.errors import InvalidInput, LowerError
 from neurorobust.ir import Array, Graph, Program
 from neurorobust.lower.calibration import Calibration, shown
@@ -159,6 +159,8 @@ def _integers(
         if parts.first:
             report = [{"layer": parts.first, "limited_by": "computed on the host"}, *report]
         program = program.with_(header=header, host=parts.host, report=report)
+    # Of what the caller has in hand, not of what the passes made of it.
+    program = program.with_(source_hash=graph.content_hash)
     if samples is not None:
         program = program.with_(report=_joined(program.report, measure(graph, program, samples)))
     return program

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from neurorobust.backends import get_backend
-from neurorobust.backends.hosted import sent
 from neurorobust.data import Stimulus, encode
+from neurorobust.engine.host import sent
 from neurorobust.errors import InvalidInput, LowerError, Unsupported
 from neurorobust.ir import (
     LI,
