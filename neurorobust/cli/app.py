@@ -9,13 +9,19 @@ from typing import Annotated
 import typer
 
 from neurorobust.cli import env
+from neurorobust.cli.check import check
 from neurorobust.cli.console import command, console
+from neurorobust.cli.doctor import doctor
+from neurorobust.cli.quantise import quantise
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 app.add_typer(env.app, name="env")
+app.command()(check)
+app.command()(doctor)
+app.command()(quantise)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,142 +1,78 @@
 """What a hardware profile says: numbers with unit, source and evidence, or why none."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
-from neurorobust.errors import ProfileError
+from neurorobust.profiles.arithmetic import (
+    Arithmetic,
+    ChipArithmetic,
+    FloatArithmetic,
+    LoihiArithmetic,
+    WeightArithmetic,
+)
+from neurorobust.profiles.costs import Energy, Timing
+from neurorobust.profiles.leaf import Dispute, Leaf, Source, Strict, whole
+from neurorobust.profiles.records import Deployment, Issue, ReferenceCase
+from neurorobust.profiles.rules import Placement, Rule
 
-Unit = Literal[
-    "bit", "step", "word", "neuron", "core", "axon", "pJ", "nJ", "mW", "ns", "us", "ms", "1"
-]
-Evidence = Literal[
-    "measured", "fitted", "simulated", "vendor", "documented", "inferred", "definition"
-]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Leaf(_Strict):
-    """One figure.
-
-    Attributes:
-        value: The figure; absent means unknown, and then ``why`` says why.
-        unit: Of the value.
-        source: Key into the profile's sources.
-        evidence: How the source knows.
-        confidence: H, M or L: ours, not the source's.
-        condition: Voltage, clock, activity … under which it holds.
-        why: Reason for an absent value.
-    """
-
-    value: int | float | str | list[int] | list[str] | None = None
-    unit: Unit | None = None
-    source: str | None = None
-    evidence: Evidence | None = None
-    confidence: Literal["H", "M", "L"] | None = None
-    condition: str | None = None
-    why: str | None = None
-
-    @model_validator(mode="after")
-    def _value_or_reason(self) -> Self:
-        if self.value is None and not self.why:
-            msg = "has no value: say why"
-            raise ValueError(msg)
-        missing = [n for n in ("unit", "source", "evidence", "confidence") if not getattr(self, n)]
-        if self.value is not None and missing:
-            msg = f"has a value but no {', '.join(missing)}"
-            raise ValueError(msg)
-        return self
-
-
-class Source(_Strict):
-    """Where figures come from.
-
-    Attributes:
-        cite: What to look up.
-        where: Table, figure, file or section.
-        read: How it was read: ``primary``, ``abstract``, ``transcription`` or ``executed``.
-    """
-
-    cite: str
-    where: str = ""
-    read: Literal["primary", "abstract", "transcription", "executed"]
-
-
-class FloatArithmetic(_Strict):
-    """Nothing is quantised."""
-
-    law: Literal["float"]
-
-
-class WeightArithmetic(_Strict):
-    """Weights are rounded to a symmetric grid per layer; everything else stays as it is."""
-
-    law: Literal["weights"]
-    weight_bits: Leaf
-
-
-class LoihiArithmetic(_Strict):
-    """The integer law of ``neurorobust.ir.fixed`` and the widths it runs in."""
-
-    law: Literal["loihi"]
-    weight_bits: Leaf
-    state_bits: Leaf
-    decay_bits: Leaf
-    threshold_bits: Leaf
-    bias_mantissa_bits: Leaf
-    bias_exponent_max: Leaf
-    delay_max: Leaf
-    rounding: Leaf
-    current_overflow: Leaf
-    membrane_overflow: Leaf
-
-
-Arithmetic = Annotated[
-    FloatArithmetic | WeightArithmetic | LoihiArithmetic, Field(discriminator="law")
+__all__ = [
+    "Arithmetic",
+    "ChipArithmetic",
+    "FloatArithmetic",
+    "Leaf",
+    "LoihiArithmetic",
+    "Profile",
+    "Source",
+    "WeightArithmetic",
+    "whole",
 ]
 
 
-class Profile(_Strict):
-    """A target of lowering.
+class Profile(Strict):
+    """A target of lowering and of checks: one revision of one chip.
 
     Attributes:
         schema_: Version of this schema.
         id: Short name, as in ``--profile``.
         name: For people.
+        revision: What exactly is described, and the state of its tools.
         sources: By key.
         arithmetic: What the target computes with.
-        resources: Limits of cores and memories.
-        energy: Energy and power.
-        timing: Durations.
-        disputed: Figures on which sources differ, in words.
+        facts: Figures for the reader that no rule uses.
+        rules: What a network must obey.
+        placement: How it is spread over cores; absent for a target without cores.
+        energy: Energy of a run.
+        timing: Duration of a run.
+        disputed: Figures on which sources differ.
+        reference_cases: Published numbers that the profile reproduces.
+        deployments: Published runs.
+        known_issues: Errata and traps.
     """
 
     schema_: Literal["neurorobust/hw-profile/1"] = Field(alias="schema")
     id: str
     name: str
+    revision: str = ""
     sources: dict[str, Source]
     arithmetic: Arithmetic
-    resources: dict[str, Leaf] = {}
-    energy: dict[str, Leaf] = {}
-    timing: dict[str, Leaf] = {}
-    disputed: list[str] = []
+    facts: dict[str, Leaf] = Field(default_factory=dict)
+    rules: list[Rule] = Field(default_factory=list)
+    placement: Placement | None = None
+    energy: Energy | None = None
+    timing: Timing | None = None
+    disputed: dict[str, Dispute] = Field(default_factory=dict)
+    reference_cases: list[ReferenceCase] = Field(default_factory=list)
+    deployments: list[Deployment] = Field(default_factory=list)
+    known_issues: list[Issue] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _sources_resolve(self) -> Self:
-        groups: list[dict[str, Any]] = [
-            {name: getattr(self.arithmetic, name) for name in type(self.arithmetic).model_fields},
-            self.resources,
-            self.energy,
-            self.timing,
-        ]
         unknown = [
-            f"{name} cites {leaf.source!r}"
-            for group in groups
-            for name, leaf in group.items()
-            if isinstance(leaf, Leaf) and leaf.source and leaf.source not in self.sources
+            f"{name} cites {source!r}"
+            for name, source in citations(self, "")
+            if source not in self.sources
         ]
         if unknown:
             msg = f"not in sources: {'; '.join(unknown)}"
@@ -144,14 +80,20 @@ class Profile(_Strict):
         return self
 
 
-def whole(leaf: Leaf, name: str) -> int:
-    """The integer of a leaf that lowering cannot do without.
-
-    Raises:
-        ProfileError: if the profile does not know it.
-    """
-    if not isinstance(leaf.value, int):
-        why = leaf.why or "no reason given"
-        msg = f"{name} must be a whole number, is {leaf.value!r} ({why}); lowering needs it"
-        raise ProfileError(msg)
-    return leaf.value
+def citations(part: object, name: str) -> Iterator[tuple[str, str]]:
+    """Name and source of everything in a profile that cites one."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            yield from citations(value, key)
+    elif isinstance(part, list | tuple):
+        for value in part:
+            yield from citations(value, name)
+    elif isinstance(part, BaseModel):
+        own = next((getattr(part, k) for k in ("constraint", "id", "task") if hasattr(part, k)), "")
+        for key in type(part).model_fields:
+            value = getattr(part, key)
+            if key == "source" and isinstance(value, str):
+                yield own or name, value
+            elif key != "sources":
+                label = own if key == "limit" else name if key == "values" else key
+                yield from citations(value, label)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from neurorobust.errors import ProfileError
+from neurorobust.errors import LowerError, ProfileError
 from neurorobust.ir import LIF, Affine, Graph, Header, Input, Output
 from neurorobust.lower import Limits, lower
 from neurorobust.profiles import load_profile, profile_names, whole
@@ -34,7 +34,7 @@ source = "me"
 evidence = "definition"
 confidence = "H"
 
-[energy]
+[facts]
 {more}
 """
 
@@ -48,9 +48,12 @@ def written(folder, name="mine", bits=8, more=""):
 def sources(value):
     """Every source cited in a table or within it."""
     if isinstance(value, dict):
-        if "value" in value:
+        if isinstance(value.get("source"), str):
             yield value["source"]
         for inner in value.values():
+            yield from sources(inner)
+    elif isinstance(value, list):
+        for inner in value:
             yield from sources(inner)
 
 
@@ -100,8 +103,8 @@ class TestRefused:
         profile = load_profile(
             written(tmp_path, more=f"a = {leaf}\nb = {{ why = 'secret' }}")
         ).profile
-        assert profile.energy["a"].value == 1
-        assert profile.energy["b"].value is None
+        assert profile.facts["a"].value == 1
+        assert profile.facts["b"].value is None
 
     @pytest.mark.parametrize(
         ("leaf", "text"),
@@ -122,7 +125,7 @@ class TestRefused:
             (LEAF.format("").replace("vendor", "hearsay"), "evidence: Input should be"),
             (LEAF.format("").replace('"H"', '"Q"'), "confidence: Input should be"),
             (LEAF.format("").replace("me", "them"), "a cites 'them'"),
-            ("5", "energy.a"),
+            ("5", "facts.a"),
         ],
     )
     def test_a_leaf(self, tmp_path, leaf, text):
@@ -134,11 +137,11 @@ class TestRefused:
 
     def test_all_faults_at_once(self, tmp_path):
         path = written(tmp_path, more="a = { value = 1 }\nb = { }\nc = { why = 1 }")
-        path.write_text(path.read_text() + "\n[timing]\nd = { }\n[colours]\nx = 1\n")
+        path.write_text(path.read_text() + "\n[timing.figures]\nd = { }\n[colours]\nx = 1\n")
         found = refused(path)
-        for name in ("energy.a", "energy.b", "energy.c.why", "timing.d", "colours"):
+        for name in ("facts.a", "facts.b", "facts.c.why", "timing.figures.d", "colours"):
             assert f"- {name}: " in found
-        assert "5 fault(s)" in found
+        assert "6 fault(s)" in found, "timing.latency is missing, too"
 
     def test_all_unknown_sources_at_once(self, tmp_path):
         leaves = [self.LEAF.format("").replace("me", source) for source in ("you", "them")]
@@ -186,6 +189,191 @@ class TestRefused:
         profile = load_profile(path).profile
         with pytest.raises(ProfileError, match=r"threshold_bits .* \(not published\)"):
             lower(graph, profile)
+
+
+CHIPS = (
+    "akida",
+    "brainscales2",
+    "loihi1",
+    "loihi2",
+    "speck",
+    "spinnaker2",
+    "truenorth",
+    "xylo",
+)
+
+CHIP = """
+[[rules]]
+constraint = "kernel"
+scope = "synapse"
+use = "max(kx, ky)"
+limit = {{ value = 16, unit = "1", kind = "wall", {cited} }}
+
+[placement]
+method = "split"
+cores = {{ value = 2, unit = "core", kind = "wall", {cited} }}
+
+[[placement.walls]]
+constraint = "neurons"
+use = "neurons"
+limit = {{ value = 64, unit = "neuron", kind = "wall", {cited} }}
+
+[energy]
+boundary = "chip"
+static = {{ value = 1, unit = "mW", {cited} }}
+
+[energy.dynamic]
+use = "synops*synop"
+[energy.dynamic.figures]
+synop = {{ value = 2, unit = "pJ", band = [0.5, 2], {cited} }}
+
+[timing.latency]
+use = "steps*dt"
+
+[disputed.kernel]
+about = "largest kernel"
+used = "16"
+values = [{{ value = 16, source = "me" }}, {{ value = 15, source = "me" }}]
+
+[[reference_cases]]
+name = "a kernel"
+kind = "rule"
+of = "kernel"
+given = {{ kx = 3, ky = 5 }}
+expect = 5
+unit = "1"
+source = "me"
+
+[[deployments]]
+task = "digits"
+source = "me"
+boundary = "chip"
+[deployments.figures]
+energy = {{ value = 1.5, unit = "uJ" }}
+
+[[known_issues]]
+id = "surprise"
+what = "it surprises"
+source = "me"
+""".format(cited='source = "me", evidence = "vendor", confidence = "H"')
+
+
+class TestChips:
+    @pytest.mark.parametrize("name", CHIPS)
+    def test_every_limit_has_its_kind_and_every_null_its_reason(self, name):
+        profile = load_profile(name).profile
+        limits = [rule.limit for rule in profile.rules]
+        limits += [wall.limit for wall in profile.placement.walls]
+        assert len(limits) > 5
+        for limit in limits:
+            assert (limit.value is None) == bool(limit.why)
+            assert limit.value is None or limit.kind in ("wall", "budget")
+
+    def test_every_law_is_data_and_only_two_laws_can_be_lowered_to(self):
+        graph = Graph.chain(
+            Header(dt_s=1e-3, steps=1, coding="events", levels=2),
+            input=Input(shape=(1,)),
+            fc=Affine(weight=[[1.0]]),
+            lif=LIF(beta=1.0, threshold=0.5),
+            output=Output(),
+        )
+        laws = {name: load_profile(name).profile.arithmetic.law for name in CHIPS}
+        assert laws == {
+            "akida": "quant_cnn",
+            "brainscales2": "analog",
+            "loihi1": "loihi",
+            "loihi2": "loihi",
+            "speck": "iaf_event",
+            "spinnaker2": "software",
+            "truenorth": "crossbar",
+            "xylo": "xylo",
+        }
+        for name, law in laws.items():
+            profile = load_profile(name).profile
+            if law == "loihi":
+                assert lower(graph, profile).profile == name
+            else:
+                with pytest.raises(LowerError, match=f"{name} .*{law}"):
+                    lower(graph, profile)
+
+    def test_loihi1_has_no_graded_input(self):
+        codings = {
+            name: load_profile(name).profile.arithmetic.input_codings.value
+            for name in ("loihi1", "loihi2")
+        }
+        assert codings == {"loihi1": ["bias", "host"], "loihi2": ["graded", "bias", "host"]}
+
+    def test_cores_of_speck_differ(self):
+        walls = {w.constraint: w.limit.value for w in load_profile("speck").profile.placement.walls}
+        ki = {name: [n // 1024 for n in walls[name]] for name in ("kernel words", "neuron words")}
+        assert ki["kernel words"] == [16, 16, 16, 32, 32, 64, 64, 16, 16]
+        assert ki["neuron words"] == [64, 64, 64, 32, 32, 16, 16, 16, 16]
+        neurons = load_profile("speck").profile.facts["neurons"].value
+        assert sum(walls["neuron words"]) == neurons == 327680
+
+    def test_units_are_those_of_the_si(self):
+        """A milliwatt is no joule per millisecond."""
+        leaf = load_profile("loihi1").profile.energy.static
+        assert (leaf.value, leaf.unit, leaf.number) == (104, "mW", pytest.approx(0.104))
+        static = load_profile("speck").profile.energy.static
+        assert static.number == pytest.approx(0.42e-3)
+
+
+class TestChipSchema:
+    def chip(self, folder, old="", new=""):
+        path = written(folder)
+        assert old in CHIP
+        path.write_text(path.read_text() + CHIP.replace(old, new, 1))
+        return path
+
+    def test_right(self, tmp_path):
+        profile = load_profile(self.chip(tmp_path)).profile
+        assert profile.rules[0].constraint == "kernel"
+        assert profile.energy.dynamic.figures["synop"].number == 2e-12
+        assert profile.disputed["kernel"].values[1].value == 15
+
+    @pytest.mark.parametrize(
+        ("old", "new", "text"),
+        [
+            ("max(kx, ky)", "max(kx, kz)", "unknown kz; known are"),
+            ("max(kx, ky)", "kx^2", r"write ** for powers"),
+            ("max(kx, ky)", "kx.real", "outside the grammar"),
+            ('"max(kx, ky)"', '"map"', "map is a word; give sense = 'one_of' and a list"),
+            (', kind = "wall"', "", "a limit needs a kind"),
+            ("value = 16,", "value = [16],", "sense 'most' does not fit the limit [16]"),
+            (
+                'use = "max(kx, ky)"',
+                'use = "kx"\nwhere = { kz = 1 }',
+                "where: unknown kz",
+            ),
+            ('use = "neurons"', 'use = "kernels"', "unknown kernels"),
+            ("value = 64,", "value = [64, 64, 64],", "3 limits, 2 cores"),
+            ("synops*synop", "synops*spike", "unknown spike"),
+            ("synops*synop", "__import__", "unknown __import__"),
+            ('use = "synops*synop"\n', "", "has no formula: say why"),
+            ("synop = {", "steps = {", "figures named like counts: steps"),
+            ("band = [0.5, 2]", "band = [2, 3]", "give factors below and above 1"),
+            ("steps*dt", "steps*tick", "unknown tick"),
+            ("value = 15", "value = 16", "fewer than two different values"),
+            ('value = 15, source = "me"', 'value = 15, source = "you"', "kernel cites 'you'"),
+            ('task = "digits"\nsource = "me"', 'task = "digits"\nsource = "x"', "digits cites 'x'"),
+            ('surprises"\nsource = "me"', 'surprises"\nsource = "y"', "surprise cites 'y'"),
+            ('boundary = "chip"\n[deployments', "[deployments", "boundary: Field required"),
+            ('of = "kernel"\n', "", "of names the constraint"),
+            ('method = "split"', 'method = "closed"', "a closed mapper: say why"),
+        ],
+    )
+    def test_wrong(self, tmp_path, old, new, text):
+        assert text in refused(self.chip(tmp_path, old, new))
+
+    def test_input_codings(self, tmp_path):
+        text = (SHIPPED / "loihi2.toml").read_text()
+        line = next(row for row in text.splitlines() if row.startswith("input_codings"))
+        path = tmp_path / "x.toml"
+        path.write_text(text.replace(line, ""))
+        assert load_profile(path).profile.arithmetic.input_codings is None
+        path.write_text(text.replace(line, line.replace('"graded"', '"telepathic"')))
+        assert "list some of graded, bias, host" in refused(path)
 
 
 class TestSearch:

@@ -1,0 +1,96 @@
+"""``neurorobust check``: whether a network fits on a chip."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from neurorobust.cli.console import console, errors
+from neurorobust.errors import NeurorobustError
+
+if TYPE_CHECKING:
+    from neurorobust.deploy import Check
+
+FAILED, CANNOT = 1, 2
+"""Exit codes: some rule failed; the check itself was not possible."""
+
+
+def check(  # noqa: PLR0917  # options are passed by name
+    model: Annotated[list[Path], typer.Argument(help="Saved Graphs or Programs, or .net files.")],
+    profile: Annotated[
+        list[str], typer.Option(help="Chip to hold them against; may be given several times.")
+    ],
+    samples: Annotated[
+        Path | None,
+        typer.Option(help=".npy or .npz (array 'samples'): run them to know the activity."),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Time steps of a .net file, which does not say.", min=1)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the spikes of a Bernoulli coding.", min=0)] = 0,
+    figure: Annotated[Path | None, typer.Option(help="Write the cores as SVG.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write all of it as one HTML page.")] = None,
+    every_rule: Annotated[bool, typer.Option("--all", help="Show passed rules too.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Hold networks against the rules of chips: fit, cores, energy, time.
+
+    Exit code 0: nothing fails. 1: a rule fails. 2: it cannot be checked.
+    """
+    try:
+        checks = _checks(model, profile, samples, steps, seed)
+        if figure is not None:
+            _draw(checks, figure)
+        if html is not None:
+            from neurorobust.deploy import write_page
+
+            write_page(checks, html)
+    except NeurorobustError as error:
+        errors.print("error:", style="bold red", end=" ")
+        errors.print(str(error), markup=False, soft_wrap=True)
+        raise typer.Exit(CANNOT) from error
+    if as_json:
+        typer.echo(json.dumps([found.as_json() for found in checks], indent=2))
+    else:
+        from neurorobust.cli.verdicts import print_check
+
+        for found in checks:
+            print_check(console, found, every_rule=every_rule)
+    if any(not found.ok for found in checks):
+        raise typer.Exit(FAILED)
+
+
+def _checks(
+    models: list[Path], profiles: list[str], samples: Path | None, steps: int | None, seed: int
+) -> "list[Check]":
+    from dataclasses import replace
+
+    from neurorobust.deploy import check as hold
+    from neurorobust.deploy import extract, measure
+    from neurorobust.deploy.reading import read_model, read_samples
+    from neurorobust.profiles import load_profile
+
+    chips = [load_profile(name).profile for name in profiles]
+    found = []
+    for path in models:
+        model = read_model(path, steps)
+        activity = measure(model, read_samples(samples), seed=seed) if samples else None
+        network = extract(model)
+        network = replace(network, name=network.name or path.stem)
+        found += [hold(network, chip, activity) for chip in chips]
+    return found
+
+
+def _draw(checks: "list[Check]", path: Path) -> None:
+    from neurorobust.deploy import cores_figure, save_figure
+    from neurorobust.errors import InvalidInput
+
+    if len({found.content_hash for found in checks}) > 1:
+        msg = "--figure shows one network; write several with --html"
+        raise InvalidInput(msg)
+    drawing = cores_figure(checks)
+    if drawing is None:
+        errors.print("no figure: no chip has a place for all layers", markup=False)
+    else:
+        save_figure(drawing, path)
