@@ -83,7 +83,10 @@ def lower(
     if isinstance(arithmetic, LoihiArithmetic):
         limits = Limits.of(arithmetic).narrowed(weight_bits=weight_bits, decay_bits=decay_bits)
         coding = _coding(arithmetic, profile.id, graph, input_coding)
-        return _integers(graph, limits, profile.id, rule=rule, coding=coding, samples=calibration)
+        program = _integers(
+            graph, limits, profile.id, rule=rule, coding=coding, samples=calibration
+        )
+        return program.with_(report=_joined(program.report, _placed(program, profile)))
     integer_only = {
         "scaling": scaling != "max_abs",
         "decay_bits": decay_bits is not None,
@@ -172,6 +175,16 @@ def _sent(graph: Graph, parts: Coded, samples: Array) -> Stimulus | None:
     return sent(parts.host, parts.graph.input_shape, shown(graph, samples))
 
 
-def _joined(report: list[dict[str, Any]], measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    by_layer = {row["layer"]: row for row in measured}
+def _placed(program: Program, profile: Profile) -> list[dict[str, Any]]:
+    """Cores that each population takes, and what of a core it uses most; nothing without cores."""
+    from neurorobust.deploy import place  # it folds batch norms, and so imports this package
+
+    return [
+        {"layer": layer.layer, "cores": len(layer.cores), "core_limit": layer.binding}
+        for layer in place(program, profile).layers
+    ]
+
+
+def _joined(report: list[dict[str, Any]], added: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    by_layer = {row["layer"]: row for row in added}
     return [row | by_layer.get(row["layer"], {}) for row in report]
