@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from neurorobust.backends import get_backend
+from neurorobust.backends.worker import interpreter
 from neurorobust.errors import BackendUnavailable
+from neurorobust_lava.environment import LAVA_ENVIRONMENT
 
 
 def require_backend(request: pytest.FixtureRequest, name: str):
@@ -21,6 +23,16 @@ def require_backend(request: pytest.FixtureRequest, name: str):
             pytest.fail(f"backend {name!r} is required but cannot run: {reason}")
         pytest.skip(f"{name}: {reason}")
     return backend
+
+
+def require_lava(request: pytest.FixtureRequest, tier: str) -> Path:
+    """Python of Lava's environment, or a skip; a failure when the run demands this tier."""
+    try:
+        return interpreter(LAVA_ENVIRONMENT, tier)
+    except BackendUnavailable as error:
+        if tier in request.config.getoption("--require-backend"):
+            pytest.fail(f"tier {tier!r} is required but cannot run: {error}")
+        pytest.skip(str(error))
 
 
 def shared_data(*parts: str) -> Path:

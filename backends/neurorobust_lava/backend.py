@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,16 +17,18 @@ from neurorobust.backends import (
     Support,
     require_support,
 )
+from neurorobust.backends.hosted import hosted
 from neurorobust.backends.runs import read_out, require_run
 from neurorobust.data import Stimulus
 from neurorobust.errors import BackendUnavailable, InvalidInput
-from neurorobust.ir import Array, FixedInput, Graph, Model, Output, Program
-from neurorobust_lava.mapping import build, image_to_lava
+from neurorobust.ir import Array, FixedInput, FixedTernaryLIF, Graph, Model, Output, Program
+from neurorobust_lava.limits import FLOAT_LIMITS, LIMITS, prepared
+from neurorobust_lava.mapping import build, image_to_lava, periodic
 from neurorobust_lava.schedule import Schedule
-from neurorobust_lava.wiring import FLOAT_LIMITS, LIMITS, Wiring, paths_into, prepared, wire
+from neurorobust_lava.wiring import Wiring, paths_into, wire
 
 if TYPE_CHECKING:
-    from neurorobust_lava.process import LavaWorker
+    from neurorobust_lava.process import LavaWorker, Reset
 
 _LAW = "Lava's LIF has no such form"
 _GAPS = {
@@ -58,7 +60,7 @@ class LavaBackend:
     name: str = "lava"
 
     def capabilities(self) -> Capabilities:
-        """What Lava's LIF, Dense, DelayDense and Conv can say."""
+        """What Lava's neurons and synapses can say."""
         return Capabilities(
             rungs={
                 "float": Support(gaps=_GAPS, limits=FLOAT_LIMITS, deviations=(_ROUNDING,)),
@@ -89,6 +91,8 @@ class LavaBackend:
     def compile(self, model: Model, rung: Rung, *, precision: Precision = "double") -> Executable:
         """Map the model and start a worker."""
         require_support(self.name, self.capabilities(), model, rung)
+        if split := hosted(model, lambda part: self.compile(part, rung, precision=precision)):
+            return split
         if precision != "double":
             msg = "lava: computes in double precision (float) or integers; leave precision as it is"
             raise InvalidInput(msg)
@@ -105,22 +109,21 @@ class _Run:
     model: Model
     wiring: Wiring
     worker: "LavaWorker"
-    loaded: tuple[int, tuple[str, ...]] | None = None
+    loaded: tuple[Schedule, tuple[str, ...]] | None = None
     closed: bool = False
 
     def run(self, stimulus: Stimulus, record: Collection[Record] = ()) -> RunResult:
         require_run(self.model, stimulus, record, closed=self.closed, membrane=False)
         start = time.perf_counter()
-        layers, chained = self.wiring.layers, self.wiring.chained
-        depth = max(layers.values())
-        schedule = Schedule(len(stimulus), stimulus.steps, depth, gap=0 if chained else depth)
+        layers = self.wiring.layers
+        schedule, reset = self._plan(len(stimulus), stimulus.steps)
         feeding = [path.source for path in paths_into(self.model, self.model.output)]
         wanted = self.model.spiking if "spikes" in record else feeding
         # Every sink is a process of its own and costs time in every step.
         recorded = tuple(name for name in wanted if self.model.nodes[name].spiking)
-        if self.loaded != (schedule.period, recorded):
-            self.worker.load(build(self.model, self.wiring, schedule.period, recorded))
-            self.loaded = schedule.period, recorded
+        if self.loaded != (schedule, recorded):
+            self.worker.load(build(self.model, self.wiring, schedule, recorded))
+            self.loaded = schedule, recorded
         graded = {
             name: self._instants(schedule, name)
             for name in feeding
@@ -128,10 +131,10 @@ class _Run:
         }
         left = self.worker.run(
             {self.model.input: schedule.pack(self._codes(stimulus))},
-            schedule.total,
+            schedule.total if reset == "none" else schedule.samples * schedule.period,
             membrane=graded,
-            reset="none" if chained else "clear",
-            every=None if chained else schedule.period,
+            reset=reset,
+            every=None if reset == "none" else schedule.period,
         )
         spikes = {
             name: _ours(schedule.unpack(left.sinks[f"{name}.spikes"], layers[name]))
@@ -143,7 +146,7 @@ class _Run:
         }
         return RunResult(
             scores=self._scores(values),
-            spikes={n: s.astype(np.uint8) for n, s in spikes.items()} if "spikes" in record else {},
+            spikes={n: self._typed(n, s) for n, s in spikes.items()} if "spikes" in record else {},
             deviations=() if isinstance(self.model, Program) else (_ROUNDING,),
             wall_s=time.perf_counter() - start,
         )
@@ -151,6 +154,30 @@ class _Run:
     def close(self) -> None:
         self.closed = True
         self.worker.close()
+
+    def _plan(self, samples: int, steps: int) -> "tuple[Schedule, Reset]":
+        """When each sample is shown, and how it is kept from the next."""
+        joined = Schedule(samples, steps, max(self.wiring.layers.values()))
+        if self.wiring.chained and self._in_step(joined):
+            return joined, "none"
+        apart = replace(joined, gap=max(joined.depth, 1))
+        return apart, "clear" if self._in_step(apart) else "fresh"
+
+    def _in_step(self, schedule: Schedule) -> bool:
+        """Whether the resets within samples come at the same steps of each, and hide nothing."""
+        for node in self.model.nodes.values():
+            reset = periodic(node, schedule)
+            if reset and schedule.period % reset[0]:
+                return False
+            # The reset between two samples would come before the last membrane is read.
+            apart = schedule.gap or node.spiking
+            if reset and reset != (schedule.period, 0) and not apart:
+                return False
+        return True
+
+    def _typed(self, name: str, spikes: Array) -> Array:
+        ternary = isinstance(self.model.nodes[name], FixedTernaryLIF)
+        return spikes.astype(np.int8 if ternary else np.uint8)
 
     def _codes(self, stimulus: Stimulus) -> Array:
         """The input of every step in Lava's layout; integers on the quantised rung."""

@@ -5,6 +5,7 @@ columns of a Dense behind a Flatten are reordered. Times are those of ``wiring``
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,28 +16,37 @@ from neurorobust.ir import (
     Affine,
     Array,
     Conv2d,
+    FixedDelayDense,
     FixedDense,
     FixedLIF,
+    FixedNeuron,
+    FixedTernaryLIF,
     Model,
     Node,
     Program,
     Shape,
 )
-from neurorobust.ir.fixed import FixedNeuron
+from neurorobust_lava.limits import MAX_DELAY, quiet_start
 from neurorobust_lava.network import (
     Connection,
     Conv,
     DelayDense,
+    DelaySparse,
     Dense,
     LavaNetwork,
     LifReset,
     Process,
+    Reset,
     SignMode,
     Sink,
     Source,
+    Sparse,
+    Synapse,
     Tag,
+    TernaryLif,
 )
-from neurorobust_lava.wiring import LOW_FLOAT, LOW_INTEGER, Path, Wiring
+from neurorobust_lava.schedule import Schedule
+from neurorobust_lava.wiring import SYNAPSES, Path, Wiring
 
 NEVER = 1 << 17
 """Threshold mantissa that a saturated membrane cannot exceed: an integrator."""
@@ -62,27 +72,40 @@ def image_to_lava(values: Array, axes: int) -> Array:
     return values.transpose(*range(lead), *range(values.ndim - 1, lead - 1, -1))
 
 
-def build(model: Model, wiring: Wiring, interval: int, recorded: Collection[str]) -> LavaNetwork:
+def build(
+    model: Model, wiring: Wiring, schedule: Schedule, recorded: Collection[str]
+) -> LavaNetwork:
     """The processes of a wired model.
 
     Args:
         model: A Program, or a Graph with everything folded.
         wiring: Its layers and waits.
-        interval: Steps from one reset to the next.
+        schedule: When each sample is shown.
         recorded: Populations whose spikes are kept, in sinks named ``<population>.spikes``.
     """
     processes: list[Process] = [Source(model.input, to_lava(model.shapes[model.input]))]
     connections: list[Connection] = []
-    for name, paths in wiring.synapses.items():
-        made, entry = _synapse(model, name, paths, wiring.waits[name])
-        (edge,) = model.outgoing(name)
-        processes += made
-        connections += [*entry, Connection(name, edge.target)]
+    for name, paths in wiring.paths.items():
+        waits, shared = wiring.waits[name], 0
+        if isinstance(model.nodes[name], SYNAPSES):
+            shared = _shared_wait(model.nodes[name], waits)
+            processes.append(_synapse(model, name, paths, shared))
+            (edge,) = model.outgoing(name)
+            connections.append(Connection(name, edge.target))
+        for number, (path, wait) in enumerate(zip(paths, waits, strict=True)):
+            if wait == shared:
+                connections.append(Connection(path.source, name))
+                continue
+            # A relay is a synapse too: it takes one of the steps that are to be waited.
+            relay = f"{name}.wait{number}"
+            ordered = path.flattened and not isinstance(model.nodes[name], SYNAPSES)
+            processes.append(_relay(model, relay, path, wait - shared - 1, ordered=ordered))
+            connections += [Connection(path.source, relay), Connection(relay, name)]
     for name, layer in wiring.layers.items():
         if name == model.input:
             continue
-        quiet = not wiring.chained and model.nodes[name].spiking
-        processes.append(_population(model, name, interval, layer, quiet=quiet))
+        quiet = layer > 0 and not wiring.chained and model.nodes[name].spiking
+        processes += _population(model, name, schedule, layer, quiet=quiet)
         if name in recorded:
             sink = f"{name}.spikes"
             processes.append(Sink(sink, to_lava(model.shapes[name])))
@@ -91,39 +114,38 @@ def build(model: Model, wiring: Wiring, interval: int, recorded: Collection[str]
     return LavaNetwork(tag, tuple(processes), tuple(connections))
 
 
-def _synapse(
-    model: Model, name: str, paths: list[Path], waits: list[int]
-) -> tuple[list[Process], list[Connection]]:
-    """The process of a synapse, and what lies before it where its paths wait differently."""
-    node = model.nodes[name]
-    # Lava's Conv has no delay, and its DelayDense wraps sums of payloads in another place.
-    delayable = isinstance(node, Affine) or (isinstance(node, FixedDense) and not node.message_bits)
-    together = delayable and len(set(waits)) == 1
-    shared = waits[0] if together else 0
-    processes: list[Process] = [_process(model, name, node, paths, shared)]
-    connections = []
-    for number, (path, wait) in enumerate(zip(paths, waits, strict=True)):
-        left = wait - shared
-        if not left:
-            connections.append(Connection(path.source, name))
-            continue
-        # A relay is a synapse too: it takes one of the steps that are to be waited.
-        relay = f"{name}.wait{number}"
-        processes.append(_relay(model, relay, path, left - 1))
-        connections += [Connection(path.source, relay), Connection(relay, name)]
-    return processes, connections
+def periodic(node: Node, schedule: Schedule) -> tuple[int, int] | None:
+    """Interval and first step of the resets within a sample of this length, if there are any."""
+    if not isinstance(node, FixedNeuron) or not node.reset_interval:
+        return None
+    interval, first = node.reset_interval, node.reset_offset
+    if first >= schedule.steps:
+        return None
+    return (interval, first) if first + interval < schedule.steps else (schedule.period, first)
 
 
-def _relay(model: Model, name: str, path: Path, delay: int) -> Process:
-    size = int(np.prod(model.shapes[path.source]))
+def _shared_wait(node: Node, waits: list[int]) -> int:
+    """Steps that the synapse itself waits for all its ways."""
+    own = int(node.delay.max()) if isinstance(node, FixedDelayDense) else 0
+    alone = isinstance(node, Conv2d) or len(set(waits)) > 1 or own + waits[0] > MAX_DELAY
+    return 0 if alone else waits[0]
+
+
+def _relay(model: Model, name: str, path: Path, delay: int, *, ordered: bool) -> Process:
+    """One synapse per place; with ``ordered`` into the order of a Flatten."""
+    shape = model.shapes[path.source]
+    size = int(np.prod(shape))
     fixed = isinstance(model, Program)
     identity = np.eye(size, dtype=np.int64 if fixed else np.float64)
-    delays = np.full((size, size), delay)
+    weights = identity[:, _places(shape)] if ordered else identity
     mode: SignMode | None = "excitatory" if fixed else None
-    return DelayDense(name, identity, delays, sign_mode=mode, num_message_bits=PAYLOAD_BITS)
+    settings: dict[str, Any] = {"sign_mode": mode, "num_message_bits": PAYLOAD_BITS}
+    return DelaySparse(name, weights, np.full((size, size), delay), **settings)
 
 
-def _process(model: Model, name: str, node: Node, paths: list[Path], delay: int) -> Process:
+def _synapse(model: Model, name: str, paths: list[Path], wait: int) -> Synapse:
+    """The process of a synapse that waits for all its ways."""
+    node = model.nodes[name]
     if isinstance(node, Conv2d):
         channels, height, width = model.shapes[paths[0].source]
         return Conv(
@@ -138,22 +160,35 @@ def _process(model: Model, name: str, node: Node, paths: list[Path], delay: int)
         )
     assert isinstance(node, Affine | FixedDense)  # noqa: S101  # the synapses there are
     weight = _stored(node) if isinstance(node, FixedDense) else node.weight
+    delay = np.full(weight.shape, wait)
+    if isinstance(node, FixedDelayDense):
+        delay += node.delay
     if any(path.flattened for path in paths):
-        # Column (c, h, w) of the weights meets place (w, h, c) of Lava's flat population.
-        shape = model.shapes[paths[0].source]
-        order = np.arange(weight.shape[1]).reshape(shape)
-        weight = weight[:, image_to_lava(order, len(shape)).ravel()]
-    settings: dict[str, Any] = {"num_message_bits": PAYLOAD_BITS}
-    if isinstance(node, FixedDense):
-        settings = {
-            "weight_exp": node.weight_exp,
-            "num_weight_bits": node.weight_bits,
-            "num_message_bits": node.message_bits,
-            "sign_mode": SIGN_MODES[node.sign_mode],
-        }
-    if not delay:
-        return Dense(name, weight, **settings)
-    return DelayDense(name, weight, np.full(weight.shape, delay), **settings)
+        places = _places(model.shapes[paths[0].source])
+        weight, delay = weight[:, places], delay[:, places]
+    if not isinstance(node, FixedDense):
+        if not wait:
+            return Dense(name, weight, num_message_bits=PAYLOAD_BITS)
+        return DelayDense(name, weight, delay, num_message_bits=PAYLOAD_BITS)
+    settings: dict[str, Any] = {
+        "weight_exp": node.weight_exp,
+        "num_weight_bits": node.weight_bits,
+        "num_message_bits": node.message_bits,
+        "sign_mode": SIGN_MODES[node.sign_mode],
+    }
+    sparse = node.storage == "sparse"
+    if not delay.any():
+        return (Sparse if sparse else Dense)(name, weight, **settings)
+    # Lava's DelayDense does not wrap the sums of payloads where the law does.
+    return (DelaySparse if sparse or node.message_bits else DelayDense)(
+        name, weight, delay, **settings
+    )
+
+
+def _places(shape: Shape) -> Array:
+    """For each place of Lava's flat population (w, h, c) the column (c, h, w) of the weights."""
+    order = np.arange(int(np.prod(shape))).reshape(shape)
+    return image_to_lava(order, len(shape)).ravel()
 
 
 def _stored(node: FixedDense) -> Array:
@@ -163,15 +198,17 @@ def _stored(node: FixedDense) -> Array:
     return clipped
 
 
-def _population(model: Model, name: str, interval: int, layer: int, *, quiet: bool) -> LifReset:
+def _population(
+    model: Model, name: str, schedule: Schedule, layer: int, *, quiet: bool
+) -> list[Process]:
     """A population that is reset in its first step of every sample.
 
     Args:
         model: The model.
         name: The population.
-        interval: Steps from one reset to the next.
+        schedule: When each sample is shown.
         layer: Steps by which it is late.
-        quiet: Whether it starts far below its threshold, so that a bias fires nothing before.
+        quiet: Whether it waits far from its thresholds, so that a bias fires nothing before.
     """
     node, shape = model.nodes[name], model.shapes[name]
 
@@ -180,28 +217,45 @@ def _population(model: Model, name: str, interval: int, layer: int, *, quiet: bo
             return value.item()  # type: ignore[no-any-return]
         return np.ascontiguousarray(image_to_lava(np.broadcast_to(value, shape), len(shape)))
 
-    settings: dict[str, Any] = {
-        "reset_interval": interval,
-        "reset_offset": (layer + 1) % interval,
-    }
-    if isinstance(node, FixedNeuron):
-        integers = ("du", "dv", "bias_mant", "bias_exp")
-        settings |= {key: laid(getattr(node, key).astype(np.int64)) for key in integers}
-        settings["vth"] = laid(node.vth.astype(np.int64)) if isinstance(node, FixedLIF) else NEVER
-        settings["v"] = LOW_INTEGER if quiet else 0
-        return LifReset(name, to_lava(shape), **settings)
-    assert isinstance(node, LIF | LI)  # noqa: S101  # the populations there are
-    alpha = node.alpha if isinstance(node, LIF) and node.alpha is not None else np.zeros(())
-    return LifReset(
-        name,
-        to_lava(shape),
-        **settings,
-        du=laid(1 - alpha.astype(np.float64)),
-        dv=laid(1 - node.beta.astype(np.float64)),
-        bias_mant=laid(node.bias.astype(np.float64)),
-        vth=laid(node.threshold.astype(np.float64)) if isinstance(node, LIF) else UNREACHED,
-        v=LOW_FLOAT if quiet else 0.0,
-    )
+    start = laid(np.asarray(quiet_start(node))) if quiet else 0
+    period = schedule.period
+    if not isinstance(node, FixedNeuron):
+        assert isinstance(node, LIF | LI)  # noqa: S101  # the other populations there are
+        alpha = node.alpha if isinstance(node, LIF) and node.alpha is not None else np.zeros(())
+        vth = laid(node.threshold.astype(np.float64)) if isinstance(node, LIF) else UNREACHED
+        return [
+            LifReset(
+                name,
+                to_lava(shape),
+                period,
+                (layer + 1) % period,
+                du=laid(1 - alpha.astype(np.float64)),
+                dv=laid(1 - node.beta.astype(np.float64)),
+                bias_mant=laid(node.bias.astype(np.float64)),
+                vth=vth,
+                v=float(start) if quiet else 0.0,
+            )
+        ]
+    integers = ("du", "dv", "bias_mant", "bias_exp")
+    settings: dict[str, Any] = {key: laid(getattr(node, key).astype(np.int64)) for key in integers}
+    settings["v"] = start
+    again = periodic(node, schedule)
+    each_sample = Reset(f"{name}.start", name, period, (layer - 1) % period)
+    if isinstance(node, FixedTernaryLIF):
+        high, low = (laid(vth.astype(np.int64)) for vth in (node.vth_high, node.vth_low))
+        made: list[Process] = [
+            TernaryLif(name, to_lava(shape), vth_hi=high, vth_lo=low, **settings),
+            each_sample,
+        ]
+        if again:
+            interval, first = again
+            resets = replace(each_sample, name=f"{name}.reset", interval=interval)
+            made.append(replace(resets, offset=(first + layer - 1) % interval))
+        return made
+    settings["vth"] = laid(node.vth.astype(np.int64)) if isinstance(node, FixedLIF) else NEVER
+    interval, first = again or (period, 0)
+    lif = LifReset(name, to_lava(shape), interval, (first + layer + 1) % interval, **settings)
+    return [lif] if (interval, first) == (period, 0) else [lif, each_sample]
 
 
 def _swap(pair: Shape) -> tuple[int, int]:

@@ -98,6 +98,57 @@ class DelayDense:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Sparse:
+    """A :class:`Dense` that keeps its weights as a sparse matrix; the sums are the same.
+
+    Args:
+        name: Unique name.
+        weights: As for :class:`Dense`; zeros are not kept.
+        weight_exp: As for :class:`Dense`.
+        num_weight_bits: As for :class:`Dense`.
+        sign_mode: As for :class:`Dense`.
+        num_message_bits: As for :class:`Dense`.
+    """
+
+    kind: ClassVar[str] = "sparse"
+    name: str
+    weights: Array
+    weight_exp: int = 0
+    num_weight_bits: int = 8
+    sign_mode: SignMode | None = None
+    num_message_bits: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DelaySparse:
+    """A :class:`DelayDense` that keeps weights and delays as sparse matrices.
+
+    Sums of payloads beyond 32 bits differ: here each delay's sum wraps before it is shifted, as
+    that of a :class:`Dense` does; DelayDense wraps each product and shifts a wider sum.
+
+    Args:
+        name: Unique name.
+        weights: As for :class:`Sparse`.
+        delays: As for :class:`DelayDense`; only those of weights that are not zero count.
+        max_delay: As for :class:`DelayDense`.
+        weight_exp: As for :class:`DelayDense`.
+        num_weight_bits: As for :class:`Dense`.
+        sign_mode: As for :class:`Dense`.
+        num_message_bits: As for :class:`Dense`.
+    """
+
+    kind: ClassVar[str] = "delay_sparse"
+    name: str
+    weights: Array
+    delays: Array
+    max_delay: int = 0
+    weight_exp: int = 0
+    num_weight_bits: int = 8
+    sign_mode: SignMode | None = None
+    num_message_bits: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Conv:
     """Convolution, kernel flipped, channels last, x before y.
 
@@ -191,7 +242,57 @@ class LifReset:
     v: Parameter = 0
 
 
-Process = Source | Sink | Dense | DelayDense | Conv | Lif | LifReset
+@dataclass(frozen=True, slots=True, eq=False)
+class TernaryLif:
+    """A :class:`Lif` with two thresholds: it sends 1 above ``vth_hi`` and -1 below ``vth_lo``.
+
+    Args:
+        name: Unique name.
+        shape: Shape of the population.
+        vth_hi: Upper threshold. ``fixed_pt``: magnitude below 2^25.
+        vth_lo: Lower threshold, not above the upper one.
+        du: As for :class:`Lif`.
+        dv: As for :class:`Lif`.
+        bias_mant: As for :class:`Lif`.
+        bias_exp: As for :class:`Lif`.
+        u: As for :class:`Lif`.
+        v: As for :class:`Lif`.
+    """
+
+    kind: ClassVar[str] = "ternary_lif"
+    name: str
+    shape: tuple[int, ...]
+    vth_hi: Parameter = 10
+    vth_lo: Parameter = -10
+    du: Parameter = 0
+    dv: Parameter = 0
+    bias_mant: Parameter = 0
+    bias_exp: Parameter = 0
+    u: Parameter = 0
+    v: Parameter = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Sets u = v = 0 in a population after the steps t with ``(t - 1) % interval == offset``.
+
+    Args:
+        name: Unique name.
+        target: The population.
+        interval: Steps between two resets, ≥ 1.
+        offset: Phase, 0..interval - 1.
+    """
+
+    kind: ClassVar[str] = "reset"
+    name: str
+    target: str
+    interval: int
+    offset: int
+
+
+Synapse = Dense | DelayDense | Sparse | DelaySparse | Conv
+Population = Lif | LifReset | TernaryLif
+Process = Source | Sink | Synapse | Population | Reset
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ class LavaWorker:
         log: File to append the worker's output to.
         patience: Limits for a run.
         worker: Folder to run; for tests.
+        tier: Smallest tier of the environment that will do.
 
     Raises:
         BackendUnavailable: There is no environment; the message says how to build it.
@@ -83,9 +84,10 @@ class LavaWorker:
         log: Path | None = None,
         patience: Patience | None = None,
         worker: Path = WORKER,
+        tier: str | None = None,
     ) -> None:
         self._client: WorkerClient | None = None
-        self._python = python if python is not None else interpreter(LAVA_ENVIRONMENT)
+        self._python = python if python is not None else interpreter(LAVA_ENVIRONMENT, tier)
         self._log = log
         self._patience = patience or Patience()
         self._worker = worker
@@ -157,14 +159,56 @@ class LavaWorker:
             WorkerCrashed: The worker ended, twice.
         """
         episodes = -(-steps // every) if every and reset == "fresh" else 1
-        limit_s = self._patience.limit_s(steps, episodes) if timeout_s is None else timeout_s
         params = {
             "steps": steps,
             "membrane": {name: list(when) for name, when in (membrane or {}).items()},
             "reset": reset,
             "every": every,
+            "keys": {name: f"a{number}" for number, name in enumerate(inputs)},
         }
-        return self._retried(lambda: self._run(inputs, params, limit_s, on_progress))
+        arrays = {f"a{number}": np.asarray(data) for number, data in enumerate(inputs.values())}
+        limit_s = self.limit_s(steps, episodes) if timeout_s is None else timeout_s
+        with self.exchange("run", params, arrays, limit_s, on_progress) as (answer, folder):
+            return LavaRecord(
+                sinks=_read(folder, answer["sinks"]),
+                membrane=_read(folder, answer["membrane"]),
+                timing=dict(answer["timing"]),
+            )
+
+    def limit_s(self, steps: int, episodes: int = 1) -> float:
+        """How long a run may take before its worker is killed, seconds."""
+        return self._patience.limit_s(steps, episodes)
+
+    @contextlib.contextmanager
+    def exchange(
+        self,
+        method: str,
+        params: Mapping[str, Any],
+        arrays: Mapping[str, Array],
+        timeout_s: float,
+        on_progress: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> Iterator[tuple[Mapping[str, Any], Path]]:
+        """Call a method that takes and leaves arrays; as long as its files are wanted.
+
+        Args:
+            method: Name in the worker's table.
+            params: JSON values; ``inputs``, the npz with the arrays, and ``outputs``, the folder
+                for what the method leaves, are added.
+            arrays: What the method takes.
+            timeout_s: Limit, seconds.
+            on_progress: Gets every progress record.
+
+        Yields:
+            The answer, and the folder that the names of files in it refer to.
+        """
+        with _exchange_folder(self._prefix) as folder:
+            path = folder / "inputs.npz"
+            _save(path, arrays)
+            places = {"inputs": str(path), "outputs": str(folder)}
+            answer = self._retried(
+                lambda: self._living().call(method, {**params, **places}, timeout_s, on_progress)
+            )
+            yield dict(answer), folder
 
     def unload(self) -> None:
         """Let the worker forget the network."""
@@ -234,28 +278,8 @@ class LavaWorker:
         with _exchange_folder(self._prefix) as folder:
             path = folder / "network.npz"
             _save(path, arrays)
-            params = {"network": description, "arrays": str(path)}
+            params = {"network": description, "inputs": str(path)}
             return dict(self._living().call("load", params, timeout_s=_LOAD_TIMEOUT_S))
-
-    def _run(
-        self,
-        inputs: Mapping[str, Array],
-        params: Mapping[str, Any],
-        timeout_s: float,
-        on_progress: Callable[[Mapping[str, Any]], None] | None,
-    ) -> LavaRecord:
-        """Send inputs and collect records."""
-        keys = {name: f"a{number}" for number, name in enumerate(inputs)}
-        with _exchange_folder(self._prefix) as folder:
-            path = folder / "inputs.npz"
-            _save(path, {keys[name]: np.asarray(data) for name, data in inputs.items()})
-            places = {"inputs": str(path), "keys": keys, "outputs": str(folder)}
-            answer = self._living().call("run", {**params, **places}, timeout_s, on_progress)
-            return LavaRecord(
-                sinks=_read(folder, answer["sinks"]),
-                membrane=_read(folder, answer["membrane"]),
-                timing=dict(answer["timing"]),
-            )
 
 
 @contextlib.contextmanager

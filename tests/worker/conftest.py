@@ -1,14 +1,18 @@
 """Fixtures for everything that runs in another process."""
 
+import contextlib
+import os
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from neurorobust.backends.worker import WorkerClient, status
-from neurorobust_lava.environment import LAVA_ENVIRONMENT
+from neurorobust.backends.worker import WorkerClient
+from neurorobust_lava.process import LavaWorker
+from tests.helpers import require_lava
 
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only looked at
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
 
 
@@ -24,6 +28,21 @@ def gone(pid: int, within_s: float = 5.0) -> bool:
             return True
         time.sleep(0.01)
     return False
+
+
+def leftovers(worker: LavaWorker) -> list[Path]:
+    return list(SHARED_MEMORY.glob(f"{worker._prefix}*")) if SHARED_MEMORY.exists() else []
+
+
+def group_of(leader: int) -> list[int]:
+    """Processes of a group, without those that end meanwhile."""
+    members = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(ProcessLookupError):
+                if os.getpgid(int(entry.name)) == leader:
+                    members.append(int(entry.name))
+    return members
 
 
 def open_descriptors() -> int:
@@ -48,12 +67,11 @@ def fake(tmp_path):
 
 @pytest.fixture(scope="session")
 def lava_python(request) -> Path:
-    """Python of the Lava environment, or a skip; a failure when the run demands Lava."""
-    found = [status(LAVA_ENVIRONMENT, tier.name) for tier in LAVA_ENVIRONMENT.tiers]
-    for environment in found:
-        if environment.python is not None:
-            return environment.python
-    reason = f"lava: {found[0].detail}"
-    if "lava" in request.config.getoption("--require-backend", default=[]):
-        pytest.fail(f"Lava is required but {reason}")
-    pytest.skip(reason)
+    """Python that has lava-nc, or a skip; a failure when the run demands Lava."""
+    return require_lava(request, "lava")
+
+
+@pytest.fixture(scope="session")
+def lava_dl_python(request) -> Path:
+    """Python that has lava-dl too, or a skip; a failure when the run demands it."""
+    return require_lava(request, "lava-dl")

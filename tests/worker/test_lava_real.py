@@ -1,6 +1,5 @@
 """Real Lava in its worker, against its law and against itself."""
 
-import contextlib
 import os
 import shutil
 import signal
@@ -9,7 +8,6 @@ import sys
 import textwrap
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,12 +34,10 @@ from neurorobust_lava.network import (
 )
 from neurorobust_lava.process import LavaWorker
 from neurorobust_lava.schedule import Schedule
-from tests.worker.conftest import gone
+from tests.worker.conftest import SHARED_MEMORY, gone, group_of, leftovers
 from tests.worker.lava_law import LifLaw, feed_forward
 
 pytestmark = pytest.mark.lava
-
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only looked at
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +49,6 @@ def lava(lava_python):
 @pytest.fixture
 def rng():
     return np.random.default_rng(20260101)
-
-
-def leftovers(worker: LavaWorker) -> list[Path]:
-    return list(SHARED_MEMORY.glob(f"{worker._prefix}*")) if SHARED_MEMORY.exists() else []
-
-
-def group_of(leader: int) -> list[int]:
-    """Processes of a group, without those that end meanwhile."""
-    members = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(ProcessLookupError):
-                if os.getpgid(int(entry.name)) == leader:
-                    members.append(int(entry.name))
-    return members
 
 
 def with_resets(lif: Lif, schedule: Schedule, layer: int) -> LifReset:

@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from checks import NEURONS, Network, Process, shapes
+from checks import DELAYED, MATRICES, NEURONS, SYNAPSES, Network, Process, shapes
 from lava.proc.conv.process import Conv  # noqa: TID251
 from lava.proc.dense.process import DelayDense, Dense  # noqa: TID251
 from lava.proc.io.source import RingBuffer  # noqa: TID251
-from lava.proc.lif.process import LIF, LIFReset  # noqa: TID251
+from lava.proc.lif.process import LIF, LIFReset, TernaryLIF  # noqa: TID251
+from lava.proc.sparse.process import DelaySparse, Sparse  # noqa: TID251
 from lava.utils.weightutils import SignMode  # noqa: TID251
 from processes.mapped_sink import MappedSink
+from processes.state_reset import StateReset
+from scipy.sparse import csr_matrix
 
 Arrays = dict[str, Any]
 Paths = dict[str, Path]
@@ -23,8 +26,12 @@ _SIGN_MODES = {
     "inhibitory": SignMode.INHIBITORY,
 }
 
-_OUT_PORT = {"source": "s_out", "dense": "a_out", "delay_dense": "a_out", "conv": "a_out"}
-_IN_PORT = {"dense": "s_in", "delay_dense": "s_in", "conv": "s_in"}
+_KINDS = {
+    "dense": Dense,
+    "sparse": Sparse,
+    "delay_dense": DelayDense,
+    "delay_sparse": DelaySparse,
+}
 
 
 class Assembly:
@@ -53,10 +60,15 @@ class Assembly:
                 self.processes[name] = MappedSink(shape=shape, path=str(sinks[name]), first=first)
             elif kind in NEURONS:
                 self.processes[name] = _neuron(process)
-            else:
+            elif kind != "reset":
                 self.processes[name] = _synapse(process, fixed=self.fixed)
         for source, target in network["connections"]:
             self._connect(source, target)
+        for name, process in self.description.items():
+            if process["kind"] == "reset":
+                neuron = self.processes[process["target"]]
+                timing = {key: process[key] for key in ("interval", "offset")}
+                self.processes[name] = StateReset(u=neuron.u, v=neuron.v, **timing)
 
     @property
     def any_process(self) -> Any:
@@ -72,17 +84,17 @@ class Assembly:
                     start = np.asarray(self.description[name][key], dtype=float)
                     var = getattr(process, key)
                     yield var, np.array(np.broadcast_to(start, var.shape))
-            elif kind in ("dense", "delay_dense"):
+            elif kind in MATRICES:
                 yield process.a_buff, np.zeros(process.a_buff.shape)
             elif kind == "conv":
                 yield process.a_buf, np.zeros(process.a_buf.shape)
 
     def _connect(self, source: str, target: str) -> None:
         """Connect two processes; in C order where only one end is flat."""
-        kind_out = self.description[source]["kind"]
-        kind_in = self.description[target]["kind"]
-        out = getattr(self.processes[source], _OUT_PORT.get(kind_out, "s_out"))
-        into = getattr(self.processes[target], _IN_PORT.get(kind_in, "a_in"))
+        synapse_out = self.description[source]["kind"] in SYNAPSES
+        synapse_in = self.description[target]["kind"] in SYNAPSES
+        out = getattr(self.processes[source], "a_out" if synapse_out else "s_out")
+        into = getattr(self.processes[target], "s_in" if synapse_in else "a_in")
         shape = shapes(self.description[target])[0]
         if tuple(out.shape) != shape:
             out = out.reshape(new_shape=shape)
@@ -96,25 +108,34 @@ def _plain(value: Any) -> Any:
 
 
 def _neuron(process: Process) -> Any:
-    """LIF or LIFReset."""
+    """LIF, LIFReset or TernaryLIF."""
     shape = tuple(process["shape"])
-    parameters = {key: _plain(process[key]) for key in ("du", "dv", "vth")}
+    parameters = {key: _plain(process[key]) for key in ("du", "dv")}
     for key in ("u", "v", "bias_mant", "bias_exp"):
-        parameters[key] = np.array(np.broadcast_to(np.asarray(process[key]), shape))
+        parameters[key] = _spread(process[key], shape)
     if process["kind"] == "lif":
-        return LIF(shape=shape, **parameters)
-    return LIFReset(
-        shape=shape,
-        reset_interval=process["reset_interval"],
-        reset_offset=process["reset_offset"],
-        **parameters,
-    )
+        return LIF(shape=shape, vth=_plain(process["vth"]), **parameters)
+    if process["kind"] == "lif_reset":
+        timing = {key: process[key] for key in ("reset_interval", "reset_offset")}
+        return LIFReset(shape=shape, vth=_plain(process["vth"]), **timing, **parameters)
+    neuron = TernaryLIF(shape=shape, **parameters)
+    for key in ("vth_hi", "vth_lo"):
+        # Lava declares one number for all; its model takes one for each as well.
+        var = getattr(neuron, key)
+        var.shape, var.init = shape, _spread(process[key], shape)
+    return neuron
+
+
+def _spread(value: Any, shape: tuple[int, ...]) -> Any:
+    """An array of its own for the whole population."""
+    return np.array(np.broadcast_to(np.asarray(value), shape))
 
 
 def _synapse(process: Process, *, fixed: bool) -> Any:
-    """Dense, DelayDense or Conv."""
+    """Dense, Sparse, DelayDense, DelaySparse or Conv."""
     number = np.int64 if fixed else np.float64
-    if process["kind"] == "conv":
+    kind = process["kind"]
+    if kind == "conv":
         return Conv(
             weight=process["weight"].astype(number),
             input_shape=tuple(process["input_shape"]),
@@ -124,15 +145,20 @@ def _synapse(process: Process, *, fixed: bool) -> Any:
             groups=process["groups"],
             num_message_bits=process["num_message_bits"],
         )
+    weights = process["weights"].astype(number)
     parameters = {
-        "weights": process["weights"].astype(number),
+        "weights": weights,
         "num_message_bits": process["num_message_bits"],
         "weight_exp": process["weight_exp"],
         "num_weight_bits": process["num_weight_bits"],
         "sign_mode": _SIGN_MODES[process["sign_mode"]],
     }
-    if process["kind"] == "dense":
-        return Dense(**parameters)
-    # An int64 array exactly: DelayDense compares the type with int.
-    delays = process["delays"].astype(np.int64)
-    return DelayDense(delays=delays, max_delay=process["max_delay"], **parameters)
+    if kind in DELAYED:
+        # An int64 array exactly: Lava compares the type with int.
+        parameters["delays"] = process["delays"].astype(np.int64)
+        parameters["max_delay"] = process["max_delay"]
+    if kind == "delay_sparse":
+        parameters["delays"] = csr_matrix(np.where(weights != 0, parameters["delays"], 0))
+    if kind in ("sparse", "delay_sparse"):
+        parameters["weights"] = csr_matrix(weights)
+    return _KINDS[kind](**parameters)

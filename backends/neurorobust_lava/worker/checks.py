@@ -12,9 +12,11 @@ Process = dict[str, Any]
 Network = dict[str, Any]
 
 TAGS = ("fixed_pt", "floating_pt")
-SYNAPSES = ("dense", "delay_dense", "conv")
-NEURONS = ("lif", "lif_reset")
-KINDS = ("source", "sink", *SYNAPSES, *NEURONS)
+DELAYED = ("delay_dense", "delay_sparse")
+MATRICES = ("dense", "sparse", *DELAYED)
+SYNAPSES = (*MATRICES, "conv")
+NEURONS = ("lif", "lif_reset", "ternary_lif")
+KINDS = ("source", "sink", "reset", *SYNAPSES, *NEURONS)
 SIGN_MODES = ("mixed", "excitatory", "inhibitory")
 
 _WEIGHT_RANGE = {"mixed": (-256, 255), "excitatory": (0, 255), "inhibitory": (-255, 0)}
@@ -23,6 +25,7 @@ _INT16 = (-(2**15), 2**15 - 1)
 _INT32 = (-(2**31), 2**31 - 1)
 _STATE = (-(2**23) + 1, 2**23 - 1)
 _VTH = (0, 2**25 - 1)
+_SIGNED_VTH = (1 - 2**25, 2**25 - 1)
 
 
 class InvalidNetwork(ValueError):
@@ -61,6 +64,8 @@ def check(network: Network) -> None:
 def shapes(process: Process) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
     """Shape of the input port and of the output port of a process; None where it has none."""
     kind = process["kind"]
+    if kind == "reset":
+        return None, None
     if kind == "source":
         return None, tuple(process["shape"])
     if kind == "sink":
@@ -110,6 +115,11 @@ def _structure(network: Network) -> list[str]:
             faults.append(f"{label}: a sink has no output")
         if kinds.get(target) == "source":
             faults.append(f"{label}: a source has no input")
+        if "reset" in (kinds.get(source), kinds.get(target)):
+            faults.append(f"{label}: a reset takes no connection; it names its target")
+    for process in network["processes"]:
+        if process["kind"] == "reset" and kinds.get(process["target"]) not in NEURONS:
+            faults.append(f"{process['name']}: target {process['target']!r} is no neuron process")
     return faults
 
 
@@ -129,7 +139,8 @@ def _wiring(network: Network) -> list[str]:
         for n in kinds
         if kinds[n] == "sink" and n not in fed
     ]
-    unreached = _unreached(list(kinds), network["connections"])
+    resets = [[p["name"], p["target"]] for p in network["processes"] if p["kind"] == "reset"]
+    unreached = _unreached(list(kinds), network["connections"] + resets)
     if unreached:
         first = next(iter(kinds))
         faults.append(f"{', '.join(unreached)}: no connection to {first}, Lava would not run it")
@@ -174,8 +185,13 @@ def _on_loop(connections: list[Any]) -> list[str]:
 def _process(process: Process, *, fixed: bool) -> list[str]:
     """Faults of one process by itself."""
     kind = process["kind"]
-    if kind in ("dense", "delay_dense"):
-        return _dense(process, fixed=fixed)
+    if kind in MATRICES:
+        return _matrix(process, fixed=fixed)
+    if kind == "reset":
+        return [
+            *_within(process, "interval", 1, _INT32[1]),
+            *_within(process, "offset", 0, _INT32[1]),
+        ]
     if kind == "conv":
         return _conv(process, fixed=fixed)
     faults = _shape(process["shape"], "shape")
@@ -184,8 +200,8 @@ def _process(process: Process, *, fixed: bool) -> list[str]:
     return faults
 
 
-def _dense(process: Process, *, fixed: bool) -> list[str]:
-    """Faults of a Dense or DelayDense."""
+def _matrix(process: Process, *, fixed: bool) -> list[str]:
+    """Faults of a Dense, Sparse, DelayDense or DelaySparse."""
     weights = process["weights"]
     if weights.ndim != 2 or weights.size == 0:
         return [f"weights have shape {weights.shape}; they must be (out, in)"]
@@ -201,7 +217,7 @@ def _dense(process: Process, *, fixed: bool) -> list[str]:
         faults += _within(process, "num_weight_bits", 1, 8)
     else:
         faults += _finite(weights, "weights")
-    if process["kind"] == "delay_dense":
+    if process["kind"] in DELAYED:
         delays = process["delays"]
         if delays.shape != weights.shape:
             return [*faults, f"delays have shape {delays.shape}, weights {weights.shape}"]
@@ -241,11 +257,13 @@ def _conv(process: Process, *, fixed: bool) -> list[str]:
 
 
 def _neuron(process: Process, *, fixed: bool) -> list[str]:
-    """Faults of a LIF or LIFReset."""
+    """Faults of a LIF, LIFReset or TernaryLIF."""
+    ternary = process["kind"] == "ternary_lif"
+    thresholds = {"vth_hi": _SIGNED_VTH, "vth_lo": _SIGNED_VTH} if ternary else {"vth": _VTH}
     ranges = {
+        **thresholds,
         "du": (-1, 4095),
         "dv": (0, 4096),
-        "vth": _VTH,
         "bias_mant": _INT16,
         "bias_exp": (-15, 15),
         "u": _STATE,
@@ -268,6 +286,8 @@ def _neuron(process: Process, *, fixed: bool) -> list[str]:
             faults += _integers(value, key, low, high)
         else:
             faults += _finite(value, key)
+    if ternary and not faults and (np.asarray(process["vth_lo"]) > process["vth_hi"]).any():
+        faults.append("vth_lo lies above vth_hi")
     if process["kind"] == "lif_reset":
         faults += _within(process, "reset_interval", 1, _INT32[1])
         faults += _within(process, "reset_offset", 0, _INT32[1])

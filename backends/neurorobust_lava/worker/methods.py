@@ -1,4 +1,7 @@
-"""The worker's complete method table: describe, load, run, unload (and shutdown, in the wire)."""
+"""The worker's complete method table (shutdown is in the wire).
+
+describe, load, run and unload need lava-nc; run_netx and slayer_forward need lava-dl as well.
+"""
 
 import importlib.metadata
 import platform
@@ -39,17 +42,20 @@ class Methods:
             "load": self.load,
             "run": self.run,
             "unload": self.unload,
+            "run_netx": self.run_netx,
+            "slayer_forward": self.slayer_forward,
         }
 
     def describe(self, _params: Record, _progress: Progress) -> Record:
         """Versions and abilities; the first call that imports Lava."""
         import assembly  # noqa: F401 - to tell the host now if Lava does not import
 
-        names = ("lava-nc", "numpy", "scipy", "networkx")
+        names = ("lava-nc", "lava-dl", "numpy", "scipy", "networkx", "torch")
+        installed = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
         return {
             "python": platform.python_version(),
             "executable": sys.executable,
-            "packages": {name: importlib.metadata.version(name) for name in names},
+            "packages": {name: installed[name] for name in names if name in installed},
             "kinds": list(checks.KINDS),
             "tags": list(checks.TAGS),
             "resets": list(_RESETS),
@@ -58,14 +64,8 @@ class Methods:
     def load(self, params: Record, _progress: Progress) -> Record:
         """Take a network: ``network`` is its description, ``arrays`` the npz with its arrays."""
         network = params["network"]
-        arrays = {}
-        if params.get("arrays"):
-            with np.load(params["arrays"], allow_pickle=False) as file:
-                arrays = {key: file[key] for key in file.files}
-        for process in network["processes"]:
-            for key, value in process.items():
-                if isinstance(value, dict):
-                    process[key] = arrays[value["array"]]
+        arrays = _arrays(params["inputs"])
+        network["processes"] = _filled(network["processes"], arrays)
         self._network = None
         checks.check(network)
         self._network = network
@@ -115,6 +115,33 @@ class Methods:
             "membrane": {name: path.name for name, path in voltages.items()},
             "timing": run.timing,
         }
+
+    def run_netx(self, params: Record, progress: Progress) -> Record:
+        """Run a ``.net`` file with lava-dl's netx and leave its records in ``outputs``."""
+        import netx_run
+
+        outputs = Path(params["outputs"])
+        run = netx_run.NetxRun(
+            params, _arrays(params["inputs"]), outputs, self._pipes.fail, progress
+        )
+        try:
+            run.execute()
+        finally:
+            run.close()
+        return {"layers": run.layers, "timing": run.timing}
+
+    def slayer_forward(self, params: Record, _progress: Progress) -> Record:
+        """Pass spikes through SLAYER's blocks and leave their outputs in ``outputs``."""
+        import slayer_forward
+
+        arrays = _arrays(params["inputs"])
+        layers = _filled(params["layers"], arrays)
+        export = Path(params["export"]) if params["export"] else None
+        found = slayer_forward.forward(layers, arrays["spikes"], export)
+        names = [f"block{number}.npy" for number in range(len(found))]
+        for name, values in zip(names, found, strict=True):
+            np.save(Path(params["outputs"]) / name, values, allow_pickle=False)
+        return {"blocks": names}
 
     def _loaded(self) -> Network:
         if self._network is None:
@@ -195,3 +222,17 @@ class Methods:
                 np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
                 paths[process["name"]] = path
         return paths
+
+
+def _arrays(path: str) -> Arrays:
+    """Read an npz file whole."""
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
+
+
+def _filled(records: list[Record], arrays: Arrays) -> list[Record]:
+    """Records with their arrays in place of ``{"array": key}``."""
+    return [
+        {key: arrays[val["array"]] if isinstance(val, dict) else val for key, val in record.items()}
+        for record in records
+    ]

@@ -168,30 +168,31 @@ def status(spec: EnvironmentSpec, tier: str) -> EnvironmentStatus:
     return EnvironmentStatus(spec.name, tier, "missing", folder, None, detail)
 
 
-def interpreter(spec: EnvironmentSpec) -> Path:
-    """Interpreter of the first usable tier.
+def interpreter(spec: EnvironmentSpec, tier: str | None = None) -> Path:
+    """Interpreter of the first usable tier that is large enough.
 
     Args:
         spec: What the environment is made from.
+        tier: Smallest tier that will do; the first one if not given.
 
     Returns:
         Path of its Python.
 
     Raises:
-        BackendUnavailable: No tier is usable; the message says how to build one.
+        BackendUnavailable: No such tier is usable; the message says how to build one.
     """
-    for tier in spec.tiers:
-        found = status(spec, tier.name)
+    first = spec.tiers[0] if tier is None else spec.tier(tier)
+    for candidate in spec.tiers[spec.tiers.index(first) :]:
+        found = status(spec, candidate.name)
         if found.python is not None:
             return found.python
-    first = spec.tiers[0]
     way_out = f"build it once: {spec.build_command} {first.name}"
     if first.summary:
         way_out += f" ({first.summary})"
     if spec.variable:
         way_out += f", or set ${spec.variable} to a Python {spec.python} that has "
         way_out += _listed(first.packages)
-    message = f"{spec.name}: its Python {spec.python} environment is missing; {way_out}"
+    message = f"{first.name}: its Python {spec.python} environment is missing; {way_out}"
     raise BackendUnavailable(message)
 
 

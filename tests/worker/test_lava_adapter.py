@@ -1,0 +1,323 @@
+"""Programs on real Lava through the adapter, against the law: what the adapter has to arrange."""
+
+import numpy as np
+import pytest
+
+from neurorobust.data import Stimulus
+from neurorobust.ir import (
+    Edge,
+    FixedConv2d,
+    FixedDelayDense,
+    FixedDense,
+    FixedInput,
+    FixedLI,
+    FixedLIF,
+    FixedTernaryLIF,
+    Flatten,
+    Header,
+    Output,
+    Program,
+)
+from neurorobust_lava.backend import LavaBackend, _Run
+from neurorobust_lava.process import LavaWorker
+from neurorobust_lava.wiring import wire
+from tests.worker.program_law import run_law
+
+pytestmark = pytest.mark.lava
+
+HEADER = Header(dt_s=1e-3, steps=12, coding="events", bounds=(-1e9, 1e9))
+
+
+@pytest.fixture(scope="module")
+def worker(lava_python):
+    with LavaWorker(python=lava_python) as started:
+        yield started
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20260102)
+
+
+def program(nodes, edges=None):
+    if edges is None:
+        return Program.chain(HEADER, nodes)
+    return Program(header=HEADER, nodes=nodes, edges=tuple(edges))
+
+
+def compare(worker, model, codes, *, silent=()):
+    """Run both; every spike and score must be equal, and every population must fire."""
+    assert LavaBackend().capabilities().gaps(model, "quantised") == []
+    found = _Run(model, wire(model), worker).run(Stimulus(codes, codes.shape[1]), ("spikes",))
+    expected = run_law(model, codes)
+    for name in model.spiking:
+        want, kind = expected[name], model.nodes[name].kind
+        assert (found.spikes[name] == want).all(), name
+        assert found.spikes[name].dtype == (np.int8 if kind == "FixedTernaryLIF" else np.uint8)
+        assert name in silent or (0 < np.abs(want).mean() < 1), f"{name} proves nothing"
+    arrived = expected[model.output].reshape(*codes.shape[:2], -1)
+    readout = {"count": arrived.sum(axis=1), "max": arrived.max(axis=1), "last": arrived[:, -1]}
+    assert (found.scores == readout[model.nodes[model.output].readout]).all()
+    return expected
+
+
+def spikes(rng, *shape, rate=0.3):
+    return (rng.random(shape) < rate).astype(np.int64)
+
+
+INPUT = FixedInput(shape=(9,), scale=1.0, low=-(1 << 20), high=1 << 20)
+LIF = FixedLIF(vth=np.array(60), du=np.array(2500), dv=np.array(300))
+PAYLOAD = {"message_bits": 24}
+
+
+def matrix(rng, out, inputs, **fields):
+    weight = rng.integers(-60, 120, (out, inputs))
+    delay = fields.pop("delay", None)
+    if delay is None:
+        return FixedDense(weight=weight, **fields)
+    return FixedDelayDense(weight=weight, delay=rng.integers(0, delay + 1, (out, inputs)), **fields)
+
+
+def ternary(**fields):
+    return FixedTernaryLIF(vth_high=np.array(60), vth_low=np.array(-40), dv=np.array(200), **fields)
+
+
+@pytest.mark.parametrize("storage", ["dense", "sparse"])
+@pytest.mark.parametrize("exponent", [-3, 0, 2])
+@pytest.mark.parametrize("delay", [None, 5])
+def test_storage_and_delays(worker, rng, storage, exponent, delay):
+    """Spikes into a matrix, and payloads that overflow 32 bits into another."""
+    weights = {"weight_exp": exponent, "storage": storage, "delay": delay}
+    vth = np.array(60 * 2.0**exponent, dtype=int)
+    model = program(
+        {
+            "in": INPUT,
+            "fc1": matrix(rng, 8, 9, **weights, **PAYLOAD),
+            "lif1": FixedLIF(vth=np.array(2000), du=np.array(3000)),
+            "fc2": matrix(rng, 6, 8, **weights),
+            "lif2": FixedLIF(vth=vth, du=np.array(4000), dv=np.array(100)),
+            "out": Output(),
+        }
+    )
+    codes = rng.integers(-(1 << 20), 1 << 20, (3, 12, 9)) * spikes(rng, 3, 12, 9)
+    compare(worker, model, codes)
+
+
+def test_a_payload_beyond_32_bits_wraps_before_its_sum_is_shifted(worker):
+    """2^23 · 255 · 3 > 2^32: shifted by 8 it tells which of Lava's processes computed it."""
+    rows = np.array([[255, 255, 255], [255, -255, 100]])
+    wide = FixedInput(shape=(3,), scale=1.0, low=0, high=(1 << 23) - 1)
+    model = program(
+        {
+            "in": wide,
+            "fc": FixedDelayDense(
+                weight=rows, delay=np.array([[0, 0, 2], [1, 1, 1]]), weight_exp=-8, message_bits=24
+            ),
+            "lif": FixedLI(dv=np.array(4096)),
+            "out": Output(readout="max"),
+        }
+    )
+    codes = np.full((2, 12, 3), (1 << 23) - 1)
+    codes[1] //= 3
+    compare(worker, model, codes)
+
+
+def test_delays_with_a_skip_that_waits_by_itself(worker, rng):
+    """The skip needs a relay; delays of 62 steps and one hop more need one as well."""
+    model = program(
+        {
+            "in": INPUT,
+            "fc1": matrix(rng, 8, 9, **PAYLOAD),
+            "lif1": FixedLIF(vth=np.array(90), du=np.array(2500)),
+            "fc2": matrix(rng, 7, 8, delay=3, storage="sparse"),
+            "lif2": LIF,
+            "skip": FixedDelayDense(
+                weight=rng.integers(0, 120, (7, 9)), delay=rng.choice([0, 5, 62], (7, 9))
+            ),
+            "out": Output(),
+        },
+        [
+            Edge("in", "fc1"),
+            Edge("fc1", "lif1"),
+            Edge("lif1", "fc2"),
+            Edge("fc2", "lif2"),
+            Edge("in", "skip"),
+            Edge("skip", "lif2"),
+            Edge("lif2", "out"),
+        ],
+    )
+    compare(worker, model, spikes(rng, 2, 70, 9, rate=0.15))
+
+
+@pytest.mark.parametrize(
+    ("interval", "offset"),
+    [(0, 0), (1, 0), (12, 0), (4, 0), (6, 3), (5, 2), (7, 6), (12, 3), (40, 4), (99, 50)],
+)
+@pytest.mark.parametrize("loop", [False, True])
+def test_periodic_resets(worker, rng, interval, offset, loop):
+    """Of a binary, a ternary and an integrating population, two synapses deep, with biases."""
+    resets = {"reset_interval": interval, "reset_offset": offset}
+    shifted = {"reset_interval": interval, "reset_offset": (offset + 1) % max(interval, 1)}
+    biases = {"bias_mant": rng.integers(-2, 4, 8), "bias_exp": np.array(7)}
+    nodes = {
+        "in": INPUT,
+        "fc1": matrix(rng, 8, 9, **PAYLOAD),
+        "lif1": FixedLIF(vth=np.array(90), du=np.array(1000), **biases, **resets),
+        "fc2": matrix(rng, 8, 8),
+        "lif2": ternary(du=np.array(2000), **biases, **shifted),
+        "fc3": matrix(rng, 4, 8, **PAYLOAD),
+        "li": FixedLI(dv=np.array(0), bias_mant=np.array(3), bias_exp=np.array(5), **resets),
+        "out": Output(readout="count" if loop else "last"),
+    }
+    model = program(nodes)
+    if loop:
+        back = matrix(rng, 8, 8)
+        model = program(
+            {**nodes, "back": back}, [*model.edges, Edge("lif1", "back", 1), Edge("back", "lif1")]
+        )
+    compare(worker, model, spikes(rng, 3, 12, 9))
+
+
+@pytest.mark.parametrize("readout", ["count", "last"])
+def test_resets_of_an_integrator_without_any_synapse(worker, rng, readout):
+    """The last membrane of a sample is read before the next one begins."""
+    model = program(
+        {
+            "in": INPUT,
+            "li": FixedLI(dv=np.array(200), reset_interval=5, reset_offset=1),
+            "out": Output(readout=readout),
+        }
+    )
+    compare(worker, model, rng.integers(-9, 90, (3, 12, 9)))
+
+
+def test_ternary_neurons_of_their_own_thresholds(worker, rng):
+    """-1 is one spike for a synapse without messages and a payload of -1 for the other."""
+    high = rng.integers(20, 90, 8)
+    model = program(
+        {
+            "in": INPUT,
+            "fc1": matrix(rng, 8, 9, **PAYLOAD),
+            "t1": FixedTernaryLIF(vth_high=high, vth_low=high - 80, dv=np.array(100)),
+            "fc2": matrix(rng, 7, 8),
+            "t2": ternary(),
+            "fc3": matrix(rng, 7, 8, **PAYLOAD),
+            "fc4": matrix(rng, 5, 7, **PAYLOAD),
+            "t3": ternary(du=np.array(1500)),
+            "out": Output(),
+        },
+        [
+            Edge("in", "fc1"),
+            Edge("fc1", "t1"),
+            Edge("t1", "fc2"),
+            Edge("t1", "fc3"),
+            Edge("fc2", "t2"),
+            Edge("fc3", "t2"),
+            Edge("t2", "fc4"),
+            Edge("fc4", "t3"),
+            Edge("t3", "out"),
+        ],
+    )
+    expected = compare(worker, model, spikes(rng, 4, 12, 9, rate=0.2))
+    assert all(set(np.unique(expected[name])) == {-1, 0, 1} for name in ("t1", "t2", "t3"))
+
+
+def test_a_ternary_population_keeps_32_bits_after_a_reset(worker, rng):
+    """Currents that no single wrap brings back into 24 bits, before and after a reset."""
+    wide = FixedInput(shape=(6,), scale=1.0, low=1 - (1 << 23), high=(1 << 23) - 1)
+    limit = (1 << 17) - 1
+    model = program(
+        {
+            "in": wide,
+            "t": FixedTernaryLIF(
+                vth_high=np.array(limit),
+                vth_low=np.array(-limit),
+                du=np.array(-1),
+                dv=np.array(1),
+                reset_interval=5,
+                reset_offset=2,
+                bias_mant=np.array(1 - (1 << 15)),
+                bias_exp=np.array(7),
+            ),
+            "out": Output(),
+        }
+    )
+    compare(worker, model, rng.integers(1 - (1 << 23), 1 << 23, (5, 12, 6)), silent=("t",))
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("delay", [0, 2])
+def test_input_straight_to_a_population(worker, rng, flat, delay):
+    """Currents of an image, alone and in a sum with a synapse."""
+    image = FixedInput(shape=(2, 3, 4), scale=1.0, low=-200, high=200)
+    nodes = {
+        "in": image,
+        "lif1": FixedLIF(vth=rng.integers(40, 200, (2, 3, 4)), dv=np.array(300)),
+        "conv": FixedConv2d(weight=rng.integers(-40, 90, (2, 2, 3, 3)), padding=(1, 1)),
+        "lif2": FixedLIF(vth=rng.integers(60, 200, (2, 3, 4)), du=np.array(3000)),
+        "fc": matrix(rng, 5, 24),
+        "flat": Flatten(),
+        "lif3": FixedLIF(vth=np.array(2000)),
+        "out": Output(),
+    }
+    edges = [
+        Edge("in", "lif1", delay),
+        Edge("lif1", "conv"),
+        Edge("conv", "lif2"),
+        Edge("in", "lif2"),
+        Edge("lif2", "flat"),
+        Edge("flat", "fc"),
+        Edge("fc", "lif3"),
+        Edge("lif3", "out"),
+    ]
+    if flat:
+        nodes |= {"flat_in": Flatten(), "lif1": FixedLIF(vth=rng.integers(40, 200, 24))}
+        nodes["fc1"] = matrix(rng, 24, 24)
+        nodes["lif2"] = FixedLIF(vth=rng.integers(60, 200, 24), du=np.array(3000))
+        del nodes["conv"], nodes["flat"]
+        edges = [
+            Edge("in", "flat_in"),
+            Edge("flat_in", "lif1", delay),
+            Edge("lif1", "fc1"),
+            Edge("fc1", "lif2"),
+            Edge("flat_in", "lif2"),
+            Edge("lif2", "fc"),
+            Edge("fc", "lif3"),
+            Edge("lif3", "out"),
+        ]
+    compare(worker, program(nodes, edges), rng.integers(-50, 200, (3, 12, 2, 3, 4)))
+
+
+def test_a_population_straight_into_another(worker, rng):
+    """Without a synapse there is no step between them; a loop through a delay has one."""
+    model = program(
+        {
+            "in": FixedInput(shape=(6,), scale=1.0, low=0, high=500),
+            "lif1": FixedLIF(vth=np.array(200), dv=np.array(50)),
+            "lif2": FixedLIF(vth=np.array(2), dv=np.array(500)),
+            "out": Output(),
+        },
+        [
+            Edge("in", "lif1"),
+            Edge("lif1", "lif2"),
+            Edge("lif2", "lif2", 1),
+            Edge("lif2", "out"),
+        ],
+    )
+    compare(worker, model, rng.integers(0, 200, (3, 12, 6)))
+
+
+def test_an_integrator_that_feeds_a_synapse_is_refused(rng):
+    """On Lava it sends no membrane."""
+    model = program(
+        {
+            "in": INPUT,
+            "fc1": matrix(rng, 8, 9),
+            "li": FixedLI(),
+            "fc2": matrix(rng, 4, 8, **PAYLOAD),
+            "lif": LIF,
+            "out": Output(),
+        }
+    )
+    (gap,) = LavaBackend().capabilities().gaps(model, "quantised")
+    assert gap.startswith("fc2: on Lava a synapse lies between populations that spike")
