@@ -7,11 +7,13 @@ the first.
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
-import numpy as np
+import networks
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from neurorobust.attacks import Target
 from neurorobust.backends import Executable, get_backend
@@ -20,12 +22,15 @@ from neurorobust.data.digits import load_digits
 from neurorobust.engine.network import Network
 from neurorobust.engine.surrogate import Estimator, Rga, Stbp
 from neurorobust.engine.threads import one_thread
-from neurorobust.ir import FixedDense, FixedInput, FixedLIF, Header, Output, Program
+from neurorobust.ir import Program
 from neurorobust.lower import lower
 from neurorobust.profiles import load_profile
 from neurorobust.zoo.digits import train
 
 ROUNDS = 5
+STEPS = 16
+BATCHES = (1, 64, 256)
+FLOAT, LAVA = "float32 engine, batch 64", "real Lava, batch 64"
 Peer = tuple[str, Callable[[], object]]
 
 
@@ -41,27 +46,6 @@ def medians(peers: list[Peer]) -> list[float]:
     return [statistics.median(times[name]) for name, _ in peers]
 
 
-def dense_program(steps: int) -> Program:
-    """784-256-10 with random 8-bit weights."""
-    rng = np.random.default_rng(0)
-
-    def weights(out: int, in_: int) -> FixedDense:
-        return FixedDense(weight=rng.integers(-128, 128, (out, in_)) & ~1)
-
-    neuron = {"dv": np.array(400), "vth": np.array(200)}
-    return Program.chain(
-        Header(dt_s=1e-3, steps=steps, coding="events"),
-        {
-            "input": FixedInput(shape=(784,), scale=1.0, high=1),
-            "fc1": weights(256, 784),
-            "lif1": FixedLIF(**neuron),
-            "fc2": weights(10, 256),
-            "lif2": FixedLIF(**neuron),
-            "output": Output(),
-        },
-    )
-
-
 def lanes(model, rung: str, stimulus: Stimulus, names: tuple[str, ...]) -> list[Peer]:
     """Runs of one stimulus on several backends; a backend that is missing is left out."""
     peers: list[Peer] = []
@@ -71,6 +55,40 @@ def lanes(model, rung: str, stimulus: Stimulus, names: tuple[str, ...]) -> list[
             executable: Executable = backend.compile(model, rung)  # type: ignore[arg-type]
             peers.append((name, lambda run=executable.run: run(stimulus)))
     return peers
+
+
+def integer_engine(name: str, program: Program) -> Table:
+    """Time per sample and step of the integer engine beside real Lava and the float32 engine."""
+    runs: dict[str, tuple[int, Callable[[], object]]] = {}
+    for samples in BATCHES:
+        run = get_backend("torch").compile(program, "quantised").run
+        shown = networks.events(program, samples)
+        runs[f"integer engine, batch {samples}"] = samples, partial(run, shown)
+    network = Network(networks.as_graph(program), dtype=torch.float32)
+    samples, steps = BATCHES[1], program.header.steps
+    floats = torch.from_numpy(networks.events(program, samples).values)
+
+    def float_run() -> Tensor:
+        with torch.no_grad():
+            return network.run(floats, steps)
+
+    runs[FLOAT] = samples, float_run
+    lava = get_backend("lava")
+    if lava.missing() is None:
+        run = lava.compile(program, "quantised").run
+        runs[LAVA] = samples, partial(run, networks.events(program, samples))
+    seconds = medians([(title, function) for title, (_, function) in runs.items()])
+    ms = {
+        title: 1e3 * total / samples / steps
+        for (title, (samples, _)), total in zip(runs.items(), seconds, strict=True)
+    }
+    table = Table(title=name, title_justify="left")
+    for column in ("", "ms per sample-step", "Lava / this", "this / float32"):
+        table.add_column(column, justify="right" if column else "left")
+    for title, own in ms.items():
+        ahead = f"{ms[LAVA] / own:.1f}" if LAVA in ms else "-"
+        table.add_row(title, f"{own:.4f}", ahead, f"{own / ms[FLOAT]:.2f}")
+    return table
 
 
 def main() -> None:
@@ -86,9 +104,6 @@ def main() -> None:
         return lambda: Target(network, estimator).gradient(x, y)
 
     stimulus = encode(graph, test.values[:128])
-    events = dense_program(16)
-    rng = np.random.default_rng(1)
-    spikes = (rng.random((64, 16, 784)) < 0.1).astype(np.float64)
     groups: dict[str, list[Peer]] = {
         "input gradient, digits model, 128 samples": [
             ("STBP", gradient(Stbp())),
@@ -101,9 +116,6 @@ def main() -> None:
         "integer run, digits model, 128 samples": lanes(
             program, "quantised", stimulus, ("torch", "reference", "lava")
         ),
-        "integer run, dense 784-256-10, 64 samples x 16 steps": lanes(
-            events, "quantised", Stimulus(spikes, 16), ("torch", "reference", "lava")
-        ),
     }
     for title, peers in groups.items():
         table = Table(title=title, title_justify="left")
@@ -113,6 +125,11 @@ def main() -> None:
         for (name, _), seconds in zip(peers, found, strict=True):
             table.add_row(name, f"{seconds * 1e3:.1f} ms", f"{seconds / found[0]:.2f}")
         console.print(table)
+    for name, program in (
+        ("dense 784-256-10", networks.dense_program(STEPS)),
+        ("conv 2x34x34 - 8 - sum-pool 2 - 16 - dense 10", networks.conv_program(STEPS)),
+    ):
+        console.print(integer_engine(f"{name}, T = {STEPS}, 10 % input spikes", program))
 
 
 if __name__ == "__main__":

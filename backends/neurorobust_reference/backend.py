@@ -9,6 +9,8 @@ import numpy as np
 
 from neurorobust.backends import (
     Capabilities,
+    Executable,
+    Overflow,
     Precision,
     Record,
     Rung,
@@ -16,10 +18,11 @@ from neurorobust.backends import (
     Support,
     require_support,
 )
+from neurorobust.backends.hosted import hosted
 from neurorobust.backends.runs import read_out, require_run
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput, Unsupported
-from neurorobust.ir import Array, Model, Output, Program
+from neurorobust.ir import Array, FixedTernaryLIF, Model, Output, Program
 from neurorobust_reference.float_law import FLOAT_LAWS
 from neurorobust_reference.integer_law import INTEGER_LAWS, w32
 from neurorobust_reference.unit import LawBook, Setting
@@ -35,9 +38,11 @@ class ReferenceBackend:
 
     def capabilities(self) -> Capabilities:
         """Both simulated rungs without gaps."""
-        everything = Support(membrane=True)
         return Capabilities(
-            rungs={"float": everything, "quantised": everything},
+            rungs={
+                "float": Support(membrane=True),
+                "quantised": Support(membrane=True, overflows=True),
+            },
             missing_rungs={"device": "it is a simulation in NumPy; no chip is attached"},
         )
 
@@ -49,9 +54,7 @@ class ReferenceBackend:
         """The version of NumPy."""
         return {"numpy": np.__version__}
 
-    def compile(
-        self, model: Model, rung: Rung, *, precision: Precision = "double"
-    ) -> "ReferenceExecutable":
+    def compile(self, model: Model, rung: Rung, *, precision: Precision = "double") -> Executable:
         """Look up the law of every node.
 
         Args:
@@ -64,6 +67,8 @@ class ReferenceBackend:
             InvalidInput: for an unknown precision.
         """
         require_support(self.name, self.capabilities(), model, rung)
+        if split := hosted(model, lambda part: self.compile(part, rung, precision=precision)):
+            return split
         if precision not in get_args(Precision):
             msg = f"precision is {precision!r}; known are {', '.join(get_args(Precision))}"
             raise InvalidInput(msg)
@@ -92,17 +97,25 @@ class ReferenceExecutable:
         Raises:
             InvalidInput: for a stimulus of another shape, an unknown record, or after ``close()``.
         """
-        require_run(self._model, stimulus, record, closed=self._closed)
+        integer = isinstance(self._model, Program)
+        require_run(self._model, stimulus, record, closed=self._closed, overflows=integer)
         started = time.perf_counter()
         per_sample = (stimulus.steps + 16) * sum(map(prod, self._model.shapes.values()))
         size = max(1, WORKING_SET // per_sample)
         starts = range(0, max(1, len(stimulus)), size)
         chunks = [self._run_chunk(stimulus[start : start + size], record) for start in starts]
-        scores, spikes, membrane = zip(*chunks, strict=True)
+        scores, spikes, membrane, overflows = zip(*chunks, strict=True)
         return RunResult(
             scores=np.concatenate(scores),
             spikes={name: np.concatenate([c[name] for c in spikes]) for name in spikes[0]},
             membrane={name: np.concatenate([c[name] for c in membrane]) for name in membrane[0]},
+            overflows={
+                name: Overflow(
+                    wrapped=np.concatenate([c[name].wrapped for c in overflows]),
+                    saturated=np.concatenate([c[name].saturated for c in overflows]),
+                )
+                for name in overflows[0]
+            },
             wall_s=time.perf_counter() - started,
         )
 
@@ -112,7 +125,7 @@ class ReferenceExecutable:
 
     def _run_chunk(
         self, stimulus: Stimulus, record: Collection[Record]
-    ) -> tuple[Array, dict[str, Array], dict[str, Array]]:
+    ) -> tuple[Array, dict[str, Array], dict[str, Array], dict[str, Overflow]]:
         model, batch = self._model, len(stimulus)
         units = {
             name: self._laws[type(node)](
@@ -122,22 +135,36 @@ class ReferenceExecutable:
         }
         outputs: dict[tuple[str, int], Array] = {}
         arrived, spikes, membrane = [], _Tape(), _Tape()
+        counted = [n for n, unit in units.items() if "overflows" in record and unit.counts]
+        overflows = {
+            n: Overflow(wrapped=np.zeros(batch, np.int64), saturated=np.zeros(batch, np.int64))
+            for n in counted
+        }
         for t in range(stimulus.steps):
             for name in model.order:
                 if name == model.input:
                     x = stimulus.values[:, 0 if stimulus.static else t]
                 else:
-                    x = self._arriving(name, t, outputs, batch)
+                    sums = self._arriving(name, t, outputs, batch)
+                    x = w32(sums) if self._dtype == "int64" else sums  # the chip adds in 32 bits
                 y = outputs[name, t] = units[name].step(x)
+                if name in overflows:
+                    wrapped = units[name].wrapped()
+                    if model.nodes[name].population:  # what arrived is the neuron's own sum
+                        wrapped = wrapped | (sums != x)
+                    overflows[name].wrapped[:] += _per_sample(wrapped)
+                    overflows[name].saturated[:] += _per_sample(units[name].saturated())
                 if name == model.output:
                     arrived.append(y)
                 if "spikes" in record and model.nodes[name].spiking:
-                    spikes.add(name, y.astype(np.uint8))
+                    ternary = isinstance(model.nodes[name], FixedTernaryLIF)
+                    spikes.add(name, y.astype(np.int8 if ternary else np.uint8))
                 if "membrane" in record:
                     membrane.add(name, units[name].membrane)
             for name in model.nodes:  # what no edge can reach back to
                 outputs.pop((name, t - self._longest_delay), None)
-        return self._score(np.stack(arrived, axis=1)), spikes.stacked(), membrane.stacked()
+        scores = self._score(np.stack(arrived, axis=1))
+        return scores, spikes.stacked(), membrane.stacked(), overflows
 
     def _arriving(
         self, name: str, t: int, outputs: Mapping[tuple[str, int], Array], batch: int
@@ -151,7 +178,7 @@ class ReferenceExecutable:
         if total is None:
             source = self._model.incoming(name)[0].source
             total = np.zeros((batch, *self._model.shapes[source]), self._dtype)
-        return w32(total) if self._dtype == "int64" else total  # the chip adds in 32 bits
+        return total
 
     def _score(self, arrived: Array) -> Array:
         model = self._model
@@ -159,6 +186,11 @@ class ReferenceExecutable:
         assert isinstance(output, Output)  # noqa: S101 - what ``Model.output`` promises
         unit = model.score_unit if isinstance(model, Program) else 1.0
         return read_out(output.readout, arrived) * unit
+
+
+def _per_sample(counts: Array) -> Array:
+    """Summed over all axes but the first."""
+    return np.asarray(counts.reshape(len(counts), -1).sum(axis=1))
 
 
 class _Tape:

@@ -6,13 +6,17 @@ Equations: ``neurorobust.ir.fixed``. Nothing here rounds by accident: a shift to
 
 import numpy as np
 
+from neurorobust.errors import InvalidInput
 from neurorobust.ir import (
     Array,
     FixedConv2d,
+    FixedDelayDense,
     FixedDense,
     FixedInput,
     FixedLI,
     FixedLIF,
+    FixedNeuron,
+    FixedTernaryLIF,
     Flatten,
     Output,
 )
@@ -40,60 +44,136 @@ def trunc0(x: Array) -> Array:
     return rounded
 
 
-def scale_by_power(x: Array, exponent: Array) -> Array:
-    """``w32(x 2^exponent)``; a negative exponent floors."""
-    return w32((x << np.maximum(exponent, 0)) >> np.maximum(-exponent, 0))
-
-
 def input_law(node: FixedInput, setting: Setting) -> Map:
     """``q = clip(round((x - offset) scale), low, high)``, half to even, after preprocessing."""
 
     def law(x: Array) -> Array:
-        steps = np.rint(
-            (preprocess(x.astype(np.float64), setting.header) - node.offset) * node.scale
+        real = preprocess(x.astype(np.float64), setting.header)
+        if np.isnan(real).any():
+            msg = "the stimulus holds values that are no numbers (NaN); remove them"
+            raise InvalidInput(msg)
+        return np.clip(np.rint((real - node.offset) * node.scale), node.low, node.high).astype(
+            np.int64
         )
-        return np.clip(steps, node.low, node.high).astype(np.int64)
 
     return Map(law)
 
 
-def dense_law(node: FixedDense, _setting: Setting) -> Map:
-    """``y = w32(w32(W x) 2^weight_exp)``; without messages any non-zero input is one spike."""
-    weight = node.effective_weight.astype(np.int64)
-    exponent = np.asarray(node.weight_exp)
+class Sums(Unit):
+    """What synapses have in common: sums of products, whose lost bits can be counted."""
 
-    def law(x: Array) -> Array:
-        message = x if node.message_bits > 0 else (x != 0).astype(np.int64)
-        return scale_by_power(w32(message @ weight.T), exponent)
+    counts = True
 
-    return Map(law)
+    def __init__(self) -> None:
+        self.lost: list[tuple[Array, Array]] = []  # exact sums beside what became of them
+
+    def keep(self, exact: Array, bits: int) -> Array:
+        """The low bits of a sum; both are remembered for this step."""
+        kept = wrap(exact, bits)
+        self.lost.append((exact, kept))
+        return kept
+
+    def scaled(self, total: Array, exponent: int) -> Array:
+        """``w32(w32(total) 2^exponent)``; a negative exponent floors."""
+        return self.keep(total << max(exponent, 0), 32) >> max(-exponent, 0)
+
+    def wrapped(self) -> Array:
+        """Over all sums of the step."""
+        return np.asarray(sum((exact != kept).astype(np.int64) for exact, kept in self.lost))
+
+    def saturated(self) -> Array:
+        """A synapse never clips."""
+        return np.zeros_like(self.wrapped())
 
 
-def conv_law(node: FixedConv2d, _setting: Setting) -> Map:
+class DenseUnit(Sums):
+    """``y = w32(W x 2^weight_exp)``; without messages any non-zero input is one spike."""
+
+    def __init__(self, node: FixedDense, _setting: Setting) -> None:
+        super().__init__()
+        self.node, self.weight = node, node.effective_weight.astype(np.int64)
+
+    def step(self, x: Array) -> Array:
+        """The sums of this step."""
+        self.lost = []
+        return self.scaled(self.message(x) @ self.weight.T, self.node.weight_exp)
+
+    def message(self, x: Array) -> Array:
+        """What an input says to the synapses."""
+        return x if self.node.message_bits > 0 else (x != 0).astype(np.int64)
+
+
+class DelayDenseUnit(DenseUnit):
+    """The same for the synapses of each delay by themselves, and then the sum over the delays."""
+
+    def __init__(self, node: FixedDelayDense, setting: Setting) -> None:
+        super().__init__(node, setting)
+        self.parts = {int(k): self.weight * (node.delay == k) for k in np.unique(node.delay)}
+        self.past: list[Array] = []  # messages, the latest first
+
+    def step(self, x: Array) -> Array:
+        """The sums that arrive in this step."""
+        self.lost = []
+        self.past = [self.message(x), *self.past[: max(self.parts)]]
+        total = np.zeros((len(x), len(self.weight)), np.int64)
+        for delay, weight in self.parts.items():
+            if delay < len(self.past):
+                total += self.scaled(self.past[delay] @ weight.T, self.node.weight_exp)
+        return self.keep(total, 32)
+
+
+class ConvUnit(Sums):
     """``y = w24(w32(conv(x, W)))``; the inner wrap changes no bit that the outer one keeps."""
-    weight = node.weight.astype(np.int64)
-    return Map(lambda x: wrap(correlate(x, weight, node), 24))
+
+    def __init__(self, node: FixedConv2d, _setting: Setting) -> None:
+        super().__init__()
+        self.node, self.weight = node, node.weight.astype(np.int64)
+
+    def step(self, x: Array) -> Array:
+        """The sums of this step."""
+        self.lost = []
+        return self.keep(correlate(x, self.weight, self.node), 24)
 
 
 class FixedNeuronUnit(Unit):
     """The integer CuBa neuron up to its membrane; FixedLI as it is."""
 
-    def __init__(self, node: FixedLIF | FixedLI, setting: Setting) -> None:
+    counts = True
+
+    def __init__(self, node: FixedNeuron, setting: Setting) -> None:
+        self.node, self.t = node, 0
         self.du, self.dv = node.du.astype(np.int64), node.dv.astype(np.int64)
-        self.bias = scale_by_power(node.bias_mant.astype(np.int64), node.bias_exp.astype(np.int64))
+        mant, exp = node.bias_mant.astype(np.int64), node.bias_exp.astype(np.int64)
+        self.bias = w32((mant << np.maximum(exp, 0)) >> np.maximum(-exp, 0))
         self.u = np.zeros(setting.shape, np.int64)
         self.v = np.zeros(setting.shape, np.int64)
 
     def step(self, a: Array) -> Array:
         """The membrane after this step's synaptic sum ``a``."""
-        x = w32(trunc0(self.u * (DECAY_ONE - 1 - self.du)) + w32(a << STATE_SHIFT))
+        interval, offset = self.node.reset_interval, self.node.reset_offset
+        if interval and self.t % interval == offset:
+            self.u, self.v = np.zeros_like(self.u), np.zeros_like(self.v)
+        self.t += 1
+        self.arrived = a
+        self.drive = w32(a << STATE_SHIFT)
+        self.x = trunc0(self.u * (DECAY_ONE - 1 - self.du)) + self.drive
+        x = w32(self.x)
         # One turn of 24 bits, not a modulus: +2^23 stays, -2^23 becomes +2^23.
         turns = (x > STATE_LIMIT).astype(np.int64) - (x <= -STATE_LIMIT)
         self.u = x - turns * 2 * STATE_LIMIT
-        v = w32(trunc0(self.v * (DECAY_ONE - self.dv)) + self.u + self.bias)
-        self.v = np.clip(v, -(STATE_LIMIT - 1), STATE_LIMIT - 1)
+        self.free = w32(trunc0(self.v * (DECAY_ONE - self.dv)) + self.u + self.bias)
+        self.v = np.clip(self.free, -(STATE_LIMIT - 1), STATE_LIMIT - 1)
         self.membrane = self.v
         return self.v
+
+    def wrapped(self) -> Array:
+        """Where 64 a or x lost bits, or the current turned."""
+        cut = (self.arrived << STATE_SHIFT != self.drive) | (w32(self.x) != self.x)
+        return np.asarray(cut | (self.x > STATE_LIMIT) | (self.x <= -STATE_LIMIT))
+
+    def saturated(self) -> Array:
+        """Where the membrane was clipped."""
+        return np.asarray(self.free != self.membrane)
 
 
 class FixedLIFUnit(FixedNeuronUnit):
@@ -111,12 +191,30 @@ class FixedLIFUnit(FixedNeuronUnit):
         return s.astype(np.int64)
 
 
+class FixedTernaryLIFUnit(FixedNeuronUnit):
+    """Fires +1 strictly above the upper and -1 strictly below the lower threshold."""
+
+    def __init__(self, node: FixedTernaryLIF, setting: Setting) -> None:
+        super().__init__(node, setting)
+        self.high = node.vth_high.astype(np.int64) << STATE_SHIFT
+        self.low = node.vth_low.astype(np.int64) << STATE_SHIFT
+
+    def step(self, a: Array) -> Array:
+        """Spikes of this step, of either sign."""
+        v = super().step(a)
+        s = (v > self.high).astype(np.int64) - (v < self.low)
+        self.v = np.where(s != 0, 0, v)
+        return np.asarray(s)
+
+
 INTEGER_LAWS: LawBook = {
     FixedInput: input_law,
     Flatten: flatten_law,
     Output: output_law,
-    FixedDense: dense_law,
-    FixedConv2d: conv_law,
+    FixedDense: DenseUnit,
+    FixedDelayDense: DelayDenseUnit,
+    FixedConv2d: ConvUnit,
     FixedLIF: FixedLIFUnit,
+    FixedTernaryLIF: FixedTernaryLIFUnit,
     FixedLI: FixedNeuronUnit,
 }

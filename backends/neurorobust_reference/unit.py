@@ -11,9 +11,19 @@ class Unit:
 
     membrane: Array | None = None
     """``h`` of the latest step, shape (B, ...); None for a node that is no neuron."""
+    counts: bool = False
+    """Whether overflows of the latest step can be asked for."""
 
     def step(self, x: Array) -> Array:
         """The output of this step, shape (B, ...), from the summed input of this step."""
+        raise NotImplementedError
+
+    def wrapped(self) -> Array:
+        """How many sums lost bits in the latest step, (B, ...)."""
+        raise NotImplementedError
+
+    def saturated(self) -> Array:
+        """Which membranes were clipped in the latest step, (B, ...)."""
         raise NotImplementedError
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from neurorobust.backends import (
     Capabilities,
     Executable,
+    Overflow,
     Precision,
     Record,
     Rung,
@@ -18,6 +19,7 @@ from neurorobust.backends import (
     Support,
     require_support,
 )
+from neurorobust.backends.hosted import hosted
 from neurorobust.backends.runs import require_run
 from neurorobust.data import Stimulus
 from neurorobust.ir import Array, Graph, Model, Program
@@ -43,7 +45,10 @@ class TorchBackend:
     def capabilities(self) -> Capabilities:
         """Everything a Graph or Program can say."""
         return Capabilities(
-            rungs={"float": Support(membrane=True), "quantised": Support(membrane=True)},
+            rungs={
+                "float": Support(membrane=True),
+                "quantised": Support(membrane=True, overflows=True),
+            },
             missing_rungs={"device": "torch runs on no neuromorphic chip"},
         )
 
@@ -62,6 +67,8 @@ class TorchBackend:
         from neurorobust.backends.modules import dtype_of
 
         require_support(self.name, self.capabilities(), model, rung)
+        if split := hosted(model, lambda part: self.compile(part, rung, precision=precision)):
+            return split
         dtype = dtype_of(precision)
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         if isinstance(model, Program):
@@ -106,16 +113,20 @@ class _Quantised:
     closed: bool = False
 
     def run(self, stimulus: Stimulus, record: Collection[Record] = ()) -> RunResult:
-        import torch
-
-        from neurorobust.engine.fixed import FixedTrace
-
-        require_run(self.network.program, stimulus, record, closed=self.closed)
+        program = self.network.program
+        require_run(program, stimulus, record, closed=self.closed, overflows=True)
         start = time.perf_counter()
-        trace = FixedTrace() if record else None
-        scores = self.network.run(torch.tensor(_plain(stimulus.values)), stimulus.steps, trace)
-        spikes, membrane = (trace.spikes, trace.membrane) if trace else ({}, {})
-        return _result(scores, spikes, membrane, record, start)
+        trace = self.network.run(stimulus.values, stimulus.steps, record)
+        return RunResult(
+            scores=trace.scores.numpy(),
+            spikes={name: spikes.numpy() for name, spikes in trace.spikes.items()},
+            membrane={name: h.numpy() for name, h in trace.membrane.items()},
+            overflows={
+                name: Overflow(wrapped=c.wrapped.numpy(), saturated=c.saturated.numpy())
+                for name, c in trace.overflows.items()
+            },
+            wall_s=time.perf_counter() - start,
+        )
 
     def close(self) -> None:
         self.closed = True

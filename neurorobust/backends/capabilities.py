@@ -130,12 +130,14 @@ class Support:
         gaps: Feature -> the reason why it does not run; everything else runs exactly.
         limits: A sentence about wiring or values -> a function that names the nodes that break it.
         membrane: Whether membranes can be recorded.
+        overflows: Whether overflows can be counted.
         deviations: Known, declared differences from exact semantics.
     """
 
     gaps: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, Callable[[Model], list[str]]] = field(default_factory=dict)
     membrane: bool = False
+    overflows: bool = False
     deviations: tuple[str, ...] = ()
 
 

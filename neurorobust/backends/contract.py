@@ -18,9 +18,11 @@ class Overflow:
     """How often the integers of one node ran over, per sample; int64 of shape (B,) each.
 
     Attributes:
-        wrapped: Synapse: sums that lost bits (32 bits; 24 in a convolution). Neuron: steps in which
-            the current wrapped by 2^24, or what arrived by 2^32.
-        saturated: Neuron: steps in which the membrane was clipped to its 24 bits.
+        wrapped: Synapse: sums that lost bits to 32 bits (24 in a convolution), where every output
+            of every step is a sum, and with delays also the sum over the synapses of each delay.
+            Neuron: steps in which the current wrapped by 2^24, or what arrived, 64 times that, or
+            the current by 2^32.
+        saturated: Neuron: steps in which the membrane was clipped to its 24 bits. Synapse: 0.
     """
 
     wrapped: Array

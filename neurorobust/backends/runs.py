@@ -19,6 +19,7 @@ def require_run(
     *,
     closed: bool = False,
     membrane: bool = True,
+    overflows: bool = False,
 ) -> None:
     """Refuse a run that cannot give what is asked for.
 
@@ -28,10 +29,11 @@ def require_run(
         record: What is to be recorded.
         closed: Whether the executable was closed.
         membrane: Whether it can record membranes.
+        overflows: Whether it can count overflows.
 
     Raises:
         InvalidInput: if the executable is closed, or stimulus or record do not fit.
-        Unsupported: if membranes are wanted that it cannot record.
+        Unsupported: if membranes or overflows are wanted that it cannot record.
     """
     if closed:
         msg = "this executable is closed; compile the model again"
@@ -41,6 +43,12 @@ def require_run(
         raise InvalidInput(msg)
     if "membrane" in record and not membrane:
         msg = "membranes cannot be recorded here; record them with the backend 'reference'"
+        raise Unsupported(msg)
+    if "overflows" in record and not overflows:
+        msg = (
+            "overflows cannot be counted here; count those of a Program with the backend 'torch' "
+            "or 'reference'"
+        )
         raise Unsupported(msg)
     shape, given = model.input_shape, stimulus.values.shape
     if given[2:] != shape or stimulus.steps < 1 or given[1] not in (1, stimulus.steps):
@@ -56,7 +64,8 @@ def read_out(readout: Readout, arrived: Array) -> Array:
 
     Args:
         readout: ``count`` sums over the steps, ``mean`` averages, ``last`` takes the final step,
-            ``max`` the largest, ``first`` gives ``T - step of the first spike`` (0 without one).
+            ``max`` the largest, ``first`` gives ``T - step of the first spike``, of either sign (0
+            without one).
         arrived: Shape (B, T, classes): spikes, or membranes of a readout layer.
 
     Returns:
@@ -72,6 +81,6 @@ def read_out(readout: Readout, arrived: Array) -> Array:
     elif readout == "max":
         scores = arrived.max(axis=1)
     else:
-        fired, steps = arrived > 0, arrived.shape[1]
+        fired, steps = arrived != 0, arrived.shape[1]
         scores = np.where(fired.any(axis=1), steps - fired.argmax(axis=1), 0)
     return np.asarray(scores, np.float64)

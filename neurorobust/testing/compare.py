@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from neurorobust.backends import RunResult
-from neurorobust.ir import LIF, Array, FixedLIF, Model
+from neurorobust.ir import LIF, Array, FixedLIF, FixedTernaryLIF, Model, Node
 
 TOLERANCE = 1e-9
 """Of membranes and scores in double precision, and of a tie, relative to max(1, size)."""
@@ -21,11 +22,20 @@ class Expected:
         membrane: Per node, shape (B, T, ...), before reset. May be given for nodes of ``spikes``
             that the backend cannot record: it then only locates differences.
         scores: Shape (B, classes).
+        overflows: Per synapse and neuron ``wrapped`` and ``saturated``, shape (B,) each; compared
+            where the backend counts them.
     """
 
     spikes: Mapping[str, Array] = field(default_factory=dict)
     membrane: Mapping[str, Array] = field(default_factory=dict)
     scores: Array | None = None
+    overflows: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, result: RunResult) -> "Expected":
+        """Everything that was recorded."""
+        overflows = {name: (o.wrapped, o.saturated) for name, o in result.overflows.items()}
+        return cls(result.spikes, result.membrane, result.scores, overflows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,8 @@ def assert_agrees(
         got = actual.spikes.get(name)
         assert got is not None, f"{name}: no spikes were recorded; got {sorted(actual.spikes)}"
         assert got.shape == spikes.shape, f"{name}: spikes {got.shape}, expected {spikes.shape}"
-        assert got.dtype == np.uint8, f"{name}: spikes are {got.dtype}, the contract says uint8"
+        dtype = spike_dtype(model.nodes[name])
+        assert got.dtype == dtype, f"{name}: spikes are {got.dtype}, the contract says {dtype}"
     first = first_divergences(model, expected, actual)
     for at in first:
         if not (rounding and _is_tie(model, expected, actual, at)):
@@ -71,6 +82,8 @@ def assert_agrees(
             _compare_membranes(name, membrane, actual.membrane[name], steps_agreed)
     if expected.scores is not None:
         _compare_scores(expected.scores, actual.scores, set(steps_agreed))
+    if actual.overflows:
+        _compare_overflows(expected, actual)
     if not first:
         return []
     return [f"{len(first)} sample(s) differ from a tie on, within the declared rounding"]
@@ -111,6 +124,11 @@ def describe(model: Model, expected: Expected, actual: RunResult, at: Divergence
     return f"{text}; {total} of {values} values differ"
 
 
+def spike_dtype(node: Node) -> np.dtype[Any]:
+    """In which spikes of a node are recorded."""
+    return np.dtype(np.int8 if isinstance(node, FixedTernaryLIF) else np.uint8)
+
+
 def _is_tie(model: Model, expected: Expected, actual: RunResult, at: Divergence) -> bool:
     if at.node not in expected.membrane:
         return False
@@ -123,6 +141,8 @@ def _threshold(model: Model, name: str) -> Array:
     node = model.nodes[name]
     if isinstance(node, FixedLIF):
         return node.vth.astype(np.int64) << 6
+    if isinstance(node, FixedTernaryLIF):
+        return node.vth_high.astype(np.int64) << 6
     assert isinstance(node, LIF), f"{name}: a {node.kind} has no threshold"
     return node.threshold
 
@@ -149,6 +169,20 @@ def _compare_membranes(name: str, want: Array, got: Array, steps_agreed: dict[in
             f"{tuple(neuron)}, expected {_number(want[here])}; {int(wrong.sum())} of "
             f"{wrong.size} values differ"
         )
+
+
+def _compare_overflows(expected: Expected, actual: RunResult) -> None:
+    for name, counts in expected.overflows.items():
+        assert name in actual.overflows, f"{name}: no overflows were counted"
+        given = actual.overflows[name]
+        for what, want in zip(("wrapped", "saturated"), counts, strict=True):
+            got = getattr(given, what)
+            assert got.shape == want.shape, f"{name}: {what} {got.shape}, expected {want.shape}"
+            if (wrong := np.flatnonzero(got != want)).size:
+                sample = wrong[0]
+                raise AssertionError(
+                    f"{name}: {what} {got[sample]} in sample {sample}, expected {want[sample]}"
+                )
 
 
 def _compare_scores(want: Array, got: Array, excused: set[int]) -> None:

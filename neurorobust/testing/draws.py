@@ -91,10 +91,12 @@ def random_stimulus(rng: np.random.Generator, model: Model, samples: int = 3) ->
     node = model.nodes[model.input]
     size = (samples, given, *shape)
     if isinstance(node, FixedInput):
-        # A few beyond the range, to be clipped; most small, some up to the widest payload.
+        # Most small, some up to the widest payload, a few at its ends or to be clipped.
         small = rng.integers(-2, 3, size)
         wide = rng.integers(node.low - 1, node.high + 2, size)
-        steps_of_input = np.where(rng.random(size) < 0.6, small, wide)
+        ends = rng.choice([node.low, node.high], size)
+        drawn = rng.random(size)
+        steps_of_input = np.where(drawn < 0.6, small, np.where(drawn < 0.9, wide, ends))
         return Stimulus(node.offset + steps_of_input / node.scale, steps)
     values = rng.integers(-8, 33, size) / 16
     return Stimulus(np.where(rng.random(size) < 0.5, values, np.maximum(values, 0)), steps)

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from rich.console import Console
 
-from neurorobust.backends import Backend, Record, RunResult, require_backend
+from neurorobust.backends import Backend, RunResult, require_backend
 from neurorobust.errors import BackendUnavailable
 from neurorobust.ir import Array
 from neurorobust.testing.compare import Expected
 from neurorobust.testing.draws import random_stimulus
 from neurorobust.testing.random_programs import random_program
-from neurorobust.testing.trial import reference_run
+from neurorobust.testing.trial import records, reference_run
 
 
 @dataclass(slots=True)
@@ -32,8 +32,10 @@ class Tally:
         spikes: Spike values compared, and how many differ.
         membranes: Membrane values compared, and how many differ.
         scores: Scores compared, and how many differ.
+        overflows: Counters of overflows compared, and how many differ.
         fired: Spikes among the values compared; zero would make the comparison empty.
         saturated: Membranes at either end of their 24 bits.
+        wrapped: Sums and currents that lost bits.
         first: Where the first difference was found, or an empty string.
     """
 
@@ -42,32 +44,43 @@ class Tally:
     spikes: tuple[int, int] = (0, 0)
     membranes: tuple[int, int] = (0, 0)
     scores: tuple[int, int] = (0, 0)
+    overflows: tuple[int, int] = (0, 0)
     fired: int = 0
     saturated: int = 0
+    wrapped: int = 0
     first: str = ""
 
     @property
     def compared(self) -> int:
         """Number of values compared."""
-        return self.spikes[0] + self.membranes[0] + self.scores[0]
+        return self.spikes[0] + self.membranes[0] + self.scores[0] + self.overflows[0]
 
     @property
     def differing(self) -> int:
         """Number of values that differ."""
-        return self.spikes[1] + self.membranes[1] + self.scores[1]
+        return self.spikes[1] + self.membranes[1] + self.scores[1] + self.overflows[1]
 
     def add(self, seed: int, expected: Expected, actual: RunResult) -> None:
         """Compare one run, every value exactly."""
         self.programs += 1
         for name, want in expected.spikes.items():
             self.spikes = self._count(self.spikes, seed, f"{name}: spikes", want, actual.spikes)
-            self.fired += int(want.sum())
+            self.fired += int((want != 0).sum())
         for name, want in expected.membrane.items():
             if actual.membrane:
                 self.membranes = self._count(
                     self.membranes, seed, f"{name}: membrane", want, actual.membrane
                 )
             self.saturated += int((np.abs(want) == (1 << 23) - 1).sum())
+        for name, counts in expected.overflows.items():
+            given = Expected.of(actual).overflows.get(name, (None, None))
+            for what, want, got in zip(("wrapped", "saturated"), counts, given, strict=True):
+                if actual.overflows:
+                    found = {name: got} if got is not None else {}
+                    self.overflows = self._count(
+                        self.overflows, seed, f"{name}: {what}", want, found
+                    )
+            self.wrapped += int(counts[0].sum())
         if expected.scores is not None:
             scores = {"scores": actual.scores}
             self.scores = self._count(self.scores, seed, "scores: output", expected.scores, scores)
@@ -98,7 +111,6 @@ def fuzz(backend: Backend, count: int, seed: int = 0, *, samples: int = 3) -> Ta
     """
     capabilities = backend.capabilities()
     support = capabilities.rungs["quantised"]
-    records: tuple[Record, ...] = ("spikes", "membrane") if support.membrane else ("spikes",)
     tally = Tally()
     for own_seed in itertools.count(seed):
         if tally.programs == count:
@@ -111,7 +123,7 @@ def fuzz(backend: Backend, count: int, seed: int = 0, *, samples: int = 3) -> Ta
             continue
         executable = backend.compile(program, "quantised")
         try:
-            actual = executable.run(stimulus, record=records)
+            actual = executable.run(stimulus, record=records(support))
         finally:
             executable.close()
         tally.add(own_seed, reference_run(program, stimulus, "quantised"), actual)
@@ -138,10 +150,13 @@ def main(arguments: list[str] | None = None) -> int:
         f"{options.against} against reference, {time.perf_counter() - start:.1f} s"
         f" ({tally.refused} more refused for declared limits)"
     )
-    for what in ("spikes", "membranes", "scores"):
+    for what in ("spikes", "membranes", "scores", "overflows"):
         compared, differing = getattr(tally, what)
         console.print(f"  {what:9} {compared:>12,} compared {differing:>8,} differing")
-    console.print(f"  among them {tally.fired:,} spikes, {tally.saturated:,} saturated membranes")
+    console.print(
+        f"  among them {tally.fired:,} spikes, {tally.saturated:,} saturated membranes, "
+        f"{tally.wrapped:,} wrapped sums"
+    )
     if tally.first:
         console.print(f"  first difference: {tally.first}", markup=False)
     return 1 if tally.differing else 0

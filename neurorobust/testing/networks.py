@@ -15,6 +15,7 @@ from neurorobust.ir import (
     FixedInput,
     FixedLI,
     FixedLIF,
+    FixedNeuron,
     Flatten,
     Graph,
     Header,
@@ -95,7 +96,7 @@ def spike_input(n: int) -> FixedInput:
 
 
 def fixed_neurons(
-    neuron: FixedLIF | FixedLI,
+    neuron: FixedNeuron,
     steps: int,
     *,
     weight: Any = 10,

@@ -8,24 +8,29 @@ import numpy as np
 from neurorobust.ir import (
     Array,
     FixedConv2d,
+    FixedDelayDense,
     FixedDense,
     FixedInput,
     FixedLI,
     FixedLIF,
+    FixedTernaryLIF,
     Flatten,
     Header,
     Output,
     Program,
     Shape,
 )
+from neurorobust.ir.fixed import DELAY_MAX
 from neurorobust.testing.draws import Draws, Wiring
 
-PAYLOADS = (1, 4, 255, 1 << 16, (1 << 23) - 1)
-"""Upper ends of the inputs, from spikes to the widest payload."""
+TOP = (1 << 17) - 1
+"""The highest threshold."""
+PAYLOADS = (1, 4, 255, 1 << 16, 1 << 17, (1 << 23) - 1)
+"""Upper ends of the inputs, from spikes to the widest payload; 64 2^17 is the end of a current."""
 
 
 def random_program(rng: np.random.Generator, *, avoid: Collection[str] = ()) -> Program:
-    """One to three layers of integer neurons.
+    """One to four layers of integer neurons.
 
     Args:
         rng: Source of all choices.
@@ -34,36 +39,39 @@ def random_program(rng: np.random.Generator, *, avoid: Collection[str] = ()) -> 
     draws = Draws(rng, avoid)
     wiring = Wiring(draws)
     conv = draws.chance(0.4, "FixedConv2d")
-    shape: Shape = (2, draws.whole(3, 6), draws.whole(3, 6)) if conv else (draws.whole(2, 7),)
+    shape: Shape = (2, draws.whole(3, 6), draws.whole(3, 6)) if conv else (draws.whole(2, 20),)
     high = PAYLOADS[draws.whole(0, len(PAYLOADS) - 1)]
     at = wiring.add(_input(draws, shape, high))
     payload = high
+    if draws.chance(0.2, "input straight to neurons"):
+        at, payload = _fire(draws, wiring, shape, at)
     for _ in range(draws.whole(1, 2) if conv else 0):
         node = _conv2d(draws, shape, payload)
         shape = node.output_shape(shape)
-        at = wiring.add(random_fixed_lif(draws, shape), wiring.add(node, at))
-        payload = 1
+        at, payload = _fire(draws, wiring, shape, wiring.add(node, at))
     if len(shape) > 1:
         at, shape = wiring.add(Flatten(), at), (int(np.prod(shape)),)
     source, source_shape, source_payload = at, shape, payload
     for _ in range(draws.whole(1, 2)):
-        width = draws.whole(2, 6)
+        width = draws.whole(2, 10)
         sources = [wiring.add(_dense(draws, (width, *shape), payload), at)]
         if draws.chance(0.3, "sum of several edges"):
             skip = _dense(draws, (width, *source_shape), source_payload)
             sources.append(wiring.add(skip, source))
-        at = wiring.add(random_fixed_lif(draws, (width,)), *sources)
+        at, payload = _fire(draws, wiring, (width,), *sources)
         if draws.chance(0.4, "recurrence", "edge delays", "sum of several edges"):
-            loop = wiring.add(_dense(draws, (width, width), 1))
+            loop = wiring.add(_dense(draws, (width, width), payload))
             before = draws.whole(0, 1)
             wiring.connect(at, loop, least=before)
             wiring.connect(loop, at, least=1 - before)
-        shape, payload = (width,), 1
+        shape = (width,)
     classes = draws.whole(2, 4)
-    at = wiring.add(_dense(draws, (classes, *shape), 1), at)
+    at = wiring.add(_dense(draws, (classes, *shape), payload), at)
     spiking = not draws.chance(0.4, "FixedLI")
-    neuron = random_fixed_lif(draws, (classes,)) if spiking else random_fixed_li(draws, (classes,))
-    at = wiring.add(neuron, at)
+    if spiking:
+        at, _ = _fire(draws, wiring, (classes,), at)
+    else:
+        at = wiring.add(FixedLI(**_dynamics(draws, (classes,))), at)
     kinds = ("count", "mean", "last", "max", "first")[: 5 if spiking else 4]
     allowed = [kind for kind in kinds if f"readout {kind}" not in avoid] or ["count"]
     readout: Any = allowed[draws.whole(0, len(allowed) - 1)]
@@ -71,7 +79,7 @@ def random_program(rng: np.random.Generator, *, avoid: Collection[str] = ()) -> 
     return Program(
         header=Header(
             dt_s=1e-3,
-            steps=draws.whole(3, 12),
+            steps=draws.whole(64, 70) if draws.chance(0.05) else draws.whole(3, 12),
             coding="direct" if draws.chance(0.3) else "events",
             bounds=(-1e9, 1e9),
         ),
@@ -81,16 +89,33 @@ def random_program(rng: np.random.Generator, *, avoid: Collection[str] = ()) -> 
     )
 
 
-def random_fixed_lif(draws: Draws, population: Shape) -> FixedLIF:
+def _fire(draws: Draws, wiring: Wiring, population: Shape, *sources: str) -> tuple[str, int]:
+    """A spiking population behind its sources: its name, and the largest payload it may send."""
+    if draws.chance(0.25, "FixedTernaryLIF"):
+        # Spikes of both signs are spikes to some synapses and payloads to others.
+        return wiring.add(_ternary(draws, population), *sources), 2
+    return wiring.add(_lif(draws, population), *sources), 1
+
+
+def _lif(draws: Draws, population: Shape) -> FixedLIF:
     """Decays at their ends or within; thresholds that some membranes hit exactly."""
     shape = draws.per_neuron(population)
-    vth = draws.rng.choice([0, 2, 4, 10, 50, 254, 4000, (1 << 17) - 1], shape)
+    vth = draws.rng.choice([0, 2, 4, 10, 50, 254, 4000, TOP], shape)
     return FixedLIF(vth=vth, **_dynamics(draws, population))
 
 
-def random_fixed_li(draws: Draws, population: Shape) -> FixedLI:
-    """An integrator with the same dynamics."""
-    return FixedLI(**_dynamics(draws, population))
+def _ternary(draws: Draws, population: Shape) -> FixedTernaryLIF:
+    """Thresholds apart, equal, or both on one side of 0."""
+    low, high = np.sort(draws.rng.choice([-TOP, -254, -10, -2, 0, 2, 10, 254, TOP], 2))
+    if draws.chance(0.3):
+        low = high
+    shape = draws.per_neuron(population)
+    below, above = draws.rng.integers(0, 3, (2, *shape))
+    return FixedTernaryLIF(
+        vth_low=np.maximum(low - below, -TOP),
+        vth_high=np.minimum(high + above, TOP),
+        **_dynamics(draws, population),
+    )
 
 
 def _dynamics(draws: Draws, population: Shape) -> dict[str, Any]:
@@ -111,6 +136,9 @@ def _dynamics(draws: Draws, population: Shape) -> dict[str, Any]:
             else some([0], -200, 400)
         )
         fields["bias_exp"] = some([-8, 7], -8, 7) if extreme else some([0], -2, 3)
+    if draws.chance(0.25, "periodic reset"):
+        interval = draws.whole(1, 5)
+        fields |= {"reset_interval": interval, "reset_offset": draws.whole(0, interval - 1)}
     return fields
 
 
@@ -126,13 +154,22 @@ def _dense(draws: Draws, shape: Shape, payload: int) -> FixedDense:
     span = 400 if draws.chance(0.2) else 120
     weight = draws.rng.integers(-span // 2, span + 1, shape) * (-1 if mode == "inh" else 1)
     graded = payload > 1 and draws.chance(0.8, "FixedDense graded messages")
-    return FixedDense(
-        weight=weight,
-        weight_exp=draws.whole(-8, 7) if draws.chance(0.4) else 0,
-        weight_bits=draws.whole(1, 8) if draws.chance(0.4) else 8,
-        sign_mode=mode,
-        message_bits=24 if graded else 0,
-    )
+    fields: dict[str, Any] = {
+        "weight_exp": draws.whole(-8, 7) if draws.chance(0.4) else 0,
+        "weight_bits": draws.whole(1, 8) if draws.chance(0.4) else 8,
+        "sign_mode": mode,
+        "message_bits": 24 if graded else 0,
+    }
+    if draws.chance(0.3, "FixedDense sparse storage"):
+        kept = draws.rng.random(shape) < (0.02 if draws.chance(0.5) else 0.3)
+        kept.flat[draws.whole(0, kept.size - 1)] = True
+        weight, fields["storage"] = np.where(kept, weight, 0), "sparse"
+    if draws.chance(0.25, "FixedDelayDense"):
+        longest = (0, 1, 3, 7, DELAY_MAX)[draws.whole(0, 4)]
+        return FixedDelayDense(
+            weight=weight, delay=draws.rng.integers(0, longest + 1, shape), **fields
+        )
+    return FixedDense(weight=weight, **fields)
 
 
 def _conv2d(draws: Draws, shape: Shape, payload: int) -> FixedConv2d:

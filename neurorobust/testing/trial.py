@@ -12,16 +12,27 @@ from neurorobust.backends import (
     Record,
     Rung,
     RunResult,
+    Support,
     get_backend,
 )
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.ir import Array, Model
-from neurorobust.testing.compare import Expected, assert_agrees
+from neurorobust.testing.compare import Expected, assert_agrees, spike_dtype
 from neurorobust.testing.draws import random_stimulus
 from neurorobust.testing.outcome import Skipped
 from neurorobust.testing.random_networks import random_graph
 from neurorobust.testing.random_programs import random_program
+
+
+def records(support: Support) -> tuple[Record, ...]:
+    """Everything a rung can record."""
+    found: list[Record] = ["spikes"]
+    if support.membrane:
+        found.append("membrane")
+    if support.overflows:
+        found.append("overflows")
+    return tuple(found)
 
 
 class Trial:
@@ -49,7 +60,7 @@ class Trial:
     @property
     def records(self) -> tuple[Record, ...]:
         """Everything the rung can record."""
-        return ("spikes", "membrane") if self.support.membrane else ("spikes",)
+        return records(self.support)
 
     @property
     def rounding(self) -> bool:
@@ -117,12 +128,17 @@ class Trial:
         spikes: Mapping[str, Array] | None = None,
         membrane: Mapping[str, Array] | None = None,
         scores: Array | None = None,
+        overflows: Mapping[str, tuple[Array, Array]] | None = None,
     ) -> None:
         """Run and compare with numbers that the check has worked out itself."""
         expected = Expected(
-            {name: np.asarray(s, np.uint8) for name, s in (spikes or {}).items()},
+            {
+                name: np.asarray(s, spike_dtype(model.nodes[name]))
+                for name, s in (spikes or {}).items()
+            },
             membrane or {},
             None if scores is None else np.asarray(scores, np.float64),
+            overflows or {},
         )
         self.compare(model, expected, self.run(model, stimulus))
 
@@ -158,6 +174,9 @@ def _assert_declared(refusal: str, gaps: list[str]) -> None:
 def reference_run(model: Model, stimulus: Stimulus, rung: Rung) -> Expected:
     """What the golden model gives, with everything recorded."""
     executable = get_backend("reference").compile(model, rung)
-    result = executable.run(stimulus, record=("spikes", "membrane"))
+    records: tuple[Record, ...] = ("spikes", "membrane")
+    if rung == "quantised":
+        records = (*records, "overflows")
+    result = executable.run(stimulus, record=records)
     executable.close()
-    return Expected(result.spikes, result.membrane, result.scores)
+    return Expected.of(result)

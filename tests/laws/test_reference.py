@@ -116,7 +116,7 @@ class TestReadout:
             ("mean", [[2 / 3, 2 / 3], [0, -4 / 3]]),
             ("last", [[1, 0], [0, -3]]),
             ("max", [[1, 2], [0, 0]]),
-            ("first", [[2, 3], [0, 0]]),
+            ("first", [[2, 3], [0, 2]]),
         ],
     )
     def test_by_hand(self, readout, scores):

@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from neurorobust.ir import Array
+from neurorobust.ir import Array, Output
 from neurorobust.testing.networks import (
     fixed_li,
     fixed_lif,
     fixed_neurons,
     impulse,
+    program,
+    spike_input,
     stimulus,
     trains,
 )
@@ -231,4 +233,48 @@ def sum_wraps(trial: Trial) -> None:
         stimulus([1 << 19]),
         membrane={"neuron": trains([0])},
         scores=np.array([[0]]),
+    )
+
+
+@check("integer neuron/periodic reset", "quantised")
+def periodic_reset(trial: Trial) -> None:
+    """Before every step ``t % R == reset_offset`` current and membrane are 0, spikes or not."""
+    growing = {"du": -1, "dv": 0}  # u counts the inputs, v sums u
+    free = np.array([640, 1920, 3840, 6400, 9600, 13440])
+    drive = stimulus(np.ones(6))
+    for interval, offset, membrane in (
+        (0, 0, free),
+        (3, 0, [*free[:3], *free[:3]]),
+        (3, 1, [free[0], *free[:3], *free[:2]]),
+        (1, 0, [640] * 6),
+        (100, 0, free),
+        (100, 5, [*free[:5], 640]),
+    ):
+        node = fixed_li(reset_interval=interval, reset_offset=offset, **growing)
+        model = fixed_neurons(node, 6, readout="last")
+        with trial.optional():
+            trial.expect(
+                model,
+                drive,
+                membrane={"neuron": trains(membrane)},
+                scores=last(membrane),
+            )
+    firing = fixed_lif(vth=20, reset_interval=2, **growing)
+    # u = 640, 1280 in turn: 640 + 1280 exceeds 64 * 20 in every second step.
+    with trial.optional():
+        trial.expect(fixed_neurons(firing, 6), drive, spikes={"neuron": trains([0, 1, 0, 1, 0, 1])})
+
+
+@check("integer neuron/input straight to a population", "quantised")
+def straight(trial: Trial) -> None:
+    """An Input may drive neurons without a synapse: ``a`` is its integer, of either sign."""
+    model = program(
+        4, input=spike_input(2), neuron=fixed_lif(vth=10, dv=0), output=Output(readout="count")
+    )
+    trial.expect(
+        model,
+        stimulus([10, 1, 11, 10], [-3, 5, 9, TOP // 64]),
+        spikes={"neuron": trains([0, 1, 1, 0], [0, 0, 1, 1])},
+        membrane={"neuron": trains([640, 704, 704, 640], [-192, 128, 704, TOP - 1])},
+        scores=np.array([[2.0, 2.0]]),
     )

@@ -95,6 +95,15 @@ def messages(trial: Trial) -> None:
     sums(trial, FixedDense(weight=rows, message_bits=8), [5, -1, 0], [50, -10, 40])
 
 
+@check("integer synapse/sparse storage changes no sum", "quantised")
+def sparse_storage(trial: Trial) -> None:
+    """The same weights kept sparse: signs, bits, exponents and messages act alike, zeros too."""
+    rows = np.array([[100, 0, -100], [0, 0, 255], [-7, 7, 0], [0, 0, 0]])
+    sums(trial, FixedDense(weight=rows, storage="sparse"), [1, 1, 1], [0, 254, -2, 0])
+    graded = FixedDense(weight=rows, storage="sparse", message_bits=8, weight_exp=-3)
+    sums(trial, graded, [3, -1, 2], [12, 63, -4, 0])
+
+
 @check("integer synapse/sums are 32 bits wide", "quantised")
 def sum_width(trial: Trial) -> None:
     """``W x`` wraps to int32 before a negative exponent acts."""

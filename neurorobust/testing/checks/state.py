@@ -27,6 +27,7 @@ def as_expected(result: RunResult, samples: Any = slice(None)) -> Expected:
         {name: pick(value) for name, value in result.spikes.items()},
         {name: pick(value) for name, value in result.membrane.items()},
         pick(result.scores),
+        {name: (pick(o.wrapped), pick(o.saturated)) for name, o in result.overflows.items()},
     )
 
 
@@ -70,6 +71,7 @@ def runs_repeat(trial: Trial) -> None:
             assert np.array_equal(first.scores, unrecorded.scores), "recording changes the scores"
             assert not unrecorded.spikes, "spikes are returned although none were to be recorded"
             assert not unrecorded.membrane, "membranes are returned although none were asked for"
+            assert not unrecorded.overflows, "overflows are counted although none were asked for"
 
 
 @check("state/a constant stimulus equals its repetition", "float", "quantised")
@@ -97,8 +99,10 @@ def causality(trial: Trial) -> None:
             before = trial.run_compiled(executable, Stimulus(values, stimulus.steps))
             after = trial.run_compiled(executable, Stimulus(changed, stimulus.steps))
             past = (slice(None), slice(0, k))
-            expected = as_expected(replace(before, scores=before.scores[:, None]), past)
-            early = replace(after, spikes={n: s[past] for n, s in after.spikes.items()})
+            whole = replace(before, scores=before.scores[:, None], overflows={})
+            expected = as_expected(whole, past)
+            early = replace(after, overflows={})
+            early = replace(early, spikes={n: s[past] for n, s in after.spikes.items()})
             early = replace(early, membrane={n: h[past] for n, h in after.membrane.items()})
             trial.compare(model, replace(expected, scores=None), early)
 
@@ -142,6 +146,9 @@ def _assert_identical(first: RunResult, second: RunResult) -> None:
         ours, theirs = getattr(first, what), getattr(second, what)
         for name in ours:
             assert np.array_equal(ours[name], theirs[name]), f"{name}: equal runs differ in {what}"
+    for name, counts in Expected.of(first).overflows.items():
+        again = Expected.of(second).overflows[name]
+        assert np.array_equal(counts, again), f"{name}: equal runs differ in overflows"
 
 
 def _two_layers(order: Array) -> Model:

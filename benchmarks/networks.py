@@ -1,0 +1,106 @@
+"""The networks that are timed: as Programs, and as Graphs of the same structure."""
+
+import numpy as np
+
+from neurorobust.data import Stimulus
+from neurorobust.ir import (
+    LIF,
+    Affine,
+    Conv2d,
+    FixedConv2d,
+    FixedDense,
+    FixedInput,
+    FixedLIF,
+    Flatten,
+    Graph,
+    Header,
+    Input,
+    Node,
+    Output,
+    Program,
+)
+
+DV, VTH = 400, 200
+
+
+def dense_program(steps: int) -> Program:
+    """784-256-10 with random 8-bit weights."""
+    rng = np.random.default_rng(0)
+    return _program(
+        steps,
+        input=_spikes((784,)),
+        fc1=_dense(rng, 256, 784),
+        lif1=_lif(),
+        fc2=_dense(rng, 10, 256),
+        lif2=_lif(),
+        output=Output(),
+    )
+
+
+def conv_program(steps: int) -> Program:
+    """2x34x34 - c8 - sum-pool 2 - c16 - dense 10, a population behind each."""
+    rng = np.random.default_rng(0)
+    return _program(
+        steps,
+        input=_spikes((2, 34, 34)),
+        conv1=_conv(rng, 8, 2),
+        lif1=_lif(),
+        pool=FixedConv2d(weight=np.full((8, 1, 2, 2), 100), stride=(2, 2), groups=8),
+        lif2=_lif(),
+        conv2=_conv(rng, 16, 8),
+        lif3=_lif(),
+        flat=Flatten(),
+        fc=_dense(rng, 10, 16 * 17 * 17),
+        lif4=_lif(),
+        output=Output(),
+    )
+
+
+def as_graph(program: Program) -> Graph:
+    """The network in floats: the same weights and decays, thresholds in the units of its sums."""
+    nodes: dict[str, Node] = {}
+    for name, node in program.nodes.items():
+        if isinstance(node, FixedInput):
+            nodes[name] = Input(shape=node.shape)
+        elif isinstance(node, FixedDense):
+            nodes[name] = Affine(weight=node.effective_weight.astype(np.float64))
+        elif isinstance(node, FixedConv2d):
+            nodes[name] = Conv2d(
+                weight=node.weight.astype(np.float64),
+                stride=node.stride,
+                padding=node.padding,
+                groups=node.groups,
+            )
+        elif isinstance(node, FixedLIF):
+            beta = 1 - node.dv / 4096
+            nodes[name] = LIF(beta=beta, threshold=node.vth.astype(np.float64), compare=">")
+        else:
+            nodes[name] = node
+    return Graph.chain(program.header, **nodes)
+
+
+def events(program: Program, samples: int, density: float = 0.1) -> Stimulus:
+    """Random spikes."""
+    rng, steps = np.random.default_rng(1), program.header.steps
+    shape = samples, steps, *program.input_shape
+    return Stimulus((rng.random(shape) < density).astype(np.float64), steps)
+
+
+def _program(steps: int, **nodes: Node) -> Program:
+    return Program.chain(Header(dt_s=1e-3, steps=steps, coding="events"), nodes)
+
+
+def _spikes(shape: tuple[int, ...]) -> FixedInput:
+    return FixedInput(shape=shape, scale=1.0, high=1)
+
+
+def _lif() -> FixedLIF:
+    return FixedLIF(dv=np.array(DV), vth=np.array(VTH))
+
+
+def _dense(rng: np.random.Generator, out: int, in_: int) -> FixedDense:
+    return FixedDense(weight=rng.integers(-128, 128, (out, in_)) & ~1)
+
+
+def _conv(rng: np.random.Generator, out: int, in_: int) -> FixedConv2d:
+    return FixedConv2d(weight=rng.integers(-128, 128, (out, in_, 3, 3)) & ~1, padding=(1, 1))
