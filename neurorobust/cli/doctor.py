@@ -1,0 +1,86 @@
+"""``neurorobust doctor``: what goes wrong silently when netx runs a file."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from neurorobust.cli.console import command, console, errors
+from neurorobust.errors import InvalidFile
+
+if TYPE_CHECKING:
+    from neurorobust.doctor import Finding
+
+_COLOURS = {"error": "bold red", "warning": "yellow", "note": "dim"}
+
+
+@command
+def doctor(  # noqa: PLR0917  # options are passed by name
+    file: Annotated[Path, typer.Argument(help="A .net file.")],
+    num_layers: Annotated[int | None, typer.Option(help="As in netx.")] = None,
+    skip_layers: Annotated[int, typer.Option(help="As in netx.")] = 0,
+    input_shape: Annotated[
+        tuple[int, int, int] | None, typer.Option(help="C H W, where the file lacks it.")
+    ] = None,
+    input_message_bits: Annotated[int, typer.Option(help="As in netx.")] = 0,
+    input_range: Annotated[
+        tuple[int, int] | None, typer.Option(help="Smallest and largest integer sent.")
+    ] = None,
+    reset_interval: Annotated[int | None, typer.Option(help="As in netx.")] = None,
+    reset_offset: Annotated[int, typer.Option(help="As in netx.")] = 0,
+    select_tag: Annotated[
+        str, typer.Option(help="Tag of the run configuration; 'none' for none.")
+    ] = "fixed_pt",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Say what goes wrong, without a message, when lava-dl's netx runs a file.
+
+    Ends with 0 if nothing does, 1 on an error or warning, 2 if the file cannot be read.
+    """
+    from neurorobust.doctor import examine
+    from neurorobust.importers.netx import NetxCall
+
+    call = NetxCall(
+        num_layers=num_layers,
+        skip_layers=skip_layers,
+        input_shape=input_shape,
+        input_message_bits=input_message_bits,
+        reset_interval=reset_interval,
+        reset_offset=reset_offset,
+    )
+    tag = None if select_tag == "none" else select_tag
+    try:
+        found = examine(file, call, select_tag=tag, input_range=input_range)
+    except InvalidFile as error:
+        if as_json:
+            typer.echo(json.dumps({"file": str(file), "unreadable": str(error)}, indent=2))
+        else:
+            errors.print(f"error: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    if as_json:
+        rows = [asdict(finding) for finding in found]
+        typer.echo(json.dumps({"file": str(file), "findings": rows}, indent=2))
+    else:
+        print_findings(console, file, found)
+    if any(finding.severity != "note" for finding in found):
+        raise typer.Exit(1)
+
+
+def print_findings(output: Console, file: Path, found: "tuple[Finding, ...]") -> None:
+    """One row per finding, the worst first."""
+    if not found:
+        output.print(f"{file}: nothing found", markup=False, soft_wrap=True)
+        return
+    table = Table(title=str(file), title_justify="left", show_lines=True)
+    for column in ("severity", "layer", "code", "what happens", "how to avoid it"):
+        table.add_column(column, overflow="fold")
+    for finding in found:
+        layer = "" if finding.layer is None else str(finding.layer)
+        severity = f"[{_COLOURS[finding.severity]}]{finding.severity}[/]"
+        cells = (finding.code, finding.message, finding.avoid)
+        table.add_row(severity, layer, *(cell.replace("[", r"\[") for cell in cells))
+    output.print(table)

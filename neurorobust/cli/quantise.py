@@ -1,0 +1,107 @@
+"""``neurorobust quantise``: what a chip's number formats do to a network."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from neurorobust.cli.console import command, console, errors
+
+if TYPE_CHECKING:
+    from neurorobust.lower.scaling import Scaling
+    from neurorobust.profiles.arithmetic import InputCoding
+    from neurorobust.study import Samples
+
+DIGITS = "digits"
+_EACH = "comma-separated"
+
+
+@command
+def quantise(  # noqa: PLR0917  # options are passed by name
+    model: Annotated[str, typer.Argument(help="A saved Graph, or digits: trains the built-in.")],
+    bits: Annotated[str, typer.Option(help="Weight bits, as 2..8 or 4,6,8.")] = "2..8",
+    scaling: Annotated[
+        str, typer.Option(help=f"Scaling rules, {_EACH}: max_abs, percentile, mse, spikes.")
+    ] = "max_abs",
+    percentile: Annotated[float, typer.Option(help="Of the rule percentile.")] = 99.9,
+    decay_bits: Annotated[
+        str | None, typer.Option(help="Bits of the decays, as 4,8,12; the profile's by default.")
+    ] = None,
+    input_coding: Annotated[
+        str | None,
+        typer.Option(help="graded, bias or host; the profile's first by default."),
+    ] = None,
+    profile: Annotated[str, typer.Option(help="Target: name or file of a profile.")] = "loihi2",
+    data: Annotated[
+        str | None, typer.Option(help="Folder of image Parquet files, or digits.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Number of test images; all by default.", min=1)
+    ] = None,
+    calibration: Annotated[
+        int, typer.Option(help="Training images the rule spikes looks at.", min=1)
+    ] = 128,
+    attacks: Annotated[
+        list[Path] | None, typer.Option(help="Attack sets, or folders of them; repeatable.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the study.")] = Path("neurorobust-quantise"),
+    seed: Annotated[int, typer.Option(help="Of the built-in digits.", min=0, max=2**32 - 1)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Sweep weight bits, scaling rules and decay bits; write a table and a page."""
+    from neurorobust.cli.stages import ConsoleStages
+    from neurorobust.ir import Graph, load_model
+    from neurorobust.profiles import load_profile
+    from neurorobust.study import Sweep, load_attacks, whole_numbers, write_page
+    from neurorobust.study import quantise as run
+    from neurorobust.study.console import print_study
+    from neurorobust.zoo.digits import load_or_train
+
+    rules = tuple(name.strip() for name in scaling.split(","))
+    sweep = Sweep(
+        weight_bits=whole_numbers(bits, "bits"),
+        scalings=cast("tuple[Scaling, ...]", rules),  # a Sweep refuses other names
+        decay_bits=whole_numbers(decay_bits, "decay-bits") if decay_bits else (None,),
+        percentile=percentile,
+        input_coding=cast("InputCoding | None", input_coding),
+    )
+    target = load_profile(profile)
+    held = calibration if "spikes" in rules else None
+    samples = _samples(data or (DIGITS if model == DIGITS else None), limit, held, seed)
+    stages = ConsoleStages(errors if as_json else console)
+    if model == DIGITS:
+        with stages.stage("Train or load the digits model") as progress:
+            graph, _ = load_or_train(out / "model", seed=seed, progress=progress)
+    else:
+        graph = load_model(Path(model), Graph)
+    done = run(
+        graph,
+        target,
+        sweep,
+        samples,
+        folder=out,
+        stages=stages,
+        attacks=load_attacks(attacks or (), graph),
+        command=shlex.join(["neurorobust", *sys.argv[1:]]),
+    )
+    page = write_page(out)
+    if as_json:
+        typer.echo(json.dumps({"page": str(page), "rows": done.table.to_dicts()}, indent=2))
+        return
+    print_study(console, done.table, samples.note)
+    console.print(f"\nPage: {page.resolve()}", soft_wrap=True, highlight=False)
+
+
+def _samples(data: str | None, limit: int | None, calibration: int | None, seed: int) -> "Samples":
+    from neurorobust.errors import InvalidInput
+    from neurorobust.study import digits_samples, image_samples
+
+    if data is None:
+        msg = "name the test images with --data: a folder of Parquet files, or digits"
+        raise InvalidInput(msg)
+    if data == DIGITS:
+        return digits_samples(seed=seed, limit=limit, calibration=calibration)
+    return image_samples(Path(data), limit=limit, calibration=calibration)

@@ -1,0 +1,40 @@
+"""All rules on one file."""
+
+from pathlib import Path
+
+from neurorobust.doctor.case import Case
+from neurorobust.doctor.finding import Finding
+from neurorobust.doctor.rules import RULES
+from neurorobust.importers.netx.call import NetxCall
+from neurorobust.importers.netx.document import read_netx
+from neurorobust.importers.netx.layers import interpret
+
+FIXED = "fixed_pt"
+"""The tag under which Lava computes in the chip's integers."""
+
+_RANK = {"error": 0, "warning": 1, "note": 2}
+
+
+def examine(
+    path: Path | str,
+    call: NetxCall | None = None,
+    *,
+    select_tag: str | None = FIXED,
+    input_range: tuple[int, int] | None = None,
+) -> tuple[Finding, ...]:
+    """What goes wrong when netx runs a file, the worst first.
+
+    Args:
+        path: The file.
+        call: Arguments of ``netx.hdf5.Network``; None takes its defaults.
+        select_tag: Tag given to the run configuration, None for none.
+        input_range: Smallest and largest integer that will be sent, where known.
+
+    Raises:
+        InvalidFile: if the file cannot be read.
+    """
+    document = read_netx(path)
+    call = call or NetxCall()
+    case = Case(document, call, interpret(document, call), select_tag, input_range)
+    found = [finding for rule in RULES for finding in rule.findings(case)]
+    return tuple(sorted(found, key=lambda f: (_RANK[f.severity], f.layer or 0, f.code)))

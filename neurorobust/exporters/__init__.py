@@ -1,0 +1,1 @@
+"""Graphs and Programs → files of other frameworks."""
