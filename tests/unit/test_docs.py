@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 from neurorobust.backends import backend_names
 from neurorobust.cli import app
 from neurorobust.testing.__main__ import main as conformance
+from neurorobust.testing.fuzz import main as fuzz
 
+MODULES = {"neurorobust.testing": conformance, "neurorobust.testing.fuzz": fuzz}
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
 TEXTS = sorted([*PAGES, ROOT / "CITATION.cff", *(ROOT / "examples").glob("*.py")])
@@ -60,9 +62,9 @@ def test_commands_are_known(page, capsys):
         if program == "neurorobust":
             result = CliRunner().invoke(app, [*arguments, "--help"])
             assert result.exit_code == 0, f"{shlex.join(command)}: {result.output}"
-        elif command[:3] == ["python", "-m", "neurorobust.testing"]:
+        elif command[:2] == ["python", "-m"] and command[2] in MODULES:
             with pytest.raises(SystemExit, match=r"^0$"):
-                conformance([*command[3:], "--help"])
+                MODULES[command[2]]([*command[3:], "--help"])
         else:
             assert program == "make", f"{page.name}: unknown command {shlex.join(command)}"
             rules = (ROOT / "Makefile").read_text(encoding="utf-8")
