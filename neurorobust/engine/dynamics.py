@@ -15,6 +15,9 @@ from neurorobust.ir import LI, LIF, Array
 Fire = Callable[["Neuron", Tensor], Tensor]
 """``(neuron, h) -> s``: spikes of a membrane before reset."""
 
+Watch = Callable[[Tensor], None]
+"""Sees the membrane before reset of one step."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Neuron:
@@ -142,6 +145,65 @@ def _reset(neuron: Neuron, h: Tensor, s: Tensor) -> Tensor:
         if node.reset_value is not None:
             v = v + neuron.reset_to * fired
     return v if neuron.v_min is None else torch.maximum(v, neuron.v_min)
+
+
+@torch.no_grad()
+def lif_sequence(neuron: Neuron, x: Tensor, steps: int, watch: Watch | None = None) -> Tensor:
+    """Spikes (T, B, ...) of all steps without gradients, to the bit those of ``lif_step``.
+
+    The state changes in place, so that nothing but the spikes has a time axis.
+
+    Args:
+        neuron: Parameters.
+        x: Input, (T or 1, B, ...); the spikes come in its dtype and memory layout.
+        steps: Number of steps T.
+        watch: Called with the membrane before reset of every step; it must not keep it.
+    """
+    node, state_dtype = neuron.node, neuron.beta.dtype
+    frame = torch.empty_like(x[0])
+    out = frame.new_empty_strided((steps, *frame.shape), (frame.numel(), *frame.stride()))
+    if node.reset_timing == "next" or node.refractory or node.max_spikes > 1:
+        state = initial_state(neuron, x[0].to(state_dtype))
+        for t in range(steps):
+            s, h = lif_step(neuron, state, x[t if len(x) > 1 else 0].to(state_dtype), exact_fire)
+            out[t].copy_(s)
+            if watch is not None:
+                watch(h)
+        return out
+    v = torch.empty_like(frame, dtype=state_dtype).copy_(neuron.v_init)
+    i = None if neuron.alpha is None else torch.empty_like(v).copy_(neuron.i_init)
+    silent, fired = torch.empty_like(v), torch.empty_like(v)
+    same = out.dtype == state_dtype
+    fires, rests = (torch.gt, torch.le) if node.compare == ">" else (torch.ge, torch.lt)
+    for t in range(steps):
+        v.mul_(neuron.beta).add_(_current(neuron, i, x[t if len(x) > 1 else 0]))
+        if neuron.bias is not None:
+            v.add_(neuron.bias)
+        if watch is not None:
+            watch(v)
+        fired = fires(v, neuron.threshold, out=out[t] if same else fired)
+        if not same:  # compared into another dtype it would take many times as long
+            out[t].copy_(fired)
+        if node.reset == "hard":
+            v.mul_(rests(v, neuron.threshold, out=silent))
+            if node.reset_value is not None:
+                v.add_(neuron.reset_to * fired)
+        elif node.reset == "soft":
+            v.sub_(neuron.reset_to * fired)
+        if neuron.v_min is not None:
+            torch.maximum(v, neuron.v_min, out=v)
+    return out
+
+
+def _current(neuron: Neuron, i: Tensor | None, x: Tensor) -> Tensor:
+    """Current into the membrane; changes ``i`` in place."""
+    if neuron.gain_in is not None:
+        x = neuron.gain_in * x.to(neuron.beta.dtype)
+    if neuron.alpha is not None and i is not None:
+        x = i.mul_(neuron.alpha).add_(x)
+    if neuron.gain_syn is not None:
+        x = neuron.gain_syn * x.to(neuron.beta.dtype)
+    return x
 
 
 @dataclass(frozen=True, slots=True, eq=False)

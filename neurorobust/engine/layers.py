@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from neurorobust import ir
 from neurorobust.engine.dynamics import Integrator, Neuron, li_sequence
-from neurorobust.engine.surrogate.stbp import SURROGATES, SurrogateSpikes
+from neurorobust.engine.surrogate.shapes import SURROGATES
+from neurorobust.engine.surrogate.temporal import SurrogateSpikes
 
 
 class LIF(nn.Module):
@@ -16,7 +17,7 @@ class LIF(nn.Module):
 
     Args:
         node: Its law.
-        surrogate: See ``neurorobust.engine.surrogate.stbp``.
+        surrogate: See ``neurorobust.engine.surrogate.shapes``.
         width: Width of the surrogate.
     """
 
@@ -27,7 +28,7 @@ class LIF(nn.Module):
 
     def forward(self, x: Tensor, steps: int) -> Tensor:
         """Spikes (T, B, ...)."""
-        return self.spikes.sequence("", Neuron.of(self.node, x), x, steps)[0]
+        return self.spikes.sequence("", Neuron.of(self.node, x), x, steps, membrane=False)[0]
 
 
 class LI(nn.Module):

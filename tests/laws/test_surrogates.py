@@ -28,42 +28,16 @@ from neurorobust.ir import (
     LI,
     LIF,
     Affine,
-    BatchNorm,
-    Conv2d,
     Edge,
-    Flatten,
     Graph,
     Header,
     Input,
     Output,
-    Pool2d,
 )
 from neurorobust.testing.strategies import graphs
+from tests.laws.estimator_cases import STEPS, gradient, mixed, net
 
 search = settings(max_examples=25, deadline=None, derandomize=True, database=None)
-STEPS = 7
-
-
-def gradient(estimator, graph, x, weights=None, steps=STEPS):
-    """Of a random linear loss of the scores, and the scores."""
-    network = Network(graph)
-    x = torch.tensor(x, dtype=torch.float64, requires_grad=True)
-    scores = estimator.scores(network, x, steps)
-    if weights is None:
-        weights = torch.linspace(-1, 2, scores.shape[1], dtype=torch.float64)
-    (found,) = torch.autograd.grad((scores * torch.as_tensor(weights)).sum(), x)
-    return found.numpy(), scores.detach().numpy()
-
-
-def net(edges, header=None, **nodes):
-    made = []
-    for line in edges:
-        words = line.split()
-        for at in range(len(words) - 1):
-            source, _, delay = words[at].partition(">")
-            made.append(Edge(source, words[at + 1].partition(">")[0], int(delay or 0)))
-    header = header or Header(dt_s=1e-3, steps=STEPS)
-    return Graph(header=header, nodes=nodes, edges=tuple(made))
 
 
 class TestDerivatives:
@@ -72,7 +46,13 @@ class TestDerivatives:
         "rectangle": lambda u, w: 1 / w if abs(u) < w / 2 else 0.0,
         "sigmoid": lambda u, w: math.exp(-u / w) / (w * (1 + math.exp(-u / w)) ** 2),
         "arctan": lambda u, w: 1 / (2 * w) / (1 + (math.pi * u / (2 * w)) ** 2),
+        "gaussian": lambda u, w: math.exp(-(u**2) / (2 * w**2)) / (w * math.sqrt(2 * math.pi)),
+        "exponential": lambda u, w: math.exp(-abs(u) / w) / (2 * w),
+        "quadratic_gate": lambda u, w: 1 / w - abs(u) / w**2 if abs(u) < w else 0.0,
+        "piecewise_linear": lambda u, w: 0.3 * max(0.0, 1 - abs(u) / w),
+        "straight_through": lambda u, w: 1.0,
     }
+    areas = {"piecewise_linear": lambda w: 0.3 * w, "straight_through": lambda w: 12 * w}  # noqa: RUF012
 
     def test_all_are_here(self):
         assert set(SURROGATES) == set(self.formulas)
@@ -83,13 +63,15 @@ class TestDerivatives:
         u = torch.linspace(-6, 6, 2401, dtype=torch.float64) * width
         found = SURROGATES[name](u, width)
         wanted = [self.formulas[name](float(x), width) for x in u]
-        assert np.allclose(found.numpy(), wanted, rtol=1e-12, atol=1e-300)
+        assert np.allclose(found.numpy(), wanted, rtol=1e-12, atol=1e-15)
         mass = float(torch.trapezoid(found, u))
         outside = {
             "arctan": 2 / math.pi * math.atan(2 / (math.pi * 6)),
             "sigmoid": 2 / (1 + math.exp(6)),
+            "exponential": math.exp(-6),
         }
-        assert mass + outside.get(name, 0) == pytest.approx(1, abs=6e-3)
+        area = self.areas.get(name, lambda w: 1)(width)
+        assert mass + outside.get(name, 0) == pytest.approx(area, abs=6e-3 * max(area, 1))
 
 
 class TestStbpByHand:
@@ -104,7 +86,8 @@ class TestStbpByHand:
         for _ in range(STEPS):
             h, dh = beta * v + w * x, beta * dv + w  # d/dx
             s = float(h > theta)
-            ds = TestDerivatives.formulas[surrogate](h - theta, width) * dh
+            unit = theta if surrogate == "piecewise_linear" else 1.0
+            ds = 2 * TestDerivatives.formulas[surrogate]((h - theta) / unit, width) * dh
             through = 0.0 if detach else ds
             if reset == "hard":
                 v, dv = h * (1 - s), dh * (1 - s) - h * through
@@ -120,7 +103,7 @@ class TestStbpByHand:
             lif=LIF(beta=beta, threshold=theta, reset=reset),
             output=Output(),
         )
-        estimator = Stbp(surrogate, width, detach_reset=detach)
+        estimator = Stbp(surrogate, width, scale=2.0, detach_reset=detach)
         found, scores = gradient(estimator, graph, [[[x]]], [1.0])
         assert found.item() == pytest.approx(wanted, rel=1e-13)
         assert scores.item() == count > 0
@@ -296,42 +279,6 @@ class TestRgaGain:
         assert found[0].tolist() == [pytest.approx(0.6), pytest.approx(0.25)]
 
 
-def mixed(readout, **changes):
-    """Convolution, norm, average and skip edges: everything that treats all steps alike."""
-    draw = np.random.default_rng(5)
-    nodes = {
-        "input": Input(shape=(2, 6, 6)),
-        "conv": Conv2d(weight=draw.normal(size=(4, 2, 3, 3)) / 2, padding=(1, 1)),
-        "norm": BatchNorm(
-            mean=draw.normal(size=4) / 4,
-            var=draw.uniform(0.5, 2, 4),
-            scale=draw.uniform(0.5, 1.5, 4),
-            shift=draw.uniform(0.1, 0.5, 4),
-        ),
-        "lif": LIF(beta=0.9, threshold=np.linspace(0.5, 1.5, 4).reshape(4, 1, 1)),
-        "pool": Pool2d(op="avg", kernel=(3, 2), stride=(2, 2), padding=(1, 0)),
-        "conv2": Conv2d(
-            weight=draw.normal(size=(4, 2, 2, 2)), groups=2, bias=draw.normal(size=4) / 4
-        ),
-        "lif2": LIF(beta=0.6, threshold=1.0, alpha=0.5, gain_in=0.5, reset="soft", bias=0.1),
-        "flat": Flatten(),
-        "fc": Affine(weight=draw.normal(size=(3, 16)), bias=draw.normal(size=3)),
-        "flat0": Flatten(),
-        "skip": Affine(weight=draw.normal(size=(3, 72)) / 8),
-    }
-    edges = ["input conv norm lif pool conv2 lif2 flat fc", "input flat0 skip"]
-    if readout == "last":
-        nodes["li"] = LI(beta=1.0, gain_in=np.array([0.5, 1.0, 2.0]), bias=0.3, v_init=0.1)
-        edges += ["fc li output", "skip li"]
-    elif readout == "count":
-        nodes["out"] = LIF(beta=0.8, threshold=0.7)
-        edges += ["fc out output", "skip out"]
-    else:
-        edges += ["fc output", "skip output"]
-    nodes = nodes | {"output": Output(readout=readout)} | changes
-    return net(changes.pop("edges", edges) if "edges" in changes else edges, **nodes)
-
-
 class TestCollapse:
     """R2."""
 
@@ -504,19 +451,45 @@ class TestForwardIdentity:
 
 class TestMaking:
     def test_by_name(self):
-        assert {"stbp", "rga"} <= set(ESTIMATORS)
+        names = {"stbp", "rga", "bptr", "hart", "cba", "pdsg", "assg", "mix", "time_extended"}
+        assert names <= set(ESTIMATORS)
         made = make_estimator("stbp", surrogate="sigmoid", width=0.5, detach_reset=True)
-        assert made.parameters() == {"surrogate": "sigmoid", "width": 0.5, "detach_reset": True}
+        assert made.parameters() == {
+            "surrogate": "sigmoid",
+            "width": 0.5,
+            "scale": 1.0,
+            "detach_reset": True,
+        }
         assert make_estimator("rga").parameters() == {
             "gamma": 0.2,
             "beta": None,
             "variant": "poster",
+            "precision": None,
         }
 
     @pytest.mark.parametrize(
         ("name", "parameters", "text"),
         [
-            ("magic", {}, "no gradient estimator is named 'magic'; known are rga, stbp"),
+            ("magic", {}, "no gradient estimator is named 'magic'; known are assg, bptr, cba"),
+            ("rga", {"wide": 1}, "rga has no parameter wide; it takes gamma, beta"),
+            ("stbp", {"scale": -1.0}, "surrogate scale is -1.0"),
+            ("rga", {"gamma": math.nan}, "gamma >= 0"),
+            ("rga", {"precision": "int8"}, "rga precision is 'int8'; known are None, 'bf16'"),
+            ("hart", {"gamma": 0.0}, "surrogate gamma is 0.0; it must be finite and above 0"),
+            ("hart", {"gamma": -1.0}, "surrogate gamma is -1.0"),
+            ("hart", {"gamma": math.inf}, "surrogate gamma is inf"),
+            ("hart", {"surrogate": "box"}, "no surrogate is named 'box'"),
+            ("pdsg", {"scope": "layer"}, "PDSG scope is 'layer'; known are sample, batch"),
+            ("assg", {"vanishing": 0.5}, "ASSG vanishing is 0.5; it must be between 0 and 0.5"),
+            ("assg", {"surrogate": "exponential"}, "no surrogate is named 'exponential'"),
+            ("assg", {"sharpness": 0.0}, "surrogate sharpness is 0.0"),
+            ("assg", {"beta1": 1.0}, "beta1, beta2 in 0..1"),
+            ("assg", {"relax": -1.0}, "relax >= 0"),
+            ("mix", {"members": []}, "a mix takes members and one weight each, got 0 and 0"),
+            ("mix", {"members": [Rga()], "weights": [0]}, "not all 0"),
+            ("mix", {"members": [Rga()], "weights": [1, 2]}, "got 1 and 2"),
+            ("mix", {"members": [Rga(), Stbp()], "weights": [1, -1]}, "must be at least 0"),
+            ("time_extended", {"inner": Rga(), "factor": 0}, "the time factor is 0"),
             ("stbp", {"surrogate": "box"}, "no surrogate is named 'box'; known are triangle"),
             ("stbp", {"width": 0.0}, "surrogate width is 0.0"),
             ("stbp", {"width": math.nan}, "surrogate width is nan"),

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from neurorobust.engine.dynamics import Neuron
-from neurorobust.engine.surrogate.rate import RateEstimator, mean_current
+from neurorobust.engine.surrogate.rate import RateEstimator, holds, mean_current
 from neurorobust.errors import InvalidInput
 
 GAMMA = 0.2
@@ -39,6 +39,7 @@ class Rga(RateEstimator):
         beta: Saturating current in thresholds; None takes 2 for hard and 1 for other resets.
         variant: ``poster`` or ``code``.
         collapse: One frame where that is exact, or always T steps.
+        precision: None or ``bf16``; see ``RateEstimator``.
     """
 
     name: ClassVar[str] = "rga"
@@ -50,21 +51,24 @@ class Rga(RateEstimator):
         variant: str = "poster",
         *,
         collapse: bool = True,
+        precision: str | None = None,
     ) -> None:
-        super().__init__(collapse=collapse)
+        super().__init__(collapse=collapse, precision=precision)
         if variant not in ("poster", "code"):
             msg = f"RGA variant is {variant!r}; known are poster, code"
             raise InvalidInput(msg)
-        if gamma < 0 or (beta is not None and beta <= 0):
+        if not gamma >= 0 or (beta is not None and not beta > 0):
             msg = f"RGA takes gamma >= 0 and beta > 0, got {gamma} and {beta}"
             raise InvalidInput(msg)
         self.gamma, self.beta, self.variant = gamma, beta, variant
 
     def parameters(self) -> Mapping[str, Any]:
-        """Slope, saturation and variant (collapsing does not change the gradient)."""
-        return {"gamma": self.gamma, "beta": self.beta, "variant": self.variant}
+        """Slope, saturation, variant and precision."""
+        return self.record(gamma=self.gamma, beta=self.beta, variant=self.variant)
 
-    def gain(self, neuron: Neuron, drive: Tensor, spikes: Tensor) -> Tensor:
+    def gain(
+        self, neuron: Neuron, drive: Tensor, spikes: Tensor, response: Tensor | None = None
+    ) -> Tensor:
         """``F'`` at the mean current, times the DC gain from input to current."""
         current, slope = mean_current(neuron, drive)
         beta = BETA_BY_RESET[neuron.node.reset] if self.beta is None else self.beta
@@ -91,7 +95,9 @@ def rate_slope(
     """
     knee = (1 - decay) * threshold
     upper = (1 - gamma * threshold + gamma * threshold * decay) / ((beta + decay - 1) * threshold)
-    below = (current >= 0) & (current <= knee)
-    above = ((current >= knee) if closed else (current > knee)) & (current <= beta * threshold)
-    # Where the segments meet (no leak in the curve) the upper slope is infinite on nothing.
-    return gamma * below.to(upper.dtype) + torch.where(above, upper, torch.zeros_like(upper))
+    # Where knee and saturation meet, the upper slope is infinite on nothing.
+    finite = torch.where(torch.isfinite(upper), upper, torch.zeros_like(upper))
+    below = holds(torch.ge, current, 0).mul_(holds(torch.le, current, knee)).mul_(gamma)
+    above = holds(torch.ge if closed else torch.gt, current, knee)
+    above.mul_(holds(torch.le, current, beta * threshold)).mul_(finite)
+    return below.add_(above)

@@ -1,0 +1,72 @@
+"""The time-extended attack: craft over more steps than the model is decided on.
+
+Reference: Bu et al., CVPR 2023.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from neurorobust.engine.network import Network
+from neurorobust.engine.surrogate.base import Estimator
+from neurorobust.errors import InvalidInput
+
+
+class TimeExtended(Estimator):
+    """Another estimator over ``factor T`` steps; its scores are those of inference over so many.
+
+    Only for what shows no steps of its own: a static input. Scores that add up grow with the steps.
+
+    Args:
+        inner: The estimator.
+        factor: Steps in units of T, at least 1.
+    """
+
+    name: ClassVar[str] = "time_extended"
+
+    def __init__(self, inner: Estimator, factor: int = 2) -> None:
+        if factor < 1:
+            msg = f"the time factor is {factor}; it must be at least 1"
+            raise InvalidInput(msg)
+        self.inner, self.factor = inner, factor
+
+    def parameters(self) -> Mapping[str, Any]:
+        """The inner estimator with its parameters, and the factor."""
+        return self.record(inner=self.inner.describe(), factor=self.factor)
+
+    def inference(self, network: Network, x: Tensor, steps: int) -> Tensor:
+        """Inference over the extended time."""
+        return self.inner.inference(network, x, self._steps(x, steps))
+
+    def scores(self, network: Network, x: Tensor, steps: int) -> Tensor:
+        """Scores of the extended time.
+
+        Raises:
+            InvalidInput: for an input with steps of its own.
+        """
+        return self.inner.scores(network, x, self._steps(x, steps))
+
+    def reset(self) -> None:
+        """Reset the inner estimator."""
+        self.inner.reset()
+
+    def select(self, rows: Tensor) -> None:
+        """Select in the inner estimator."""
+        self.inner.select(rows)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Freeze the inner estimator."""
+        with self.inner.frozen():
+            yield
+
+    def _steps(self, x: Tensor, steps: int) -> int:
+        if x.shape[1] > 1:
+            msg = (
+                f"the input has {x.shape[1]} steps of its own, which cannot be extended; draw "
+                f"{self.factor} times as many, or show it statically as (B, 1, ...)"
+            )
+            raise InvalidInput(msg)
+        return self.factor * steps
