@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from neurorobust.attacks.base import Attack
-from neurorobust.attacks.threat import Linf
-from neurorobust.engine.network import Network
+from neurorobust.attacks.knowledge import Knowledge
+from neurorobust.attacks.threats import Threat, make_threat
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.ir import Array
 from neurorobust.ir.identity import canonical_json
+from neurorobust.metrics.success import Outcomes
 
 FORMAT = 1
 _KEY = "neurorobust_attackset"
@@ -27,6 +28,8 @@ _KEY = "neurorobust_attackset"
 class AttackSet:
     """Adversarial samples of one attack at one budget on one model.
 
+    The arrays from ``outcome_bits`` on are None in sets that do not tell.
+
     Attributes:
         clean: Shape (B, ...), input values.
         adversarial: Shape (B, ...), legal under the threat model.
@@ -35,6 +38,11 @@ class AttackSet:
         clean_decision: Of the surrogate, shape (B,).
         adversarial_decision: Of the surrogate, shape (B,).
         request: Attack, estimator, their parameters, threat, seed, data and model hashes.
+        outcome_bits: Whether iterate k reached the attacker's end, packed, shape (B, ceil(K / 8)).
+        iterates: Number of iterates per sample, the returned one last, shape (B,).
+        queries: Forward passes per sample, shape (B,).
+        gradients: Backward passes per sample, shape (B,).
+        wanted: Class to be reached, or -1 for any other than the label, shape (B,).
     """
 
     clean: Array
@@ -44,6 +52,11 @@ class AttackSet:
     clean_decision: Array
     adversarial_decision: Array
     request: Mapping[str, Any]
+    outcome_bits: Array | None = None
+    iterates: Array | None = None
+    queries: Array | None = None
+    gradients: Array | None = None
+    wanted: Array | None = None
 
     @property
     def content_hash(self) -> str:
@@ -57,7 +70,7 @@ class AttackSet:
 
     @property
     def epsilon(self) -> float:
-        """Radius of the ball."""
+        """Budget in the unit of the threat."""
         return float(self.request["threat"]["epsilon"])
 
     @property
@@ -69,6 +82,49 @@ class AttackSet:
     def attack(self) -> str:
         """Name of the attack."""
         return str(self.request["attack"]["name"])
+
+    @property
+    def threat(self) -> Threat:
+        """What the attacker was allowed."""
+        return make_threat(self.request["threat"])
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """What the attacker knew of the model it was crafted on."""
+        return Knowledge(self.request.get("knowledge", Knowledge.WHITE_BOX))
+
+    @property
+    def fooled(self) -> Array | None:
+        """Whether iterate k reached the attacker's end, bool (B, K); the returned one is last."""
+        if self.outcome_bits is None or self.iterates is None:
+            return None
+        count = int(self.iterates.max(initial=0))
+        return np.unpackbits(self.outcome_bits, axis=1, count=count).astype(bool)
+
+    @property
+    def fooled_ever(self) -> Array | None:
+        """Whether any iterate reached the attacker's end, (B,)."""
+        fooled = self.fooled
+        if fooled is None:
+            return None
+        return np.asarray(fooled.any(axis=1))
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """The surrogate's decisions as the table from which every success rate is derived."""
+        ever, free = self.fooled_ever, self.wanted is None or bool((self.wanted < 0).all())
+        return Outcomes(
+            clean=self.clean_decision == self.label,
+            attacked=self.adversarial_decision == self.label,
+            # Of a targeted attack the iterates say whether the wanted class was reached.
+            every=~ever if ever is not None and free else None,
+            changed=(self.clean != self.adversarial).reshape(len(self.label), -1).sum(axis=1),
+        )
+
+    def violations(self) -> int:
+        """Values and samples outside budget, bounds or grid, measured on the arrays."""
+        clean, adversarial = (torch.from_numpy(a) for a in (self.clean, self.adversarial))
+        return self.threat.violations(adversarial, clean)
 
     def save(self, path: Path) -> Path:
         """Write one file; it appears whole or not at all."""
@@ -107,73 +163,5 @@ class AttackSet:
         return {
             f.name: np.ascontiguousarray(getattr(self, f.name))
             for f in fields(self)
-            if f.name != "request"
+            if f.name != "request" and getattr(self, f.name) is not None
         }
-
-
-def craft(
-    attack: Attack,
-    network: Network,
-    *,
-    clean: Array,
-    label: Array,
-    sample: Array,
-    threat: Linf,
-    seed: int,
-    folder: Path,
-) -> tuple[AttackSet, bool]:
-    """The set of this request from the folder, or crafted now and frozen there.
-
-    Returns:
-        The set, and whether it was reused.
-
-    Raises:
-        InvalidFile: if a set of this name is damaged.
-    """
-    request = describe(attack, network, clean=clean, label=label, threat=threat, seed=seed)
-    key = hashlib.sha256(canonical_json(request).encode()).hexdigest()
-    path = folder / f"{attack.name}-{request['gradient']['name']}-{key[:16]}.safetensors"
-    if path.exists():
-        found = AttackSet.load(path, model_hash=network.graph.content_hash)
-        same = canonical_json(dict(found.request)) == canonical_json(request)
-        if same and np.array_equal(found.sample, sample):
-            return found, True
-    crafted = attack(network, clean, label, threat, seed=seed)
-    made = AttackSet(
-        clean=crafted.clean,
-        adversarial=crafted.adversarial,
-        label=label.astype(np.int64),
-        sample=sample.astype(np.int64),
-        clean_decision=crafted.clean_decision,
-        adversarial_decision=crafted.adversarial_decision,
-        request=request,
-    )
-    made.save(path)
-    return made, False
-
-
-def describe(
-    attack: Attack, network: Network, *, clean: Array, label: Array, threat: Linf, seed: int
-) -> dict[str, Any]:
-    """All that decides the result, as JSON values: the key under which it is found again."""
-    data = hashlib.sha256(np.ascontiguousarray(clean).tobytes() + label.astype(np.int64).tobytes())
-    estimator = attack.estimator
-    gradient = {"name": "none"} if estimator is None else _named(estimator)
-    described: dict[str, Any] = {
-        "attack": _named(attack),
-        "gradient": gradient,
-        "threat": {key: _plain(value) for key, value in threat.parameters().items()},
-        "seed": seed,
-        "data": data.hexdigest(),
-        "model": network.graph.content_hash,
-        "dtype": str(network.like.dtype).removeprefix("torch."),
-    }
-    return described
-
-
-def _named(thing: Any) -> dict[str, Any]:
-    return {"name": thing.name, "revision": thing.revision, **thing.parameters()}
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value

@@ -5,17 +5,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from neurorobust.attacks.threat import Linf
+from neurorobust.attacks.case import Case
+from neurorobust.attacks.draws import Draws
+from neurorobust.attacks.knowledge import Knowledge
+from neurorobust.attacks.target import Scored, Target
+from neurorobust.attacks.threats import L2, Linf, Threat
 from neurorobust.engine.network import Network
 from neurorobust.engine.surrogate import Estimator, assert_forward_identity
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array
 
 BATCH = 256
-"""Samples crafted at once. Gradients of different samples are independent of it."""
+"""Samples crafted at once. Nothing found depends on it."""
+
+ATTACKS: dict[str, type["Attack"]] = {}
+"""Attacks by name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,12 +35,25 @@ class Crafted:
         adversarial: Shape (B, ...), legal under the threat model.
         clean_decision: Shape (B,).
         adversarial_decision: Shape (B,), measured on the legal samples.
+        raw: What the attack proposed before it was made legal, shape (B, ...).
+        fooled: Whether iterate k, once legal, reached the attacker's end, bool (B, K). The last
+            iterate of a sample is the one returned.
+        iterates: Number of iterates per sample, shape (B,).
+        queries: Forward passes per sample, shape (B,).
+        gradients: Backward passes per sample, shape (B,).
+        wanted: Class the attacker had to reach, or -1 for any other than the label, shape (B,).
     """
 
     clean: Array
     adversarial: Array
     clean_decision: Array
     adversarial_decision: Array
+    raw: Array
+    fooled: Array
+    iterates: Array
+    queries: Array
+    gradients: Array
+    wanted: Array
 
 
 class Attack(ABC):
@@ -41,6 +62,17 @@ class Attack(ABC):
     name: ClassVar[str]
     revision: ClassVar[int] = 1
     """Raised when the same request gives other samples, so that stored sets are not mistaken."""
+    threats: tuple[type[Threat], ...] = (Linf, L2)
+    """Threat models the attack is defined for."""
+    targetable: bool = True
+    """Whether it can aim at a wanted class."""
+    knowledge: Knowledge = Knowledge.WHITE_BOX
+    """What it needs to know of the model it is crafted on."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" in vars(cls):
+            ATTACKS[cls.name] = cls
 
     @property
     @abstractmethod
@@ -51,127 +83,190 @@ class Attack(ABC):
     def parameters(self) -> Mapping[str, Any]:
         """Everything that changes the result besides model, data, threat and seed."""
 
-    @abstractmethod
-    def propose(
-        self, target: "Target", x: Tensor, y: Tensor, threat: Linf, generator: torch.Generator
-    ) -> Tensor:
-        """Adversarial candidates for samples (B, ...); they need not be on the sensor's grid.
+    def gradient_record(self) -> dict[str, Any]:
+        """The estimator with its parameters, for records and cache keys."""
+        return {"name": "none"} if self.estimator is None else self.estimator.describe()
 
-        The generator goes on from batch to batch: one draw per value, in the order of the samples,
-        does not depend on the size of the batches.
+    @abstractmethod
+    def propose(self, case: Case) -> Tensor:
+        """Adversarial candidates for the case's samples (B, ...); they need not be on the grid.
+
+        What is looked at by ``case.see`` is recorded. Random numbers come from ``case.draws``.
         """
 
     @final
     def __call__(
-        self, network: Network, x: Array, y: Array, threat: Linf, *, seed: int = 0
+        self,
+        network: Scored,
+        x: Array,
+        y: Array,
+        threat: Threat,
+        *,
+        seed: int = 0,
+        sample: Array | None = None,
+        wanted: Array | None = None,
+        eot: int = 10,
+        votes: int = 10,
     ) -> Crafted:
         """Attack all samples.
 
         Args:
-            network: The surrogate.
-            x: Clean samples, (B, ...), within the bounds and on the sensor's grid.
+            network: The surrogate, or for attacks without gradients a queried backend.
+            x: Clean samples within the bounds and on the sensor's grid: (B, ...), or (B, T, ...)
+                for a model that takes events.
             y: Labels, (B,).
             threat: What the attacker may do.
-            seed: Of everything random; the result does not depend on the size of the batches.
+            seed: Of everything random, from 0.
+            sample: Index of each sample in its data set, (B,); positions by default. A sample's
+                result depends on seed and index, not on batches, order or the other samples.
+            wanted: Classes to reach, (B,); None for any other than the label.
+            eot: Draws per gradient, where the coding is stochastic.
+            votes: Draws per decision, where the coding is stochastic.
 
         Raises:
-            InvalidInput: for a model without direct coding, no samples, samples of another shape or
-                outside the bounds, labels out of range, or an estimator whose forward pass differs
-                from inference.
+            InvalidInput: for a threat the attack is not defined for, no samples, samples of another
+                shape or outside the bounds, labels out of range, or an estimator whose forward pass
+                differs from inference.
         """
-        target = Target(network, self.estimator)
+        target = Target(network, self.estimator, eot=eot, votes=votes)
         # In double precision whatever the network's: single would leave the ball by rounding.
         clean = torch.as_tensor(x).to(network.like.device, torch.float64)
         labels = torch.as_tensor(y)
+        ends = None if wanted is None else torch.as_tensor(wanted)
+        index = np.arange(len(clean)) if sample is None else np.asarray(sample)
         self._check(target, clean, labels, threat)
+        self._check_aim(target, labels, ends)
+        _require_labels("sample", index, clean)
         clean = threat.legalise(clean, clean)  # single-precision data lie beside the grid
-        if self.estimator is not None:
-            steps = network.graph.header.steps
-            assert_forward_identity(self.estimator, network, clean[:8, None], steps)
+        if self.estimator is not None and isinstance(network, Network):
+            stimulus = target.present(clean[:8], Draws(seed, index[:8]))
+            steps = stimulus.shape[1] if target.coding == "events" else target.steps
+            assert_forward_identity(self.estimator, network, stimulus, steps)
         parts = []
-        generator = torch.Generator().manual_seed(seed)
         for start in range(0, len(clean), BATCH):
-            chunk = slice(start, start + BATCH)
-            x_chunk, y_chunk = clean[chunk], labels[chunk].to(clean.device)
-            proposed = self.propose(target, x_chunk, y_chunk, threat, generator)
-            legal = threat.legalise(proposed, x_chunk)
-            parts.append((legal, target.decide(x_chunk), target.decide(legal)))
-        adversarial, before, after = (torch.cat(part).cpu() for part in zip(*parts, strict=True))
-        if bad := threat.violations(adversarial, clean.cpu()):
-            msg = f"{self.name}: {bad} value(s) left the ball, the bounds or the sensor's grid"
+            rows = slice(start, start + BATCH)
+            device = clean.device
+            case = Case(
+                target,
+                clean[rows],
+                labels[rows].to(device, torch.int64),
+                threat,
+                draws=Draws(seed, index[rows]),
+                wanted=None if ends is None else ends[rows].to(device, torch.int64),
+            )
+            parts.append(self._attack(case))
+        made = _joined(parts)
+        if bad := threat.violations(torch.from_numpy(made.adversarial), clean.cpu()):
+            msg = f"{self.name}: {bad} value(s) left the budget, the bounds or the sensor's grid"
             raise InvalidInput(msg)
-        kept = clean.cpu().numpy()
-        return Crafted(kept, adversarial.double().numpy(), before.numpy(), after.numpy())
+        return made
 
-    @staticmethod
-    def _check(target: "Target", x: Tensor, y: Tensor, threat: Linf) -> None:
+    def _attack(self, case: Case) -> Crafted:
+        raw = self.propose(case)
+        before = case.target.decide(case.x, case.draws)
+        legal = case.threat.legalise(raw, case.x)
+        after = case.target.decide(legal, case.draws)
+        case.log.queries += 2 * case.target.votes
+        every = np.arange(len(case))
+        case.log.looks.append((every, case.reached(after).cpu().numpy()))
+        fooled, count = case.log.outcomes()
+        aim = case.wanted if case.strict else None
+        wanted = np.full(len(case), -1) if aim is None else aim.cpu().numpy()
+        rest = (legal, before, after, raw.detach(), case.log.queries, case.log.gradients)
+        adversarial, clean_decision, decision, proposed, queries, gradients = (
+            part.cpu().numpy() for part in rest
+        )
+        return Crafted(
+            clean=case.x.cpu().numpy(),
+            adversarial=adversarial,
+            clean_decision=clean_decision,
+            adversarial_decision=decision,
+            raw=proposed,
+            fooled=fooled,
+            iterates=count,
+            queries=queries,
+            gradients=gradients,
+            wanted=wanted,
+        )
+
+    def _check(self, target: Target, x: Tensor, y: Tensor, threat: Threat) -> None:
         header, shape = target.network.graph.header, target.shape
-        if header.coding != "direct":
-            msg = f"the model takes {header.coding} coding; attacks are defined for direct coding"
+        if not isinstance(threat, self.threats):
+            known = ", ".join(sorted(t.name for t in self.threats))
+            msg = f"{self.name} is not defined for the threat {threat.name}; it is for {known}"
             raise InvalidInput(msg)
-        if not len(x) or x.shape[1:] != shape:
-            msg = f"clean samples have shape {tuple(x.shape)}; give at least one of shape {shape}"
+        timed = header.coding == "events"
+        given = x.shape[1 + timed :]
+        if not len(x) or given != shape or (timed and not x.shape[1]):
+            axes = f"(T, {', '.join(map(str, shape))})" if timed else shape
+            msg = f"clean samples have shape {tuple(x.shape)}; give at least one of shape {axes}"
             raise InvalidInput(msg)
         if threat.bounds[0] < header.bounds[0] or threat.bounds[1] > header.bounds[1]:
             msg = (
                 f"the threat's bounds {threat.bounds} exceed those of the model, {header.bounds}; "
-                "use Linf.of(graph.header, epsilon)"
+                f"use {type(threat).__name__}.of(graph.header, epsilon)"
             )
             raise InvalidInput(msg)
-        free = Linf(epsilon=threat.epsilon, bounds=threat.bounds, levels=threat.levels)
-        if not torch.isfinite(x).all() or free.violations(x, x):
+        if not torch.isfinite(x).all() or threat.outside(x).any():
             low, high = threat.bounds
             msg = (
                 f"clean samples must be finite, within {low:g}..{high:g} and on the sensor's grid; "
                 f"they span {x.min():g}..{x.max():g}"
             )
             raise InvalidInput(msg)
-        if y.shape != x.shape[:1] or ((y < 0) | (y >= target.classes)).any():
-            msg = (
-                f"labels must be {len(x)} numbers in 0..{target.classes - 1}, "
-                f"got shape {tuple(y.shape)} with range {y.min()}..{y.max()}"
-            )
+        _require_labels("labels", y.numpy(), x, target.classes)
+
+    def _check_aim(self, target: Target, y: Tensor, wanted: Tensor | None) -> None:
+        if wanted is None:
+            return
+        if not self.targetable:
+            msg = f"{self.name} cannot aim at a class; leave wanted out"
             raise InvalidInput(msg)
+        _require_labels("wanted", wanted.numpy(), y, target.classes)
 
 
-class Target:
-    """A surrogate as an attack sees it: decisions, and the gradient of a loss."""
+class GradientAttack(Attack):
+    """Base of attacks with an estimator.
 
-    def __init__(self, network: Network, estimator: Estimator | None) -> None:
-        self.network, self.estimator = network, estimator
-        self.steps = network.graph.header.steps
-        (self.classes,) = network.graph.shapes[network.graph.output]
-        self.shape = network.graph.shapes[network.graph.input]
+    Args:
+        gradient: The estimator.
+    """
 
-    def decide(self, x: Tensor) -> Tensor:
-        """Decisions by inference, (B,)."""
-        with torch.no_grad():
-            return self.network.run(x[:, None], self.steps).argmax(1)
+    def __init__(self, gradient: Estimator) -> None:
+        self._estimator = gradient
 
-    def gradient(self, x: Tensor, y: Tensor) -> Tensor:
-        """Gradient of the cross-entropy at ``x``, per sample, (B, ...).
+    @property
+    def estimator(self) -> Estimator:
+        """Where gradients come from."""
+        return self._estimator
 
-        Raises:
-            InvalidInput: if there is no gradient or it is not finite.
-        """
-        if self.estimator is None:
-            msg = "this attack has no gradient estimator"
-            raise InvalidInput(msg)
-        x = x.detach().requires_grad_()
-        scores = self.estimator.scores(self.network, x[:, None], self.steps)
-        if not scores.requires_grad:
-            msg = (
-                f"the {self.estimator.name} scores have no gradient by the input; a readout by the "
-                "first spike has none, attack a copy of the model that counts spikes"
-            )
-            raise InvalidInput(msg)
-        loss = torch.nn.functional.cross_entropy(scores, y, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, x)
-        if not torch.isfinite(gradient).all():
-            bad = int((~torch.isfinite(gradient)).flatten(1).any(1).sum())
-            msg = (
-                f"the {self.estimator.name} gradient of {bad} sample(s) is NaN or infinite; "
-                "use a wider surrogate or detach the reset"
-            )
-            raise InvalidInput(msg)
-        return gradient
+
+def record(attack: Attack) -> dict[str, Any]:
+    """Name, revision and parameters of an attack, with its estimator, as part of another."""
+    own = {"name": attack.name, "revision": attack.revision, **attack.parameters()}
+    return own | {"gradient": attack.gradient_record()}
+
+
+def _require_labels(what: str, values: Array, x: Tensor, classes: int | None = None) -> None:
+    whole = np.issubdtype(values.dtype, np.integer) or np.issubdtype(values.dtype, np.bool_)
+    fits = values.shape == tuple(x.shape[:1]) and whole
+    top = classes if classes is not None else np.inf
+    if not fits or ((values < 0) | (values >= top)).any():
+        limit = "from 0" if classes is None else f"in 0..{classes - 1}"
+        span = f" with range {values.min()}..{values.max()}" if values.size else ""
+        msg = (
+            f"{what} must be {len(x)} numbers {limit}, "
+            f"got {values.dtype} of shape {values.shape}{span}"
+        )
+        raise InvalidInput(msg)
+
+
+def _joined(parts: list[Crafted]) -> Crafted:
+    widest = max(part.fooled.shape[1] for part in parts)
+    fields = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in Crafted.__slots__
+        if name != "fooled"
+    }
+    padded = [np.pad(p.fooled, ((0, 0), (0, widest - p.fooled.shape[1]))) for p in parts]
+    return Crafted(**fields, fooled=np.concatenate(padded))

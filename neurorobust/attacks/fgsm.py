@@ -6,37 +6,35 @@ Reference: Goodfellow, Shlens, Szegedy, Explaining and harnessing adversarial ex
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
-from neurorobust.attacks.base import Attack, Target
-from neurorobust.attacks.threat import Linf
+from neurorobust.attacks.base import GradientAttack
+from neurorobust.attacks.case import Case
+from neurorobust.attacks.losses import make_loss
+from neurorobust.attacks.steps import steepest
 from neurorobust.engine.surrogate import Estimator
 
 
-class Fgsm(Attack):
-    """``x + epsilon sign(gradient)``.
+class Fgsm(GradientAttack):
+    """``x + epsilon sign(gradient)``; in L2 along the gradient itself.
 
     Args:
         gradient: The estimator.
+        loss: ``ce``, ``margin`` or ``dlr``.
     """
 
     name: ClassVar[str] = "fgsm"
 
-    def __init__(self, gradient: Estimator) -> None:
-        self._estimator = gradient
-
-    @property
-    def estimator(self) -> Estimator:
-        """Where gradients come from."""
-        return self._estimator
+    def __init__(self, gradient: Estimator, loss: str = "ce") -> None:
+        super().__init__(gradient)
+        self.loss, self._loss = loss, make_loss(loss)
 
     def parameters(self) -> Mapping[str, Any]:
-        """None besides the estimator."""
-        return {}
+        """The loss."""
+        return {"loss": self.loss}
 
-    def propose(
-        self, target: Target, x: Tensor, y: Tensor, threat: Linf, generator: torch.Generator
-    ) -> Tensor:
-        """One signed step."""
-        return threat.project(x + threat.epsilon * target.gradient(x, y).sign(), x)
+    def propose(self, case: Case) -> Tensor:
+        """One step."""
+        _, gradient = case.ascent(case.x, self._loss)
+        step = case.threat.epsilon * steepest(gradient, case.threat)
+        return case.threat.project(case.x + step, case.x)

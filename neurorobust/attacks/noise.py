@@ -3,31 +3,71 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
-from neurorobust.attacks.base import Attack, Target
-from neurorobust.attacks.threat import Linf
+from neurorobust.attacks.base import Attack
+from neurorobust.attacks.case import Case
+from neurorobust.attacks.knowledge import Knowledge
+from neurorobust.attacks.threats import L2, Events, Linf, Retiming, Threat
+from neurorobust.attacks.threats.base import norm, per_sample
 
 
 class UniformNoise(Attack):
-    """Every value moves by a uniform draw from the ball."""
+    """A random point of the budget, evenly within an L-infinity ball."""
 
     name: ClassVar[str] = "noise"
+    revision: ClassVar[int] = 2
+    threats: tuple[type[Threat], ...] = (Linf, L2, Events, Retiming)
+    targetable: bool = False
+    knowledge: Knowledge = Knowledge.NONE
     estimator = None
 
     def parameters(self) -> Mapping[str, Any]:
         """Which noise."""
         return {"distribution": "uniform"}
 
-    def propose(
-        self, target: Target, x: Tensor, y: Tensor, threat: Linf, generator: torch.Generator
-    ) -> Tensor:
-        """A random point of the ball."""
-        return threat.project(x + uniform(x, threat.epsilon, generator), x)
+    def propose(self, case: Case) -> Tensor:
+        """A random point of the budget."""
+        return case.threat.random(case.x, case.draws)
 
 
-def uniform(x: Tensor, radius: float, generator: torch.Generator) -> Tensor:
-    """Draws from -radius..radius, the same on every device."""
-    drawn = torch.rand(x.shape, generator=generator, dtype=torch.float64)
-    return ((2 * drawn - 1) * radius).to(x)
+class GaussianNoise(Attack):
+    """Normal draws, cut at the ball: standard deviation epsilon / 2, or all of an L2 radius."""
+
+    name: ClassVar[str] = "gaussian_noise"
+    targetable: bool = False
+    knowledge: Knowledge = Knowledge.NONE
+    estimator = None
+
+    def parameters(self) -> Mapping[str, Any]:
+        """Which noise."""
+        return {"distribution": "gaussian"}
+
+    def propose(self, case: Case) -> Tensor:
+        """A normal draw per value."""
+        away, epsilon = case.draws.normal(case.x), case.threat.epsilon
+        if isinstance(case.threat, L2):
+            moved = away * per_sample(epsilon / norm(away), away)
+        else:
+            moved = epsilon / 2 * away
+        return case.threat.project(case.x + moved, case.x)
+
+
+class SignNoise(Attack):
+    """Every value moves as far as it may, up or down by chance: the corners of the ball."""
+
+    name: ClassVar[str] = "sign_noise"
+    targetable: bool = False
+    knowledge: Knowledge = Knowledge.NONE
+    estimator = None
+
+    def parameters(self) -> Mapping[str, Any]:
+        """Which noise."""
+        return {"distribution": "sign"}
+
+    def propose(self, case: Case) -> Tensor:
+        """A random corner."""
+        away, epsilon = case.draws.signs(case.x), case.threat.epsilon
+        if isinstance(case.threat, L2):
+            away = away * per_sample(1 / norm(away), away)
+        return case.threat.project(case.x + epsilon * away, case.x)

@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from neurorobust.attacks.base import Attack, Target
-from neurorobust.attacks.noise import uniform
-from neurorobust.attacks.threat import Linf
+from neurorobust.attacks.base import GradientAttack
+from neurorobust.attacks.case import Case
+from neurorobust.attacks.losses import make_loss
+from neurorobust.attacks.steps import steepest
 from neurorobust.engine.surrogate import Estimator
 from neurorobust.errors import InvalidInput
 
 
-class Pgd(Attack):
+class Pgd(GradientAttack):
     """Iterated steps; a sample is returned as it was when a *legal* iterate last fooled the model.
 
     Args:
@@ -24,9 +25,13 @@ class Pgd(Attack):
         steps: Number of steps, at least 1.
         relative_step: Step size in units of epsilon. A quarter lets ten steps cross the ball.
         random_start: Whether to start at a random point of the ball.
+        loss: ``ce``, ``margin`` or ``dlr``.
+        restarts: Runs; later ones start anew on the samples not yet found, so they need a random
+            start.
     """
 
     name: ClassVar[str] = "pgd"
+    revision: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -35,37 +40,45 @@ class Pgd(Attack):
         relative_step: float = 0.25,
         *,
         random_start: bool = True,
+        loss: str = "ce",
+        restarts: int = 1,
     ) -> None:
+        super().__init__(gradient)
         if steps < 1 or not relative_step > 0:
             msg = f"PGD takes steps >= 1 and relative_step > 0, got {steps} and {relative_step}"
             raise InvalidInput(msg)
-        self._estimator, self.steps = gradient, steps
-        self.relative_step, self.random_start = relative_step, random_start
-
-    @property
-    def estimator(self) -> Estimator:
-        """Where gradients come from."""
-        return self._estimator
+        if restarts < 1 or (restarts > 1 and not random_start):
+            msg = f"PGD takes restarts >= 1, more than one with random_start, got {restarts}"
+            raise InvalidInput(msg)
+        self.steps, self.relative_step, self.restarts = steps, relative_step, restarts
+        self.random_start, self.loss, self._loss = random_start, loss, make_loss(loss)
 
     def parameters(self) -> Mapping[str, Any]:
-        """Steps, step size and start."""
+        """Steps, step size, start, loss and restarts."""
         return {
             "steps": self.steps,
             "relative_step": self.relative_step,
             "random_start": self.random_start,
+            "loss": self.loss,
+            "restarts": self.restarts,
         }
 
-    def propose(
-        self, target: Target, x: Tensor, y: Tensor, threat: Linf, generator: torch.Generator
-    ) -> Tensor:
+    def propose(self, case: Case) -> Tensor:
         """The last iterate that fools the surrogate once legal, else the last one."""
-        start = uniform(x, threat.epsilon, generator) if self.random_start else torch.zeros_like(x)
-        moving = threat.project(x + start, x)
-        best, found = moving, torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        self._run(case)
+        for _ in range(self.restarts - 1):
+            left = torch.nonzero(~case.found)[:, 0]
+            if len(left):
+                self._run(case.take(left))
+        return case.best
+
+    def _run(self, case: Case) -> None:
+        threat = case.threat
+        case.begin()
+        start = threat.random(case.x, case.draws) if self.random_start else case.x
+        moving = threat.project(start, case.x)
         for _ in range(self.steps):
-            step = self.relative_step * threat.epsilon * target.gradient(moving, y).sign()
-            moving = threat.project(moving + step, x)
-            fooled = target.decide(threat.legalise(moving, x)) != y
-            best = torch.where((fooled | ~found).view(-1, *[1] * (x.ndim - 1)), moving, best)
-            found |= fooled
-        return best
+            _, gradient = case.ascent(moving, self._loss)
+            step = self.relative_step * threat.epsilon * steepest(gradient, threat)
+            moving = threat.project(moving + step, case.x)
+            case.see(moving)

@@ -21,16 +21,29 @@ from neurorobust.metrics.samples import (
     scopes,
     sets_of,
 )
+from neurorobust.metrics.success import (
+    DEFINITIONS,
+    PRINTED,
+    Definition,
+    Outcomes,
+    Rate,
+    success_rates,
+)
 from neurorobust.metrics.transfer import Churn, Transfer, churn, mcnemar_exact, transfer
 
 __all__ = [
     "CLEAN",
+    "DEFINITIONS",
+    "PRINTED",
     "Block",
     "Churn",
     "Column",
     "Curve",
+    "Definition",
+    "Outcomes",
     "Point",
     "Proportion",
+    "Rate",
     "Scope",
     "SetKey",
     "SpikeComparison",
@@ -47,6 +60,7 @@ __all__ = [
     "mcnemar_exact",
     "scopes",
     "sets_of",
+    "success_rates",
     "transfer",
     "wilson",
     "worst_case",

@@ -1,0 +1,127 @@
+"""APGD: projected gradient steps with momentum whose size follows the progress made.
+
+Reference: Croce, Hein, Reliable evaluation of adversarial robustness with an ensemble of diverse
+parameter-free attacks, ICML 2020.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from neurorobust.attacks.base import GradientAttack
+from neurorobust.attacks.case import Case
+from neurorobust.attacks.losses import make_loss
+from neurorobust.attacks.schedule import checkpoints
+from neurorobust.attacks.steps import require_at_least, steepest
+from neurorobust.attacks.threats import L2
+from neurorobust.attacks.threats.base import per_sample
+from neurorobust.engine.surrogate import Estimator
+
+IMPROVING = 0.75
+"""Share of steps since the last checkpoint that must have raised the loss."""
+MOMENTUM = 0.75
+"""Weight of the new step against the last move."""
+
+
+class Apgd(GradientAttack):
+    """Step ``2 epsilon``, momentum 0.75; a sample whose loss stalls halves its step and goes back.
+
+    It stalls at a checkpoint if at most 75 % of the steps since the last one raised the loss, or
+    if neither step nor best loss have changed since. It goes on from its best point.
+
+    Args:
+        gradient: The estimator.
+        steps: Number of steps, at least 1.
+        loss: ``ce``, ``dlr`` or ``margin``.
+        relative_step: First step size in units of epsilon.
+        restarts: Runs; later ones start anew on the samples not yet found.
+    """
+
+    name: ClassVar[str] = "apgd"
+
+    def __init__(
+        self,
+        gradient: Estimator,
+        steps: int = 100,
+        loss: str = "ce",
+        relative_step: float = 2.0,
+        restarts: int = 1,
+    ) -> None:
+        super().__init__(gradient)
+        require_at_least(
+            "APGD", steps=(steps, 1), relative_step=(relative_step, 1e-9), restarts=(restarts, 1)
+        )
+        self.steps, self.relative_step, self.restarts = steps, relative_step, restarts
+        self.loss, self._loss = loss, make_loss(loss)
+
+    def parameters(self) -> Mapping[str, Any]:
+        """Steps, loss, first step size and restarts."""
+        return {
+            "steps": self.steps,
+            "loss": self.loss,
+            "relative_step": self.relative_step,
+            "restarts": self.restarts,
+        }
+
+    def propose(self, case: Case) -> Tensor:
+        """The last iterate that fools the surrogate once legal, else that of the largest loss."""
+        highest = self._run(case)
+        for _ in range(self.restarts - 1):
+            left = torch.nonzero(~case.found)[:, 0]
+            if len(left):
+                self._run(case.take(left))
+        return case.best_or(highest)
+
+    def _run(self, case: Case) -> Tensor:
+        threat, x = case.threat, case.x
+        case.begin()
+        moving = self._start(case)
+        value, gradient = case.ascent(moving, self._loss)
+        best, best_value, best_gradient = moving, value, gradient
+        size = torch.full_like(value, self.relative_step * threat.epsilon)
+        before, marks = moving, [0, *checkpoints(self.steps)]
+        rises = torch.zeros_like(value)
+        halved_last, value_last = torch.ones_like(value, dtype=torch.bool), best_value
+        for step in range(1, self.steps + 1):
+            share = MOMENTUM if step > 1 else 1.0
+            ahead = moving + per_sample(size, x) * steepest(gradient, threat)
+            ahead = threat.project(ahead, x)
+            ahead = moving + share * (ahead - moving) + (1 - share) * (moving - before)
+            before, moving = moving, threat.project(ahead, x)
+            previous = value
+            value, gradient = case.ascent(moving, self._loss)
+            case.see(moving)
+            rises += value > previous
+            better = value > best_value
+            best_value = torch.where(better, value, best_value)
+            best = torch.where(per_sample(better, x), moving, best)
+            best_gradient = torch.where(per_sample(better, x), gradient, best_gradient)
+            if step in marks:
+                span = step - marks[marks.index(step) - 1]
+                stalled = rises <= IMPROVING * span
+                stalled |= ~halved_last & (value_last >= best_value)
+                halved_last, value_last = stalled, best_value
+                rises = torch.zeros_like(rises)
+                size = torch.where(stalled, size / 2, size)
+                moving = torch.where(per_sample(stalled, x), best, moving)
+                gradient = torch.where(per_sample(stalled, x), best_gradient, gradient)
+        return best
+
+    @staticmethod
+    def _start(case: Case) -> Tensor:
+        """A random point on the surface of the ball."""
+        threat = case.threat
+        if isinstance(threat, L2):
+            return threat.random(case.x, case.draws)
+        return surface(case)
+
+
+def surface(case: Case) -> Tensor:
+    """A random point whose largest move is epsilon, in every sample."""
+    away = case.draws.uniform(case.x)
+    largest = away.abs().flatten(1).amax(1)
+    return case.threat.project(
+        case.x + case.threat.epsilon * away / per_sample(largest, away), case.x
+    )

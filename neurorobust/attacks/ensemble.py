@@ -1,0 +1,244 @@
+"""Many attacks, the cheapest first: a sample counts as robust only if it withstands all of them.
+
+Reference: Croce, Hein, Reliable evaluation of adversarial robustness with an ensemble of diverse
+parameter-free attacks, ICML 2020, with the gradient estimators of spiking networks as members.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurorobust.attacks.apgd import Apgd
+from neurorobust.attacks.base import Attack, Crafted
+from neurorobust.attacks.ensemble_state import State
+from neurorobust.attacks.knowledge import Knowledge
+from neurorobust.attacks.sapgd import SaPgd
+from neurorobust.attacks.square import Square
+from neurorobust.attacks.target import Scored
+from neurorobust.attacks.targeted import Targeted
+from neurorobust.attacks.threats import Linf, Threat
+from neurorobust.attacks.transferred import Transferred
+from neurorobust.engine.surrogate import ESTIMATORS, Estimator, make_estimator
+from neurorobust.errors import InvalidInput
+from neurorobust.ir import Array
+
+STANDARD: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    ("rga", {}),
+    ("stbp", {"surrogate": "triangle"}),
+    ("hart", {"gamma": 0.5}),
+    ("hart", {"gamma": 1.0}),
+    ("hart", {"gamma": 2.0}),
+    ("assg", {"vanishing": 0.40}),
+    ("assg", {"vanishing": 0.435}),
+    ("assg", {"vanishing": 0.47}),
+)
+"""Estimators of the standard ensemble, by name and parameters."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """What an ensemble found.
+
+    Attributes:
+        crafted: The worst case per sample. ``fooled`` has a column per stage, and one more for the
+            returned sample.
+        stages: Names of the stages, in the order in which they ran.
+        broken_by: Stage that broke each sample: -1 for none, -2 if it is wrong when clean; (B,).
+        notes: What was left out, and why.
+    """
+
+    crafted: Crafted
+    stages: tuple[str, ...]
+    broken_by: Array
+    notes: tuple[str, ...]
+
+    @property
+    def robust(self) -> Array:
+        """Samples that withstood everything, bool (B,)."""
+        stood: Array = self.broken_by == -1
+        return stood
+
+
+class Ensemble:
+    """Each stage attacks the survivors of those before it.
+
+    SA-PGD (APGD in L2) with every estimator, APGD on the DLR loss with the two that broke the
+    largest share of what they saw, targeted APGD with the best, Square, and transfer from the twin.
+
+    Args:
+        estimators: At least one.
+        steps: Of each gradient attack.
+        queries: Of Square.
+        twin: Independently trained, for the last stage; without one it is left out.
+        notes: What was left out already.
+    """
+
+    name = "ensemble"
+    revision = 1
+    knowledge = Knowledge.WHITE_BOX
+
+    def __init__(
+        self,
+        estimators: Sequence[Estimator],
+        *,
+        steps: int = 100,
+        queries: int = 5000,
+        twin: Scored | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        if not estimators:
+            msg = "an ensemble needs at least one gradient estimator"
+            raise InvalidInput(msg)
+        self.estimators, self.steps, self.queries = tuple(estimators), steps, queries
+        self.twin, self.notes = twin, tuple(notes)
+
+    def parameters(self) -> Mapping[str, Any]:
+        """Steps, queries and twin; the members are in the gradient record."""
+        twin = None if self.twin is None else self.twin.graph.content_hash
+        return {"steps": self.steps, "queries": self.queries, "twin": twin}
+
+    def gradient_record(self) -> dict[str, Any]:
+        """All estimators."""
+        return {"name": "ensemble", "members": [e.describe() for e in self.estimators]}
+
+    def __call__(
+        self,
+        network: Scored,
+        x: Array,
+        y: Array,
+        threat: Threat,
+        *,
+        seed: int = 0,
+        sample: Array | None = None,
+    ) -> Crafted:
+        """The worst case per sample; see ``judge`` for which stage found it."""
+        return self.judge(network, x, y, threat, seed=seed, sample=sample).crafted
+
+    def judge(
+        self,
+        network: Scored,
+        x: Array,
+        y: Array,
+        threat: Threat,
+        *,
+        seed: int = 0,
+        sample: Array | None = None,
+        state: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Verdict:
+        """Run all stages.
+
+        Args:
+            network: The surrogate.
+            x: Clean samples, (B, ...).
+            y: Labels, (B,).
+            threat: An L-infinity or L2 ball.
+            seed: Of everything random.
+            sample: Index of each sample in its data set, (B,); positions by default.
+            state: File written after every stage; a later call with the same request goes on.
+            progress: Called as ``(stage, done, total)``.
+
+        Raises:
+            InvalidInput: for what a stage refuses.
+            InvalidFile: if the state file is damaged or of another request.
+        """
+        index = np.arange(len(x)) if sample is None else np.asarray(sample)
+        request = {
+            "attack": {"name": self.name, "revision": self.revision, **self.parameters()},
+            "gradient": self.gradient_record(),
+            "threat": threat.parameters(),
+            "model": network.graph.content_hash,
+            "seed": seed,
+        }
+        now = State.open(state, request, x, y, index)
+        notes = list(self.notes)
+        stages = len(self.estimators) + 5
+        while (stage := self._next(now, threat, notes)) is not None:
+            name, attack = stage
+            if progress:
+                progress(name, len(now.stages), stages)
+            left = np.flatnonzero(now.broken_by == -1) if now.stages else np.arange(len(x))
+            made = None
+            if len(left):
+                made = attack(network, x[left], y[left], threat, seed=seed, sample=index[left])
+            now = now.after(name, left, made, y)
+            now.save(state)
+        crafted = self._crafted(now, y)
+        return Verdict(crafted, tuple(now.stages), now.broken_by, tuple(dict.fromkeys(notes)))
+
+    def _next(self, now: State, threat: Threat, notes: list[str]) -> tuple[str, Attack] | None:
+        """The stage after those done; it depends on what they found, and on nothing else."""
+        done, linf = len(now.stages), isinstance(threat, Linf)
+        members = len(self.estimators)
+        if done < members:
+            gradient = self.estimators[done]
+            attack = SaPgd(gradient, self.steps) if linf else Apgd(gradient, self.steps)
+            return f"{attack.name} {label(gradient)}", attack
+        ranking = now.ranking(members)
+        best = [self.estimators[i] for i in ranking[:2]]
+        later: list[tuple[str, Attack]] = [
+            (f"apgd-dlr {label(e)}", Apgd(e, self.steps, loss="dlr")) for e in best
+        ]
+        aimed = Targeted(Apgd(best[0], self.steps, loss="dlr"), "all")
+        later.append((f"apgd-targeted {label(best[0])}", aimed))
+        if linf:
+            later.append(("square", Square(self.queries)))
+        else:
+            notes.append(f"square is left out: it is not defined for {threat.name}")
+        if self.twin is not None:
+            attack = SaPgd(best[0], self.steps) if linf else Apgd(best[0], self.steps)
+            later.append(("twin", Transferred(attack, self.twin)))
+        else:
+            notes.append("transfer from a twin is left out: none was given")
+        return later[done - members] if done - members < len(later) else None
+
+    @staticmethod
+    def _crafted(now: State, y: Array) -> Crafted:
+        """The worst case so far as the result of one attack."""
+        reached = now.adversarial_decision != y
+        stages = np.arange(len(now.stages))
+        broke = now.broken_by[:, None] == stages
+        return replace(
+            now.crafted(),
+            fooled=np.concatenate([broke, reached[:, None]], axis=1),
+            iterates=np.full(len(y), len(stages) + 1),
+        )
+
+
+def ensemble(
+    kind: str = "standard", *, steps: int = 100, queries: int = 5000, twin: Scored | None = None
+) -> Ensemble:
+    """A named ensemble of the estimators that are registered; the others are noted.
+
+    Args:
+        kind: ``standard``.
+        steps: Of each gradient attack.
+        queries: Of Square.
+        twin: Independently trained network for the transfer stage.
+
+    Raises:
+        InvalidInput: for another name.
+    """
+    if kind != "standard":
+        msg = f"no ensemble is named {kind!r}; known is standard"
+        raise InvalidInput(msg)
+    found, notes = [], []
+    for name, parameters in STANDARD:
+        if name in ESTIMATORS:
+            found.append(make_estimator(name, **parameters))
+        else:
+            notes.append(f"estimator {name!r} is left out: it is not registered")
+    return Ensemble(
+        found, steps=steps, queries=queries, twin=twin, notes=tuple(dict.fromkeys(notes))
+    )
+
+
+def label(estimator: Estimator) -> str:
+    """Name and parameters, short."""
+    given = ", ".join(f"{key}={value}" for key, value in estimator.parameters().items())
+    return f"{estimator.name}({given})"

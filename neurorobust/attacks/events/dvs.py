@@ -1,0 +1,135 @@
+"""Events added along the border, in a corner or as a dash: no gradient, few queries.
+
+Reference: Marchisio et al., DVS-Attacks: adversarial attacks on dynamic vision sensors for spiking
+neural networks, IJCNN 2021.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from neurorobust.attacks.base import Attack
+from neurorobust.attacks.case import Case
+from neurorobust.attacks.knowledge import Knowledge
+from neurorobust.attacks.steps import require_at_least
+from neurorobust.attacks.threats import Events, Threat
+from neurorobust.errors import InvalidInput
+
+
+class PatternAttack(Attack):
+    """Base: every channel gets an event wherever a pattern is on; the first that fools is kept."""
+
+    threats: tuple[type[Threat], ...] = (Events,)
+    knowledge: Knowledge = Knowledge.QUERY_ONLY
+    estimator = None
+
+    @abstractmethod
+    def patterns(self, steps: int, height: int, width: int) -> Iterator[Tensor]:
+        """Patterns in the order in which they are tried, bool, each (T, H, W)."""
+
+    def propose(self, case: Case) -> Tensor:
+        """The first pattern that fools, else the last one.
+
+        Raises:
+            InvalidInput: for samples that are no frames.
+        """
+        shape = case.x.shape
+        if len(shape) < 4:
+            msg = f"{self.name} draws on frames (T, ..., H, W); samples have shape {shape[1:]}"
+            raise InvalidInput(msg)
+        steps, height, width = shape[1], shape[-2], shape[-1]
+        left = torch.arange(len(case), device=case.x.device)
+        for pattern in self.patterns(steps, height, width):
+            on = pattern.to(case.x.device).view(steps, *[1] * (len(shape) - 4), height, width)
+            part = case.take(left)
+            _, fooled = part.see(torch.where(on, part.x.clamp(min=1), part.x))
+            left = left[~fooled]
+            if not len(left):
+                break
+        return case.best
+
+
+class FrameAttack(PatternAttack):
+    """All pixels of the border are on in every step.
+
+    Args:
+        thickness: Of the border in pixels, at least 1.
+    """
+
+    name: ClassVar[str] = "dvs_frame"
+
+    def __init__(self, thickness: int = 1) -> None:
+        require_at_least("frame attack", thickness=(thickness, 1))
+        self.thickness = thickness
+
+    def parameters(self) -> Mapping[str, Any]:
+        """The thickness."""
+        return {"thickness": self.thickness}
+
+    def patterns(self, steps: int, height: int, width: int) -> Iterator[Tensor]:
+        """The border."""
+        on = torch.ones(steps, height, width, dtype=torch.bool)
+        rim = self.thickness
+        on[:, rim : height - rim, rim : width - rim] = False
+        yield on
+
+
+class CornerAttack(PatternAttack):
+    """A square in a corner, on in every step, grows and moves from corner to corner.
+
+    Args:
+        largest: Side of the last square in pixels, at least 1.
+    """
+
+    name: ClassVar[str] = "dvs_corner"
+
+    def __init__(self, largest: int = 8) -> None:
+        require_at_least("corner attack", largest=(largest, 1))
+        self.largest = largest
+
+    def parameters(self) -> Mapping[str, Any]:
+        """The largest square."""
+        return {"largest": self.largest}
+
+    def patterns(self, steps: int, height: int, width: int) -> Iterator[Tensor]:
+        """Squares by side, each in all four corners."""
+        for side in range(1, min(self.largest, height, width) + 1):
+            for rows in (slice(0, side), slice(height - side, height)):
+                for columns in (slice(0, side), slice(width - side, width)):
+                    on = torch.zeros(steps, height, width, dtype=torch.bool)
+                    on[:, rows, columns] = True
+                    yield on
+
+
+class DashAttack(PatternAttack):
+    """Two neighbouring pixels are on in every step; the place moves until the model is fooled.
+
+    Args:
+        stride: Distance of tried places in pixels, at least 1.
+        hold: Aware of mask filters, which drop pixels that stay on: the dash moves on by its own
+            length every ``hold`` steps. None leaves it where it is.
+    """
+
+    name: ClassVar[str] = "dvs_dash"
+
+    def __init__(self, stride: int = 2, hold: int | None = None) -> None:
+        require_at_least("dash attack", stride=(stride, 1), hold=(1 if hold is None else hold, 1))
+        self.stride, self.hold = stride, hold
+
+    def parameters(self) -> Mapping[str, Any]:
+        """Distance of places, and for how long the dash stays."""
+        return {"stride": self.stride, "hold": self.hold}
+
+    def patterns(self, steps: int, height: int, width: int) -> Iterator[Tensor]:
+        """Dashes row by row."""
+        time = torch.arange(steps)
+        drift = torch.zeros_like(time) if self.hold is None else 2 * (time // self.hold)
+        for row in range(0, height, self.stride):
+            for column in range(0, max(width - 1, 1), self.stride):
+                on = torch.zeros(steps, height, width, dtype=torch.bool)
+                for pixel in (0, 1):
+                    on[time, row, (column + drift + pixel) % width] = True
+                yield on

@@ -1,0 +1,118 @@
+"""SDA: the sparse dynamic attack flips few bins of binary frames, each measured before it is kept.
+
+Reference: released with PDSG, potential-dependent surrogate gradients, CVPR 2025.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from neurorobust.attacks.base import GradientAttack
+from neurorobust.attacks.case import Case
+from neurorobust.attacks.losses import margin
+from neurorobust.attacks.steps import require_at_least
+from neurorobust.attacks.threats import Events, Threat
+from neurorobust.engine.surrogate import Estimator
+from neurorobust.errors import InvalidInput
+
+PROBES = 128
+"""Flips measured in one batch."""
+
+
+class SparseDynamicAttack(GradientAttack):
+    """Generate, measure, reduce.
+
+    In round n the ``first (n + 1)`` bins with the largest gradient whose flip goes along its sign
+    are flipped one by one and asked for; those that raise the margin loss are kept together. Once
+    the model is fooled, a binary search undoes as many of the least useful flips as possible.
+
+    Args:
+        gradient: The estimator.
+        rounds: At most, at least 1.
+        first: Bins measured in the first round, at least 1.
+    """
+
+    name: ClassVar[str] = "sda"
+    threats: tuple[type[Threat], ...] = (Events,)
+
+    def __init__(self, gradient: Estimator, rounds: int = 500, first: int = 10) -> None:
+        super().__init__(gradient)
+        require_at_least("SDA", rounds=(rounds, 1), first=(first, 1))
+        self.rounds, self.first = rounds, first
+
+    def parameters(self) -> Mapping[str, Any]:
+        """Rounds and bins of the first one."""
+        return {"rounds": self.rounds, "first": self.first}
+
+    def propose(self, case: Case) -> Tensor:
+        """Sample by sample.
+
+        Raises:
+            InvalidInput: for frames that are not binary.
+        """
+        if tuple(case.threat.bounds) != (0, 1):
+            msg = (
+                f"SDA flips binary frames; the bounds are {case.threat.bounds}, "
+                "use event_flips on counts"
+            )
+            raise InvalidInput(msg)
+        for row in range(len(case)):
+            self._one(case.take(torch.tensor([row], device=case.x.device)))
+        return case.best
+
+    def _one(self, case: Case) -> None:
+        moving = case.x.clone()
+        effect = torch.zeros(moving[0].numel(), dtype=moving.dtype, device=moving.device)
+        _, fooled = case.see(moving)
+        for turn in range(self.rounds):
+            if fooled.all() or case.threat.size(moving, case.x) >= case.threat.epsilon:
+                break
+            value, gradient = case.ascent(moving, margin)
+            flips = self._candidates(moving, gradient, self.first * (turn + 1))
+            if not len(flips):
+                break
+            gains = self._measure(case, moving, flips) - value
+            kept = flips[gains > 0]
+            effect[kept] = gains[gains > 0]
+            flat = moving.view(-1)
+            flat[kept] = 1 - flat[kept]
+            _, fooled = case.see(moving)
+        if fooled.all():
+            self._reduce(case, moving, effect)
+
+    @staticmethod
+    def _candidates(moving: Tensor, gradient: Tensor, count: int) -> Tensor:
+        """Bins with the largest gradient whose flip follows its sign."""
+        slope, now = gradient.view(-1), moving.view(-1)
+        along = torch.where(slope * (1 - 2 * now) > 0, slope.abs(), 0.0)
+        order = along.argsort(descending=True, stable=True)[:count]
+        return order[along[order] > 0]
+
+    @staticmethod
+    def _measure(case: Case, moving: Tensor, flips: Tensor) -> Tensor:
+        """Margin loss after each flip alone."""
+        found = []
+        for part in flips.split(PROBES):
+            probes = moving.repeat(len(part), *[1] * (moving.ndim - 1))
+            flat, each = probes.view(len(part), -1), torch.arange(len(part), device=part.device)
+            flat[each, part] = 1 - flat[each, part]
+            owner = torch.zeros(len(part), dtype=torch.int64, device=part.device)
+            wanted = None if case.wanted is None else case.wanted.expand(len(part))
+            scores = case.probe(probes, owner) * case.target.scale
+            found.append(margin(scores, case.y.expand(len(part)), wanted))
+        return torch.cat(found).to(moving)
+
+    @staticmethod
+    def _reduce(case: Case, moving: Tensor, effect: Tensor) -> None:
+        """The most of the least useful flips that can be undone together."""
+        changed = torch.nonzero((moving != case.x).view(-1))[:, 0]
+        order = changed[effect[changed].argsort(stable=True)]
+        undone, tried = 0, len(order)
+        while tried - undone > 1:
+            middle = (undone + tried) // 2
+            fewer = moving.clone()
+            fewer.view(-1)[order[:middle]] = case.x.reshape(-1)[order[:middle]]
+            _, fooled = case.see(fewer)
+            undone, tried = (middle, tried) if fooled.all() else (undone, middle)
