@@ -16,7 +16,8 @@ import numpy as np
 from neurorobust.attacks import Attack, AttackSet, Fgsm, Linf, Pgd, UniformNoise, craft
 from neurorobust.backends import get_backend
 from neurorobust.data import encode
-from neurorobust.data.digits import Split, load_digits
+from neurorobust.data.digits import load_digits
+from neurorobust.data.split import Split
 from neurorobust.engine.network import Network
 from neurorobust.engine.surrogate import Rga, Stbp
 from neurorobust.engine.threads import one_thread

@@ -3,41 +3,16 @@
 Reference: Alpaydin, Kaynak, Optical recognition of handwritten digits, UCI repository, 1998.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from neurorobust.data.split import LEVELS, Split
 from neurorobust.errors import BackendUnavailable
-from neurorobust.ir import Array
-
-LEVELS = 256
-"""Pixels are stored in 8 bits, as a sensor would give them; the originals have 17 grey values."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Split:
-    """Images and labels.
-
-    Attributes:
-        pixels: Shape (B, 1, 8, 8), uint8.
-        labels: Shape (B,), 0..9.
-    """
-
-    pixels: Array
-    labels: Array
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def values(self) -> Array:
-        """Pixels as input values in 0..1, float64, on the grid of 1/255."""
-        scaled: Array = self.pixels / (LEVELS - 1)
-        return scaled
 
 
 def load_digits(*, seed: int = 0, test_share: float = 0.2) -> tuple[Split, Split]:
     """Training and held-out test images, split evenly over the classes by the seed.
+
+    Their 17 grey values are spread over those of 8 bits.
 
     Raises:
         BackendUnavailable: if scikit-learn is not installed.

@@ -1,23 +1,23 @@
 """The built-in model: a small convolutional LIF network, trained on real digits in seconds."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from neurorobust import __version__, ir
-from neurorobust.data.digits import LEVELS, Split, load_digits
+from neurorobust.data.digits import load_digits
+from neurorobust.data.split import LEVELS, Split
 from neurorobust.engine.layers import LI, LIF, SpikingSequential
 from neurorobust.engine.threads import one_thread
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.importers.sequential import from_sequential
 from neurorobust.ir.identity import canonical_json
+from neurorobust.zoo.training import Progress, fit
 
 RECIPE: dict[str, Any] = {
     "architecture": "conv12(3x3)-bn-lif-conv24(3x3,stride 2)-bn-lif-fc10-li",
@@ -36,8 +36,6 @@ RECIPE: dict[str, Any] = {
     "label_smoothing": 0.05,
 }
 """Everything that decides the weights besides the seed; part of the model card."""
-
-Progress = Callable[[str, int, int], None]
 
 
 def build() -> SpikingSequential:
@@ -64,35 +62,20 @@ def train(data: Split, *, seed: int = 0, progress: Progress | None = None) -> ir
         seed: Of initial weights and batches.
         progress: Called as ``(what, done, total)``.
     """
-    steps, epochs, batch = RECIPE["steps"], RECIPE["epochs"], RECIPE["batch"]
-    smoothing = RECIPE["label_smoothing"]
+
+    def told(epoch: int, _: float) -> None:
+        if progress:
+            progress("training", epoch, RECIPE["epochs"])
+
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build()
         x = torch.tensor(data.values, dtype=torch.float32)
-        y = torch.tensor(data.labels)
-        rate, decay = RECIPE["learning_rate"], RECIPE["weight_decay"]
-        optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=decay)
-        total = epochs * (len(x) // batch)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=rate, total_steps=total)
-        model.train()
-        for epoch in range(epochs):
-            for index in torch.randperm(len(x))[: len(x) // batch * batch].split(batch):
-                optimiser.zero_grad()
-                # The readout averages over time; its scale is that of a logit.
-                loss = F.cross_entropy(
-                    model(x[index], steps)[-1], y[index], label_smoothing=smoothing
-                )
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-            if progress:
-                progress("training", epoch + 1, epochs)
-        model.eval()
+        fit(model, x, torch.tensor(data.labels), RECIPE, after_epoch=told)
     header = ir.Header(
         name="digits",
         dt_s=1e-3,
-        steps=steps,
+        steps=RECIPE["steps"],
         bounds=(0.0, 1.0),
         levels=LEVELS,
         classes=tuple("0123456789"),
