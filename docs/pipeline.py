@@ -164,11 +164,11 @@ def draw(p: Palette) -> str:
     card = f'rx="16" fill="{p.paper}" stroke="{p.rule}" stroke-width="1.5"'
     parts = [
         f'<rect x="1" y="1" width="{WIDTH - 2}" height="{HEIGHT - 2}" {card}/>',
-        *stage((36, top, 156), "Trained SNN", ("torch layers, .net", "or built-in models"), p.muted, p),
-        *stage((232, top, 176), "Graph", ("floats, explicit dt,", "one exact law"), p.float_, p),
         *stage(
-            (538, top, 150), "Program", ("integers, cores,", "error per layer"), p.quantised, p
+            (36, top, 156), "Trained SNN", ("torch layers, .net", "or built-in models"), p.muted, p
         ),
+        *stage((232, top, 176), "Graph", ("floats, explicit dt,", "one exact law"), p.float_, p),
+        *stage((538, top, 150), "Program", ("integers, cores,", "error per layer"), p.quantised, p),
         *stage(
             (36, low, 156), "Test samples", ("with the sensor’s", "bounds and grid"), p.muted, p
         ),
