@@ -1,6 +1,7 @@
 """Threat models, attacks, and frozen attack sets."""
 
 from neurorobust.attacks.apgd import Apgd
+from neurorobust.attacks.arithmetic import ArithmeticAttack, Provoked, provoked
 from neurorobust.attacks.attackset import AttackSet
 from neurorobust.attacks.base import ATTACKS, Attack, Crafted, GradientAttack
 from neurorobust.attacks.bim import Bim
@@ -42,6 +43,7 @@ __all__ = [
     "LOSSES",
     "THREATS",
     "Apgd",
+    "ArithmeticAttack",
     "Attack",
     "AttackSet",
     "Bim",
@@ -64,6 +66,7 @@ __all__ = [
     "MiFgsm",
     "Misclassification",
     "Pgd",
+    "Provoked",
     "Queried",
     "RFgsm",
     "Retiming",
@@ -88,6 +91,7 @@ __all__ = [
     "make_attack",
     "make_threat",
     "on_other_arithmetic",
+    "provoked",
     "to_events",
     "to_frames",
 ]
