@@ -190,7 +190,7 @@ class ReferenceExecutable:
 
 def _per_sample(counts: Array) -> Array:
     """Summed over all axes but the first."""
-    return np.asarray(counts.reshape(len(counts), -1).sum(axis=1))
+    return np.asarray(counts.sum(axis=tuple(range(1, counts.ndim))))
 
 
 class _Tape:

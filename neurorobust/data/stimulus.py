@@ -49,11 +49,16 @@ def encode(
         rng: Source of the spikes; needed by ``bernoulli``.
 
     Raises:
-        InvalidInput: for a wrong shape, values that are not finite or out of bounds, or no ``rng``.
+        InvalidInput: for anything but an array of numbers, a wrong shape, values that are not
+            finite or out of bounds, or no ``rng``.
     """
     header, shape = model.header, model.input_shape
     steps = header.steps if steps is None else steps
     timed = header.coding == "events"
+    if not isinstance(samples, np.ndarray) or samples.dtype.kind not in "biuf":
+        what = f"an array of {samples.dtype}" if isinstance(samples, np.ndarray) else type(samples)
+        msg = f"samples are {what}; pass a NumPy array of real numbers"
+        raise InvalidInput(msg)
     if samples.shape[1 + timed :] != shape or samples.ndim != len(shape) + 1 + timed:
         axes = "B, T, ..." if timed else "B, ..."
         msg = (

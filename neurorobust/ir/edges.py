@@ -21,7 +21,7 @@ def chain_edges(names: Iterable[str]) -> tuple[Edge, ...]:
 
 
 def topological_order(names: Iterable[str], edges: Iterable[Edge]) -> tuple[str, ...]:
-    """Names so that each comes after all its sources, or in a loop after its undelayed ones.
+    """Names so that each comes after all its sources; within a loop, after its undelayed ones.
 
     Raises:
         CycleError: if undelayed edges form a loop.
@@ -30,7 +30,8 @@ def topological_order(names: Iterable[str], edges: Iterable[Edge]) -> tuple[str,
     try:
         return _sorted(names, edges)
     except CycleError:
-        return _sorted(names, (edge for edge in edges if edge.delay == 0))
+        loops = _loops(names, edges)
+        return _sorted(names, (e for e in edges if e.delay == 0 or e.target not in loops[e.source]))
 
 
 def undelayed_cycle(names: Iterable[str], edges: Iterable[Edge]) -> tuple[str, ...]:
@@ -49,6 +50,22 @@ def has_cycle(names: Iterable[str], edges: Iterable[Edge]) -> bool:
     except CycleError:
         return True
     return False
+
+
+def _loops(names: Iterable[str], edges: Iterable[Edge]) -> dict[str, set[str]]:
+    """Per node, those that share a loop with it: each can be reached from the other."""
+    targets: dict[str, list[str]] = {name: [] for name in names}
+    for edge in edges:
+        targets[edge.source].append(edge.target)
+    reached: dict[str, set[str]] = {}
+    for name in targets:
+        found, ahead = set[str](), [name]
+        while ahead:
+            fresh = [target for target in targets[ahead.pop()] if target not in found]
+            found.update(fresh)
+            ahead += fresh
+        reached[name] = found
+    return {name: {far for far in found if name in reached[far]} for name, found in reached.items()}
 
 
 def _sorted(names: Iterable[str], edges: Iterable[Edge]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from neurorobust.backends import Record, Rung, RunResult, get_backend
 from neurorobust.data import Stimulus, encode
-from neurorobust.errors import LowerError
+from neurorobust.errors import InvalidInput, LowerError
 from neurorobust.ir import (
     LI,
     Array,
@@ -36,8 +36,16 @@ DRAW = 0
 
 
 def shown(graph: Graph, samples: Array) -> Stimulus:
-    """Samples as a stimulus; spikes, where they are drawn, always the same."""
-    return encode(graph, samples, rng=np.random.default_rng(DRAW))
+    """Samples as a stimulus; spikes, where they are drawn, always the same.
+
+    Raises:
+        InvalidInput: for what ``encode`` does not take, or no samples at all.
+    """
+    stimulus = encode(graph, samples, rng=np.random.default_rng(DRAW))
+    if not len(stimulus):
+        msg = f"samples have shape {samples.shape}: there are none to compare on; give at least one"
+        raise InvalidInput(msg)
+    return stimulus
 
 
 def run_chunks(model: Model, stimulus: Stimulus) -> RunResult:

@@ -24,6 +24,9 @@ def measure(graph: Graph, program: Program, samples: Array) -> list[dict[str, An
         ``diverges_first`` (whether no population differs earlier); of a readout
         ``decision_agreement`` and ``score_error_max``; of both ``wrapped`` and ``saturated``
         (overflows of the population and its synapses, over all samples).
+
+    Raises:
+        InvalidInput: for samples that ``encode`` does not take, or none.
     """
     from neurorobust.engine.threads import one_thread
 

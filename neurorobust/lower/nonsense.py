@@ -1,6 +1,7 @@
 """What a scaled population could only pretend to compute; refused before anything runs."""
 
 from collections.abc import Iterator
+from math import prod
 
 import numpy as np
 
@@ -24,6 +25,16 @@ _WAYS = {
 }
 
 
+_OWN = ("weight bits", "weight percentile", "weight error", "spikes", "no weights")
+"""What decides a scale by the weights' own bits; any other bound takes resolution from them."""
+SNR_MIN_DB = 6.0
+SNR_LOST_DB = 12.0
+"""A synapse with less of the first, weights over their rounding, is refused if another bound took
+more than the second, two bits; what few bits lose by themselves is what was asked for."""
+DEAD_MAX = 0.5
+"""Largest share of neurons that such a bound may leave dead."""
+
+
 def nonsense(found: Scaled) -> Iterator[tuple[str, str]]:
     """Nodes that came to nothing, and why: each with value, limit and a way out."""
     population, scale = found.population, found.scale
@@ -31,6 +42,10 @@ def nonsense(found: Scaled) -> Iterator[tuple[str, str]]:
     limit = f"the scale {scale:.4g} is limited by {found.limited_by}: {way}"
     empty = list(_empty_synapses(population, scale, limit))
     yield from empty
+    yield from _lost_decays(population)
+    taken = found.limited_by not in _OWN and scale < population.weight_bounds[-1] / 4
+    if taken and not empty:
+        yield from _drowned_synapses(population, scale, limit)
     if not isinstance(population.node, LIF):
         return
     threshold = population.node.threshold
@@ -43,7 +58,9 @@ def nonsense(found: Scaled) -> Iterator[tuple[str, str]]:
         )
         yield population.name, why
     elif not empty and dead(population, scale).all():
-        yield population.name, _dead_sentence(population, scale, limit)
+        yield population.name, _dead_sentence(population, limit)
+    elif not empty and taken:
+        yield from _silenced(population, scale, limit)
 
 
 def _empty_synapses(population: Population, scale: float, limit: str) -> Iterator[tuple[str, str]]:
@@ -52,20 +69,87 @@ def _empty_synapses(population: Population, scale: float, limit: str) -> Iterato
         if not largest:
             yield key, f"all its {weight.size} weights are 0; leave it out"
         elif not population.integers(key, scale).any():
+            most = largest * scale * 2.0 ** -population.exponent(key, scale)
             why = (
-                f"all its {weight.size} weights round to 0 (the largest is {largest * scale:.3g}, "
+                f"all its {weight.size} weights round to 0 (the largest is {most:.3g}, "
                 f"the grid has steps of {population.grids[key].step}); {limit}"
             )
             yield key, why
+        elif (top := _largest_sum(population, key, scale)) < 1:
+            yield key, f"its largest sum, {top:.3g} integer steps, is floored to 0; {limit}"
+
+
+def _largest_sum(population: Population, key: str, scale: float) -> float:
+    down_up = population.reach({key: population.acting(scale)[key]}, 0.0)
+    return float(max(np.max(side) for side in down_up))
+
+
+def _drowned_synapses(
+    population: Population, scale: float, limit: str
+) -> Iterator[tuple[str, str]]:
+    """Synapses that a bound other than their own bits leaves little of."""
+    alone = population.tuned({})
+    for key, weight in population.weights.items():
+        kept = _snr_db(weight, population.acting(scale)[key] / scale)
+        fine = population.grids[key].high / float(np.abs(weight).max())
+        could = _snr_db(weight, alone.integers(key, fine) / fine)
+        if kept < SNR_MIN_DB and could - kept > SNR_LOST_DB:
+            why = (
+                f"its weights stand {kept:.3g} dB above their rounding, at least {SNR_MIN_DB:g} "
+                f"are needed ({population.limits.weight_bits} bits alone give {could:.3g}); {limit}"
+            )
+            yield key, why
+
+
+def _snr_db(weight: Array, kept: Array) -> float:
+    lost = float(((kept - weight) ** 2).sum())
+    return 10 * float(np.log10(float((weight**2).sum()) / lost)) if lost else np.inf
+
+
+def _lost_decays(population: Population) -> Iterator[tuple[str, str]]:
+    node, one = population.node, population.limits.decay_one
+    decays = {"beta": node.beta, "alpha": getattr(node, "alpha", None)}
+    for name, decay in decays.items():
+        if decay is None:
+            continue
+        kept = np.rint(one * (1 - decay)) if name == "beta" else one - np.rint(one * decay)
+        lost = (decay < 1) & (kept == 0)
+        if lost.any():
+            value = float(np.broadcast_to(decay, lost.shape)[lost].max())
+            why = (
+                f"{name} {value:.6g} becomes 1, so that nothing decays (decays have steps of "
+                f"1/{one}); take more decay bits, or train with 1 where nothing should decay"
+            )
+            yield population.name, why
+
+
+def _silenced(population: Population, scale: float, limit: str) -> Iterator[tuple[str, str]]:
+    """A population of which most neurons can fire in floats only."""
+    node = population.node
+    assert isinstance(node, LIF)  # noqa: S101  # the caller's case
+    lost = dead(population, scale) & (_highest_exact(population, node) > node.threshold)
+    count, size = int(np.broadcast_to(lost, population.shape).sum()), prod(population.shape)
+    if count > DEAD_MAX * size:
+        why = (
+            f"no input can fire {count} of {size} neurons that can fire in floats, at most "
+            f"{DEAD_MAX:.0%} may be lost; {limit}"
+        )
+        yield population.name, why
+
+
+def _highest_exact(population: Population, node: LIF) -> Array:
+    """The bound of a membrane from above, in floats."""
+    current = np.zeros(()) if node.alpha is None else node.alpha
+    reach = population.reach(population.weights, population.drive)
+    return population.highest(reach, population.bias, current, node.beta)
 
 
 def dead(population: Population, scale: float) -> Array:
     """Neurons that nothing can fire within T steps, over all inputs; of a shape that broadcasts."""
     neuron = population.neuron(scale)
     assert isinstance(neuron, FixedLIF)  # noqa: S101  # the caller's case
-    weights = {key: population.integers(key, scale) for key in population.weights}
     top = population.highest(
-        _times(population.reach(weights, population.current(scale)), STATE_ONE),
+        _times(population.reach(population.acting(scale), population.current(scale)), STATE_ONE),
         neuron.bias_mant * 2.0**neuron.bias_exp,
         (DECAY_ONE - 1 - neuron.du) / DECAY_ONE,
         1 - neuron.dv / DECAY_ONE,
@@ -74,13 +158,10 @@ def dead(population: Population, scale: float) -> Array:
     return still
 
 
-def _dead_sentence(population: Population, scale: float, limit: str) -> str:
-    node, neuron = population.node, population.neuron(scale)
+def _dead_sentence(population: Population, limit: str) -> str:
+    node = population.node
     assert isinstance(node, LIF)  # noqa: S101  # the caller's case
-    assert isinstance(neuron, FixedLIF)  # noqa: S101
-    current = np.zeros(()) if node.alpha is None else node.alpha
-    reach = population.reach(population.weights, population.drive)
-    exact = float(population.highest(reach, population.bias, current, node.beta).max())
+    exact = float(_highest_exact(population, node).max())
     threshold = float(node.threshold.min())
     there = (
         "it is dead there, too; lower its threshold or train it to fire"

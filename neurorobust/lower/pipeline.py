@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from neurorobust.data import Stimulus
 from neurorobust.engine.host import sent
 from neurorobust.errors import InvalidInput, LowerError
@@ -76,8 +78,12 @@ def lower(
 
     Raises:
         LowerError: listing everything that has no exact form on the target, or comes to nothing.
-        InvalidInput: for an option that the target has not, or a rule without its data.
+        InvalidInput: for what is no Graph or no Profile, an option that the target has not, or a
+            rule without its data.
     """
+    _require_kinds(graph, profile)
+    weight_bits = _bits("weight_bits", weight_bits)
+    decay_bits = _bits("decay_bits", decay_bits)
     arithmetic = profile.arithmetic
     rule = Rule(scaling, percentile)
     if isinstance(arithmetic, LoihiArithmetic):
@@ -91,6 +97,7 @@ def lower(
         "scaling": scaling != "max_abs",
         "decay_bits": decay_bits is not None,
         "input_coding": input_coding is not None,
+        "calibration": calibration is not None,
     }
     if given := [name for name, used in integer_only.items() if used]:
         msg = f"{', '.join(given)}: {profile.id} has no integers to scale; lower for another target"
@@ -112,6 +119,27 @@ def lower(
         msg = f"weight_bits is {bits}; {profile.id} has {most}, choose from 2..{most}"
         raise InvalidInput(msg)
     return round_weights(fold_batch_norm(graph), bits)
+
+
+def _require_kinds(graph: object, profile: object) -> None:
+    if isinstance(graph, Program):
+        msg = "it is a Program already, in integers; lower the Graph that it came from"
+        raise InvalidInput(msg)
+    if not isinstance(graph, Graph):
+        msg = f"graph is {graph!r}; lower takes a Graph, as load_model(path, Graph) gives"
+        raise InvalidInput(msg)
+    if not isinstance(profile, Profile):
+        msg = f"profile is {profile!r}; lower takes a Profile, as load_profile(name).profile is one"
+        raise InvalidInput(msg)
+
+
+def _bits(name: str, value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        msg = f"{name} is {value!r}; it must be a whole number"
+        raise InvalidInput(msg)
+    return int(value)
 
 
 def _coding(

@@ -1,8 +1,9 @@
 """One population and its synapses on one integer scale.
 
-The scale ``S`` turns membrane units into integers: weights become ``S W`` on the weight grid,
-thresholds ``S theta``, biases ``64 S b`` (states carry six more bits), a constant current ``S d``.
-It is bounded so that
+The scale ``S`` turns membrane units into integers: weights become ``S W 2^-e`` on the weight grid,
+with an exponent ``e`` per dense synapse, which acts on its sum (floored where ``e`` is below 0, at
+most one unit less per step); a convolution has none. Thresholds become ``S theta``, biases
+``64 S b`` (states carry six more bits), a constant current ``S d``. It is bounded so that
 
 1. every weight that the scaling rule keeps is within its bits,
 2. every threshold within its mantissa,
@@ -17,9 +18,11 @@ as rounded and whatever the input,
 7. that of a neuron which fires at its threshold, and therefore has to stay on whole units.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from math import ceil, floor, isfinite, log2
+from typing import Any, Self
 
 import numpy as np
 
@@ -46,6 +49,8 @@ from neurorobust.lower.refusals import sources_of
 STATE_ONE = 1 << STATE_SHIFT
 CURRENT_MAX = (1 << 12) - 1
 """Largest mantissa of a constant current; it enters with an exponent of six."""
+EXPONENTS = (-8, 7)
+"""Ends of what the exponent of a dense synapse can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class Population:
         weights: Per synapse, in membrane units per unit of what it receives.
         payload: Per synapse, ends of what it receives.
         drive: Largest magnitude of a constant current from the input, in membrane units, or 0.
+        fine: Per synapse, the scale at which its weights use their grid best; see ``tuned``.
     """
 
     def __init__(self, graph: Graph, name: str, source: FixedInput | None, limits: Limits) -> None:
@@ -83,6 +89,7 @@ class Population:
         self.payload: dict[str, tuple[int, int]] = {}
         self.grids: dict[str, Grid] = {}
         self.drive = 0.0
+        self.fine: dict[str, float] = {}
         self.bias = np.zeros(self.shape) + node.bias
         for edge in graph.incoming(name):
             synapse = graph.nodes[edge.source]
@@ -122,12 +129,44 @@ class Population:
         """Largest constant current that enters, in integers; beyond it is clipped."""
         return min(round(self.drive * scale), self.current_max)
 
-    def weight_bound(self, largest: dict[str, float]) -> float:
-        """The scale at which these magnitudes, by synapse, fill the grids."""
-        return min(
-            (self.grids[key].high / m if m else np.inf for key, m in largest.items()),
-            default=np.inf,
-        )
+    def tuned(self, fine: dict[str, float]) -> Self:
+        """The same with exponents: what a scale lacks to ``fine``, dense synapses shift."""
+        made = copy(self)
+        made.fine = fine
+        return made
+
+    def only(self, key: str) -> Self:
+        """The same neurons with one of the synapses."""
+        made = copy(self)
+        made.synapses, made.weights = {key: self.synapses[key]}, {key: self.weights[key]}
+        return made
+
+    def exponent(self, key: str, scale: float) -> int:
+        """The least exponent at which the weights of a synapse do not go beyond ``fine``."""
+        fine = self.fine.get(key, np.inf)
+        if isinstance(self.synapses[key], Conv2d) or not isfinite(fine):
+            return 0
+        low, high = EXPONENTS
+        return min(max(ceil(log2(scale / fine) - 1e-9), low), high)
+
+    def filling(self, largest: dict[str, float]) -> dict[str, float]:
+        """Per synapse, the scale at which this magnitude fills the grid."""
+        return {key: self.grids[key].high / m if m else np.inf for key, m in largest.items()}
+
+    @property
+    def weight_bounds(self) -> list[float]:
+        """Scales at which no synapse goes beyond ``fine``, largest first.
+
+        The last is that of the strongest synapse without exponent. Above it exponents spread the
+        strong ones, so that weaker ones beside them need not be floored.
+        """
+        known = {key: fine for key, fine in self.fine.items() if isfinite(fine)}
+        least = min(known.values(), default=np.inf)
+        if not known:
+            return [least]
+        fixed = [f for key, f in known.items() if isinstance(self.synapses[key], Conv2d)]
+        room = floor(log2(min([max(known.values()), *fixed]) / least) + 1e-9)
+        return [least * 2.0**k for k in range(min(room, EXPONENTS[1]), -1, -1)]
 
     def aligned(self, scale: float) -> float:
         """The next scale down at which a uniform threshold is an integer."""
@@ -145,10 +184,14 @@ class Population:
             limited_by = share
         return scale, limited_by
 
+    def fits(self, scale: float) -> bool:
+        """Whether a scale is within all bounds and nothing can overflow."""
+        return scale <= min(self.bounds.values()) and max(self._use(scale).values()) <= 1
+
     def _use(self, scale: float) -> dict[str, float]:
         """Share of each state that the rounded weights can reach, whatever the input."""
-        rounded = {key: self.integers(key, scale) for key in self.weights}
-        down, up = self.reach(rounded, self.current(scale))
+        down, up = self.reach(self.acting(scale), self.current(scale))
+        down = down + sum(self.exponent(key, scale) < 0 for key in self.weights)  # by flooring
         neuron = self.neuron(scale)
         peak = max(float(np.max(up)), float(np.max(down))) * STATE_ONE
         current = peak * float(held((DECAY_ONE - 1 - neuron.du.min()) / DECAY_ONE, self.steps))
@@ -197,15 +240,25 @@ class Population:
     def integers(self, key: str, scale: float) -> Array:
         """The weights of a synapse on its grid."""
         grid = self.grids[key]
-        whole = np.rint(self.weights[key] * scale / grid.step) * grid.step
-        clipped: Array = whole.clip(grid.low, grid.high).astype(np.int32)
+        clipped: Array = self._whole(key, scale).clip(grid.low, grid.high).astype(np.int32)
         return clipped
+
+    def acting(self, scale: float) -> dict[str, Array]:
+        """Per synapse, its weights with their exponent, in integer steps of the scale."""
+        return {
+            key: self.integers(key, scale) * 2.0 ** self.exponent(key, scale)
+            for key in self.weights
+        }
 
     def clipped(self, key: str, scale: float) -> int:
         """How many weights of a synapse lie beyond its grid."""
-        grid = self.grids[key]
-        whole = np.rint(self.weights[key] * scale / grid.step) * grid.step
+        grid, whole = self.grids[key], self._whole(key, scale)
         return int(((whole < grid.low) | (whole > grid.high)).sum())
+
+    def _whole(self, key: str, scale: float) -> Array:
+        step, factor = self.grids[key].step, scale * 2.0 ** -self.exponent(key, scale)
+        whole: Array = np.rint(self.weights[key] * factor / step) * step
+        return whole
 
     def nodes(self, scale: float) -> dict[str, Node]:
         """The integer nodes by name."""
@@ -222,6 +275,7 @@ class Population:
             else:
                 nodes[key] = FixedDense(
                     weight=self.integers(key, scale),
+                    weight_exp=self.exponent(key, scale),
                     weight_bits=self.limits.weight_bits,
                     sign_mode=self.grids[key].mode,
                     message_bits=_message_bits(*self.payload[key]),

@@ -7,7 +7,7 @@ import numpy as np
 from neurorobust.ir import LIF, Array
 from neurorobust.ir.fixed import DECAY_ONE, FixedLIF
 from neurorobust.lower.nonsense import dead
-from neurorobust.lower.population import STATE_ONE, Population
+from neurorobust.lower.population import STATE_ONE, Grid, Population
 from neurorobust.lower.scaling import Scaled
 
 
@@ -41,23 +41,32 @@ def report_row(found: Scaled) -> dict[str, Any]:
 def _weights(population: Population, scale: float) -> dict[str, Any]:
     error = size = squares = lost = 0.0
     bits = clipped = 0
-    for key, weight in population.weights.items():
-        integers = population.integers(key, scale)
-        difference = integers / scale - weight
+    exponents = []
+    for key, acting in population.acting(scale).items():
+        weight = population.weights[key]
+        difference = acting / scale - weight
         error, size = max(error, _largest(difference)), max(size, _largest(weight))
         squares += float((weight**2).sum())
         lost += float((difference**2).sum())
-        grid = population.grids[key]
-        levels = int(np.abs(integers).max()) // grid.step
-        bits = max(bits, levels.bit_length() + (grid.mode == "mixed"))
+        bits = max(bits, _bits(population.integers(key, scale), population.grids[key]))
         clipped += population.clipped(key, scale)
+        exponents.append(str(population.exponent(key, scale)))
     return {
         "weight_bits_used": bits,
+        "weight_exponent": ", ".join(exponents),
         "sign_mode": ", ".join(grid.mode for grid in population.grids.values()),
         "weights_clipped": clipped,
         "weight_error_max": error / size if size else 0.0,
         "weight_snr_db": 10 * float(np.log10(squares / lost)) if lost and squares else None,
     }
+
+
+def _bits(integers: Array, grid: Grid) -> int:
+    """Bits of the grid's steps: magnitudes, or two's complement where signs are mixed."""
+    low, high = int(integers.min()) // grid.step, int(integers.max()) // grid.step
+    if grid.mode == "mixed":
+        return max(high.bit_length() if high > 0 else 0, (~low).bit_length() if low < 0 else 0) + 1
+    return max(high, -low).bit_length()
 
 
 def _decays(population: Population, scale: float) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import Array
+from neurorobust.ir import Array, Conv2d
 from neurorobust.lower.population import Population
 
 Scaling = Literal["max_abs", "percentile", "mse", "spikes"]
@@ -80,23 +80,33 @@ def scaled(population: Population, rule: Rule, judge: Judge | None = None) -> Sc
         judge: Needed by ``spikes``; of equals the first is taken.
     """
     if rule.scaling == "spikes" and judge is not None:
-        tried = {found.scale: found for found in _candidates(population)}
+        tried = {_form(found): found for found in _candidates(population)}
         return min(tried.values(), key=judge)
     if rule.scaling == "percentile":
         kept = _percentiles(population, rule.percentile)
-        return _bounded(population, population.weight_bound(kept), "weight percentile")
+        return _bounded(population, population.filling(kept), "weight percentile")
     if rule.scaling == "mse":
         return _least_error(population)
-    return _bounded(population, population.weight_bound(_largest(population)), "weight bits")
+    return _plain(population)
 
 
 def weight_error(population: Population, scale: float) -> float:
     """Sum of the squared errors of all weights, each at the largest message."""
     total = 0.0
-    for key, weight in population.weights.items():
-        lost = population.integers(key, scale) / scale - weight
+    for key, integers in population.acting(scale).items():
+        lost = integers / scale - population.weights[key]
         total += float((lost**2).sum()) * max(map(abs, population.payload[key])) ** 2
     return total
+
+
+def _form(found: Scaled) -> tuple[float, ...]:
+    """What tells a scaled population from another: the scale and the exponents."""
+    exponents = (found.population.exponent(key, found.scale) for key in found.population.weights)
+    return (found.scale, *exponents)
+
+
+def _plain(population: Population) -> Scaled:
+    return _bounded(population, population.filling(_largest(population)), "weight bits")
 
 
 def _largest(population: Population) -> dict[str, float]:
@@ -111,8 +121,13 @@ def _percentiles(population: Population, percentile: float) -> dict[str, float]:
     return {key: kept(weight) for key, weight in population.weights.items()}
 
 
-def _bounded(population: Population, by_weights: float, name: str) -> Scaled:
-    """The largest scale within all bounds."""
+def _bounded(population: Population, fine: dict[str, float], name: str) -> Scaled:
+    """The largest scale within all bounds, with exponents where it is not ``fine`` enough."""
+    population = population.tuned(fine)
+    *spread, by_weights = population.weight_bounds
+    for scale in map(population.aligned, spread):
+        if population.fits(scale):
+            return Scaled(population, scale, name)
     bounds = {name: by_weights} | population.bounds
     limited_by = min(bounds, key=lambda key: bounds[key])
     if not np.isfinite(bounds[limited_by]):
@@ -121,10 +136,26 @@ def _bounded(population: Population, by_weights: float, name: str) -> Scaled:
 
 
 def _least_error(population: Population) -> Scaled:
-    first = population.weight_bound(_largest(population))
-    if not np.isfinite(first):
-        return _bounded(population, first, "weight bits")
+    """By search: of each dense synapse, and of all together where one is a convolution."""
+    largest = population.filling(_largest(population))
+    if not np.isfinite(min(largest.values(), default=np.inf)):
+        return _plain(population)
+    if not any(isinstance(synapse, Conv2d) for synapse in population.synapses.values()):
+        fine = {key: _search(population.only(key), largest[key], np.inf) for key in largest}
+        return _bounded(population, fine, "weight error")
     room = min(population.bounds.values())
+    best = _search(population, min(largest.values()), room)
+    name = "weight error"
+    if best >= population.aligned(room):
+        name = min(population.bounds, key=lambda key: population.bounds[key])
+    found = population.tuned(dict.fromkeys(largest, best))
+    return Scaled(found, *found.settled(best, name))
+
+
+def _search(population: Population, first: float, room: float) -> float:
+    """The scale of the least error around the first, without exponents."""
+    if not np.isfinite(first):
+        return first
     ends = [min(first * end, room) for end in _SPAN]
     best = ends[0]
     for _ in range(2):  # the whole range, then the neighbourhood of the best
@@ -134,18 +165,18 @@ def _least_error(population: Population) -> Scaled:
         at = int(np.argmin(errors))
         best = grid[at]
         ends = [grid[max(at - 1, 0)], grid[min(at + 1, len(grid) - 1)]]
-    name = "weight error"
-    if best >= population.aligned(room):
-        name = min(population.bounds, key=lambda key: population.bounds[key])
-    return Scaled(population, *population.settled(best, name))
+    return best
 
 
 def _candidates(population: Population) -> list[Scaled]:
-    first = population.weight_bound(_largest(population))
-    plain = _bounded(population, first, "weight bits")
-    if not np.isfinite(first):
+    fine = population.filling(_largest(population))
+    plain = _plain(population)
+    if not np.isfinite(min(fine.values(), default=np.inf)):
         return [plain, *_clipped_currents(population)]
-    tried = [_bounded(population, first * factor, "spikes") for factor in _FACTORS]
+    tried = [
+        _bounded(population, {key: f * factor for key, f in fine.items()}, "spikes")
+        for factor in _FACTORS
+    ]
     return [plain, _least_error(population), *tried]
 
 

@@ -76,7 +76,7 @@ def to_fixed(
                 calibration.keep(found, nodes, source or _current(found, graph))
             if population.closed:
                 log.note(name, "fires above one unit less, which is at its threshold")
-            nodes |= population.nodes(found.scale)
+            nodes |= found.population.nodes(found.scale)
             report.append(report_row(found) | _passes(log, population))
             if population.drive:
                 nodes[graph.input] = _current(found, graph)

@@ -37,7 +37,7 @@ def accuracy_lines(rows: pl.DataFrame) -> Drawing:
         changed_high=1 - pl.col("agreement_low"),
     )
     decays = variants["decay_bits"].unique(maintain_order=True).to_list()
-    names = {"accuracy": "accuracy", "changed": "decisions other than the float model's"}
+    names = {"accuracy": "accuracy", "changed": "changed decisions"}
     down, across = (2, len(decays)) if len(decays) > 1 else (1, 2)
     with styled():
         figure = Figure(figsize=(WIDTH, 0.5 + 2.7 * down), layout="constrained")
@@ -53,7 +53,7 @@ def accuracy_lines(rows: pl.DataFrame) -> Drawing:
                     _level(axes, reference["accuracy"], band)
                 else:
                     # Linear below one percent, so that no change has a place too.
-                    axes.set_yscale("symlog", linthresh=1)
+                    axes.set_yscale("symlog", linthresh=1, linscale=0.4)
                     axes.set_ylim(-0.05, 120)
                     axes.yaxis.set_major_locator(FixedLocator([0, 1, 2, 5, 10, 20, 50, 100]))
                     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -65,8 +65,8 @@ def accuracy_lines(rows: pl.DataFrame) -> Drawing:
     return Drawing(
         "What is left over bits",
         f"Percent of n = {reference['n']} test images; bars and the grey band are Wilson 95 % "
-        "intervals. Rules at the same bits stand side by side. Changed decisions, right or wrong "
-        f"alike, are on a logarithmic scale above one percent.{crosses}",
+        "intervals. Rules at the same bits stand side by side. Changed decisions, from right or "
+        f"wrong alike, are on a logarithmic scale above one percent.{crosses}",
         svg,
     )
 
@@ -79,7 +79,7 @@ def success_lines(rows: pl.DataFrame) -> Drawing | None:
     decay = sets["decay_bits"][0]
     sets = sets.filter(pl.col("decay_bits").eq_missing(decay))
     keys = list(dict.fromkeys(SetKey(*row) for row in sets.select(SetKey._fields).rows()))
-    across = min(_ACROSS, len(keys))
+    across = 2 if len(keys) == 4 else min(_ACROSS, len(keys))
     down = -(-len(keys) // across)
     with styled():
         figure = Figure(figsize=(WIDTH, 0.5 + 2.5 * down), layout="constrained")

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
 
+from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.metrics import CLEAN, Proportion, SetKey
 from neurorobust.report import looks
@@ -14,7 +15,7 @@ from neurorobust.report.tables import Cell, cell, value
 from neurorobust.study.figures import RULES, accuracy_lines, success_lines
 from neurorobust.study.findings import findings
 from neurorobust.study.rows import REFUSED
-from neurorobust.study.store import PAGE, read_study
+from neurorobust.study.store import MANIFEST, PAGE, read_study
 
 Row = dict[str, Any]
 
@@ -26,7 +27,12 @@ def write_page(folder: Path | str) -> Path:
         InvalidFile: if the folder is not whole, or cannot be written.
     """
     rows, manifest = read_study(folder)
-    return write_atomic(Path(folder) / PAGE, render_page(rows, manifest))
+    try:
+        page = render_page(rows, manifest)
+    except (KeyError, UndefinedError) as error:
+        reason = f"does not hold all that the page shows ({error}); run the study again"
+        raise InvalidFile(Path(folder) / MANIFEST, reason) from error
+    return write_atomic(Path(folder) / PAGE, page)
 
 
 def render_page(rows: pl.DataFrame, manifest: Mapping[str, Any]) -> str:

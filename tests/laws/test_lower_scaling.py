@@ -157,14 +157,34 @@ class TestRules:
     def test_what_comes_to_nothing_is_named_by_layer(self):
         rng = np.random.default_rng(6)
         nodes = dict(deep(rng).nodes)
-        nodes["la"] = replace(nodes["la"], bias=np.array(300.0))
-        nodes["li"] = LI(beta=1.0, bias=np.array(30000.0))
+        nodes["la"] = replace(nodes["la"], bias=np.array(3e6))
+        nodes["li"] = LI(beta=1.0, bias=np.array(3e7))
         header = Header(dt_s=1e-3, steps=6, levels=256)
         model = Graph.chain(header, **nodes)
         with pytest.raises(LowerError) as caught:
             lower(model, LOIHI2, scaling="spikes", calibration=rng.uniform(0, 1, (9, 20)))
         assert "a: all its 400 weights round to 0" in str(caught.value)
         assert "c: all its 48 weights round to 0" in str(caught.value)
+
+    def test_a_loop_and_a_delayed_way_on(self):
+        """What lies behind a loop is lowered behind it, however late its spikes come."""
+        rng = np.random.default_rng(3)
+        nodes = {
+            "input": Input(shape=(8,)),
+            "a": Affine(weight=rng.normal(0.2, 0.5, (8, 8))),
+            "la": LIF(beta=0.8, threshold=1.0),
+            "loop": Affine(weight=rng.normal(0, 0.3, (8, 8))),
+            "b": Affine(weight=rng.normal(0.1, 0.5, (6, 8))),
+            "lb": LIF(beta=0.8, threshold=1.0),
+            "output": Output(),
+        }
+        header = Header(dt_s=1e-3, steps=9, levels=16)
+        model = graph(["input a la", "la>1 loop la", "la>3 b lb output"], header, **nodes)
+        samples = rng.integers(0, 16, (20, 8)) / 15
+        program = lower(model, LOIHI2, scaling="spikes", calibration=samples)
+        for row in program.report:
+            assert row["rate_float"] > 0
+            assert row["spike_agreement"] > 0.97
 
     def test_feedback_from_a_later_layer_is_refused(self):
         nodes = {
@@ -216,6 +236,35 @@ class TestOptions:
     def model(self):
         return dense([[1.0, 0.5]])
 
+    @pytest.mark.parametrize("value", [4.5, "4", True])
+    @pytest.mark.parametrize("name", ["weight_bits", "decay_bits"])
+    def test_bits_are_whole_numbers(self, name, value):
+        with pytest.raises(InvalidInput, match=f"{name} is {value!r}; it must be a whole number"):
+            lower(self.model(), LOIHI2, **{name: value})
+        lower(self.model(), LOIHI2, **{name: np.int64(4)})
+
+    def test_what_is_no_graph_and_no_profile(self):
+        with pytest.raises(InvalidInput, match="profile is 'loihi2'; lower takes a Profile"):
+            lower(self.model(), "loihi2")
+        with pytest.raises(InvalidInput, match="it is a Program already"):
+            lower(lower(self.model(), LOIHI2), LOIHI2)
+        with pytest.raises(InvalidInput, match="graph is None; lower takes a Graph"):
+            lower(None, LOIHI2)
+
+    @pytest.mark.parametrize("scaling", ["max_abs", "spikes"])
+    @pytest.mark.parametrize(
+        ("samples", "text"),
+        [
+            (np.zeros((0, 2)), "there are none to compare on"),
+            ([[0.0, 1.0]], "samples are <class 'list'>; pass a NumPy array"),
+            (np.array([["0", "1"]]), "samples are an array of <U1"),
+            (np.array([[0.0, None]]), "samples are an array of object"),
+        ],
+    )
+    def test_samples_that_are_none(self, samples, text, scaling):
+        with pytest.raises(InvalidInput, match=text):
+            lower(self.model(), LOIHI2, scaling=scaling, calibration=samples)
+
     @pytest.mark.parametrize(
         ("options", "text"),
         [
@@ -236,7 +285,14 @@ class TestOptions:
 
     @pytest.mark.parametrize("profile", ["ideal-float", "ideal-int8"])
     @pytest.mark.parametrize(
-        "options", [{"scaling": "mse"}, {"decay_bits": 4}, {"input_coding": "host"}], ids=str
+        "options",
+        [
+            {"scaling": "mse"},
+            {"decay_bits": 4},
+            {"input_coding": "host"},
+            {"calibration": np.zeros((1, 2))},
+        ],
+        ids=str,
     )
     def test_what_other_targets_do_not_have(self, profile, options):
         with pytest.raises(InvalidInput, match=f"{profile} has no integers to scale"):

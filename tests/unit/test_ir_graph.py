@@ -33,6 +33,7 @@ from neurorobust.ir import (
     Program,
 )
 from neurorobust.ir.base import ShapeError
+from neurorobust.ir.edges import topological_order, undelayed_cycle
 
 HEADER = Header(dt_s=1e-3, steps=4)
 
@@ -508,3 +509,31 @@ class TestHash:
         assert chained != parallel
         assert hashed(Edge("a", "b"), Edge("a", "lif")) not in (chained, parallel)
         assert hashed(Edge("a", "lif"), Edge("a", "b")) == hashed(Edge("a", "b"), Edge("a", "lif"))
+
+
+class TestOrder:
+    """Only what closes a loop is left out of the order."""
+
+    def test_a_delayed_edge_out_of_a_loop_still_orders(self):
+        edges = [
+            Edge("behind", "end"),
+            Edge("in", "a"),
+            Edge("a", "b"),
+            Edge("b", "a", delay=1),
+            Edge("b", "behind", delay=3),
+        ]
+        order = topological_order(["end", "behind", "b", "a", "in"], edges)
+        assert order == ("in", "a", "b", "behind", "end")
+
+    def test_two_loops_in_a_row(self):
+        edges = [
+            Edge("d", "c", delay=1),
+            Edge("c", "d"),
+            Edge("a", "c", delay=2),
+            Edge("a", "a", delay=1),
+        ]
+        assert topological_order(["d", "c", "a"], edges) == ("a", "c", "d")
+
+    def test_an_undelayed_loop_is_named_alone(self):
+        edges = [Edge("a", "b"), Edge("b", "a"), Edge("b", "c", delay=1), Edge("c", "b", delay=1)]
+        assert set(undelayed_cycle(["a", "b", "c"], edges)) == {"a", "b"}

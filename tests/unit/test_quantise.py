@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import re
 
 import numpy as np
@@ -127,16 +128,20 @@ def attack_set(graph, samples, keep=slice(None)):
 def integer_model(graph, values, *, bits, scale, readout_scale):
     """Scores of the network in Loihi's integers, written out with NumPy.
 
-    Weights on a grid of ``2^(9 - bits)``, states with six fractional bits, division towards zero.
+    Weights on a grid of ``2^(9 - bits)`` with an exponent for the sum, which is
+    floored, states with six fractional bits, division towards zero.
     """
     step = 2 ** (9 - bits)
 
-    def rounded(weight, factor):
-        return np.clip(np.rint(weight * factor / step) * step, -256, 256 - step).astype(np.int64)
+    def summed(x, weight, factor):
+        room = np.abs(weight).max() * factor / (256 - step)
+        shift = min(max(math.floor(-math.log2(room) + 1e-9), 0), 8)
+        whole = np.rint(weight * factor * 2**shift / step) * step
+        return (x @ np.clip(whole, -256, 256 - step).astype(np.int64).T) >> shift
 
     fc1, fc2, lif = graph.nodes["fc1"], graph.nodes["fc2"], graph.nodes["lif1"]
     codes = np.rint(values.reshape(len(values), -1) * 255).astype(np.int64)
-    current = codes @ rounded(fc1.weight / 255, scale).T
+    current = summed(codes, fc1.weight / 255, scale)
     wanted = fc1.bias * scale * 64
     exponent = next(e for e in range(8) if np.abs(np.rint(wanted / 2**e)).max() <= 4095)
     bias = np.rint(wanted / 2**exponent).astype(np.int64) << exponent
@@ -148,7 +153,7 @@ def integer_model(graph, values, *, bits, scale, readout_scale):
         h = np.sign(v) * (np.abs(v) * kept // 4096) + current * 64 + bias
         spikes = h > limit
         v = np.where(spikes, 0, h)
-        score += (spikes @ rounded(fc2.weight, readout_scale).T) * 64
+        score += summed(spikes, fc2.weight, readout_scale) * 64
     return score
 
 
@@ -272,6 +277,12 @@ class TestNumbers:
         for row in done.table.to_dicts():
             assert f"{row['right']}/{row['n']}" in page
         assert page == write_page(done.folder).read_text()
+
+    def test_a_manifest_of_something_else_is_named(self, done, tmp_path):
+        (tmp_path / "quantise.parquet").write_bytes((done.folder / "quantise.parquet").read_bytes())
+        (tmp_path / "quantise.json").write_text(json.dumps({"title": "?", "data": {"note": ""}}))
+        with pytest.raises(InvalidFile, match="run the study again"):
+            write_page(tmp_path)
 
 
 class TestRefusedCells:
@@ -460,10 +471,10 @@ class TestCommand:
         asked = {"--data": prepared, "--bits": "8", "--out": tmp_path / "out"} | change
         listed = [text for pair in asked.items() if pair[1] is not None for text in pair]
         result = self.invoke(prepared / "tiny.safetensors", *listed)
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert match in result.output.replace("\n", " ")
 
     def test_a_model_that_is_none(self, prepared, tmp_path):
         result = self.invoke(tmp_path / "none.safetensors", "--data", prepared)
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert "none.safetensors" in result.output
