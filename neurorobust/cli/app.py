@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from neurorobust.cli import env
+from neurorobust.cli.audit import audit
 from neurorobust.cli.check import check
 from neurorobust.cli.console import command, console
 from neurorobust.cli.doctor import doctor
+from neurorobust.cli.lower import lower
 from neurorobust.cli.quantise import quantise
 
 app = typer.Typer(
@@ -19,8 +21,10 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(env.app, name="env")
+app.command()(audit)
 app.command()(check)
 app.command()(doctor)
+app.command()(lower)
 app.command()(quantise)
 
 

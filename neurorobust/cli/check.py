@@ -68,17 +68,21 @@ def _checks(
 
     from neurorobust.deploy import check as hold
     from neurorobust.deploy import extract, measure
+    from neurorobust.deploy.netx import with_findings
     from neurorobust.deploy.reading import read_model, read_samples
     from neurorobust.profiles import load_profile
 
     chips = [load_profile(name).profile for name in profiles]
     found = []
+    mixed = any(path.suffix == ".net" for path in models)
     for path in models:
-        model = read_model(path, steps)
+        netx = path.suffix == ".net"
+        model = read_model(path, steps if netx or not mixed else None)
         activity = measure(model, read_samples(samples), seed=seed) if samples else None
         network = extract(model)
         network = replace(network, name=network.name or path.stem)
-        found += [hold(network, chip, activity) for chip in chips]
+        held = [hold(model, chip, activity, extracted=network) for chip in chips]
+        found += [with_findings(one, path) for one in held] if netx else held
     return found
 
 

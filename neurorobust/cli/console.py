@@ -15,8 +15,8 @@ errors = Console(stderr=True, highlight=False)
 P = ParamSpec("P")
 
 
-def command(function: Callable[P, None]) -> Callable[P, None]:
-    """An error raised on purpose ends the command with its message and exit code 1."""
+def command(function: Callable[P, None], *, code: int = 1) -> Callable[P, None]:
+    """An error raised on purpose ends the command with its message and an exit code."""
 
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -25,7 +25,7 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
         except NeurorobustError as error:
             errors.print("error:", style="bold red", end=" ")
             errors.print(str(error), markup=False, soft_wrap=True)
-            raise typer.Exit(1) from error
+            raise typer.Exit(code) from error
         except KeyboardInterrupt as error:
             errors.print("interrupted; what was finished is kept and reused by the next run")
             raise typer.Exit(130) from error

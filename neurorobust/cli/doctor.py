@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from neurorobust.cli.console import command, console, errors
-from neurorobust.errors import InvalidFile
+from neurorobust.errors import InvalidInput, NeurorobustError
 
 if TYPE_CHECKING:
     from neurorobust.doctor import Finding
@@ -39,25 +39,27 @@ def doctor(  # noqa: PLR0917  # options are passed by name
 ) -> None:
     """Say what goes wrong, without a message, when lava-dl's netx runs a file.
 
-    Ends with 0 if nothing does, 1 on an error or warning, 2 if the file cannot be read.
+    Ends with 0 if nothing does, 1 on an error or warning, 2 if the file cannot be read or an
+    option is out of range.
     """
     from neurorobust.doctor import examine
     from neurorobust.importers.netx import NetxCall
 
-    call = NetxCall(
-        num_layers=num_layers,
-        skip_layers=skip_layers,
-        input_shape=input_shape,
-        input_message_bits=input_message_bits,
-        reset_interval=reset_interval,
-        reset_offset=reset_offset,
-    )
     tag = None if select_tag == "none" else select_tag
     try:
+        call = NetxCall(
+            num_layers=num_layers,
+            skip_layers=skip_layers,
+            input_shape=input_shape,
+            input_message_bits=input_message_bits,
+            reset_interval=reset_interval,
+            reset_offset=reset_offset,
+        )
         found = examine(file, call, select_tag=tag, input_range=input_range)
-    except InvalidFile as error:
+    except NeurorobustError as error:
         if as_json:
-            typer.echo(json.dumps({"file": str(file), "unreadable": str(error)}, indent=2))
+            key = "refused" if isinstance(error, InvalidInput) else "unreadable"
+            typer.echo(json.dumps({"file": str(file), key: str(error)}, indent=2))
         else:
             errors.print(f"error: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(2) from error

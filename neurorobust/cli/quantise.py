@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -19,7 +20,7 @@ DIGITS = "digits"
 _EACH = "comma-separated"
 
 
-@command
+@partial(command, code=2)
 def quantise(  # noqa: PLR0917  # options are passed by name
     model: Annotated[str, typer.Argument(help="A saved Graph, or digits: trains the built-in.")],
     bits: Annotated[str, typer.Option(help="Weight bits, as 2..8 or 4,6,8.")] = "2..8",
@@ -51,7 +52,10 @@ def quantise(  # noqa: PLR0917  # options are passed by name
     seed: Annotated[int, typer.Option(help="Of the built-in digits.", min=0, max=2**32 - 1)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
 ) -> None:
-    """Sweep weight bits, scaling rules and decay bits; write a table and a page."""
+    """Sweep weight bits, scaling rules and decay bits; write a table and a page.
+
+    Ends with 2 if it cannot be done.
+    """
     from neurorobust.cli.stages import ConsoleStages
     from neurorobust.ir import Graph, load_model
     from neurorobust.profiles import load_profile

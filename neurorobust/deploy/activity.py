@@ -10,9 +10,12 @@ from neurorobust.data.stimulus import encode
 from neurorobust.deploy.layers import Network, Synapse
 from neurorobust.deploy.placement import Placement
 from neurorobust.engine.host import sent
-from neurorobust.ir import Array, FixedInput, Model, Program
+from neurorobust.errors import InvalidInput
+from neurorobust.ir import Array, FixedInput, Header, Model, Program
 
 BACKEND = "torch"
+GRID_TOLERANCE = 0.01
+"""Of a step between two levels: what float32 loses on the way."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,9 +46,13 @@ def measure(model: Model, samples: Array, *, seed: int = 0) -> Activity:
         seed: Of the spikes that a Bernoulli coding draws.
 
     Raises:
-        InvalidInput: for samples that the model cannot take.
+        InvalidInput: for samples that the model cannot take, or none.
     """
     stimulus = encode(model, samples, rng=np.random.default_rng(seed))
+    if not len(stimulus) or not stimulus.steps:
+        msg = f"samples have shape {samples.shape}; give at least one sample of at least one step"
+        raise InvalidInput(msg)
+    _check_grid(model.header, samples)
     backend = get_backend(BACKEND)
     executable = backend.compile(model, "quantised" if isinstance(model, Program) else "float")
     try:
@@ -66,6 +73,27 @@ def measure(model: Model, samples: Array, *, seed: int = 0) -> Activity:
     events[model.input] = repeats * (values != 0).sum(axis=1).mean(axis=0).ravel()
     peak = float(np.abs(values).max()) if values.size else 0.0
     return Activity(len(stimulus), stimulus.steps, events, peak, seed)
+
+
+def _check_grid(header: Header, samples: Array) -> None:
+    """Refuse values between the levels of a sensor that has whole ones.
+
+    Raises:
+        InvalidInput: naming the first such value.
+    """
+    if header.levels is None or header.coding == "bernoulli":
+        return
+    low, high = header.bounds
+    step = (high - low) / (header.levels - 1)
+    units = (np.asarray(samples, np.float64) - low) / step
+    off = np.abs(units - np.rint(units)) > GRID_TOLERANCE
+    if off.any():
+        msg = (
+            f"samples have {int(off.sum())} value(s) between the model's {header.levels} levels "
+            f"from {low:g} to {high:g}, the first is {np.asarray(samples)[off][0]:g}; round them "
+            "to the levels, or state others in the header"
+        )
+        raise InvalidInput(msg)
 
 
 def run_facts(network: Network, placement: Placement, activity: Activity) -> dict[str, float]:

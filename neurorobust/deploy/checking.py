@@ -1,5 +1,6 @@
 """Holding a model against a chip: every rule, every wall, the placement, the costs."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -7,8 +8,10 @@ from neurorobust.deploy.activity import Activity, run_facts
 from neurorobust.deploy.costs import GIVE_SAMPLES, costs
 from neurorobust.deploy.extract import extract
 from neurorobust.deploy.layers import Network, Synapse, synapse_facts
+from neurorobust.deploy.on_chip import OnChip, on_chip
 from neurorobust.deploy.placement import LayerPlacement, Placement, place_network, weight_bits
-from neurorobust.deploy.result import Check, Result
+from neurorobust.deploy.result import Check, Result, origin
+from neurorobust.deploy.widths import widths
 from neurorobust.ir import Model
 from neurorobust.profiles.formula import parse
 from neurorobust.profiles.leaf import Leaf
@@ -18,25 +21,56 @@ from neurorobust.profiles.schema import Profile
 Facts = Mapping[str, float | str]
 
 
-def check(model: Model | Network, profile: Profile, activity: Activity | None = None) -> Check:
+_SAME = {
+    r"resets \w+ in the ": ("reset", "reset timing"),
+    r"emits up to ": ("spikes per step",),
+    r"rests ": ("refractory",),
+    r"takes a maximum": ("pooling",),
+    r"edge .* exceeds ": ("delay",),
+}
+"""Refusals of lowering, and the rules of chips that say the same."""
+
+
+def check(
+    model: Model | Network,
+    profile: Profile,
+    activity: Activity | None = None,
+    *,
+    extracted: Network | None = None,
+) -> Check:
     """Hold a model against every rule of a chip.
 
+    For a chip of the integer law, a Graph is lowered with default options, and what comes of that
+    is placed and checked; what lowering refuses fails the constraint ``lowering``.
+
     Args:
-        model: A Graph or Program, or what ``extract`` made of it.
+        model: A Graph or Program; or what ``extract`` made of it, which is checked without its
+            numbers: neither lowered nor held against widths.
         profile: The chip.
         activity: From ``measure``; without it what needs activity is ``unchecked``.
+        extracted: What ``extract`` made of the model, where that is known.
     """
-    network = extract(model) if isinstance(model, Model) else model
+    if isinstance(model, Model):
+        seen = on_chip(model, profile, activity, extracted or extract(model))
+    else:
+        seen = OnChip(network=model, activity=activity)
+    network = seen.network
     placement = place_network(network, profile)
-    run = run_facts(network, placement, activity) if activity else None
+    run = run_facts(network, placement, seen.activity) if seen.activity else None
     results = [
         Result(constraint="structure", kind="wall", layer=node, status="fail", note=why)
         for node, why in network.faults
     ]
+    if not network.layers and profile.placement is not None:
+        why = "has no neurons: nothing would be on the chip"
+        results.append(Result(constraint="structure", kind="wall", status="fail", note=why))
     for rule in profile.rules:
         results += _apply(rule, network, profile, run)
+    if seen.program is not None:
+        results += widths(seen.program, profile)
     results += _placed(placement, profile)
-    notes = [f"{part}: computed on the host" for part in network.host]
+    results = [*_unsaid(seen.results, results), *results]
+    notes = [*seen.notes, *(f"{part}: computed on the host" for part in network.host)]
     if any(_on_no_grid(s) for layer in network.layers for s in layer.synapses):
         notes.append(f"float weights are counted with {weight_bits(profile)} bits")
     if any(result.status == "fail" for result in results):
@@ -53,6 +87,15 @@ def check(model: Model | Network, profile: Profile, activity: Activity | None = 
         costs=costs(network, profile, placement, run),
         notes=tuple(notes),
     )
+
+
+def _unsaid(lowering: tuple[Result, ...], results: list[Result]) -> Iterator[Result]:
+    """What lowering found, less what a rule that fails says already."""
+    failed = {result.constraint for result in results if result.status == "fail"}
+    said = [text for text, rules in _SAME.items() if failed.intersection(rules)]
+    for result in lowering:
+        if not any(re.match(text, result.note) for text in said):
+            yield result
 
 
 def _apply(
@@ -121,7 +164,7 @@ def _held(rule: Rule, facts: Facts, label: str, profile: Profile) -> Iterator[Re
         status="ok" if good else "fail",
         note=rule.limit.condition or "",
         advice="" if good else rule.advice,
-        **_origin(rule.limit, profile),
+        **origin(rule.limit, profile),
     )
 
 
@@ -139,13 +182,8 @@ def _open(rule: Rule, label: str, profile: Profile, why: str) -> Result:
         limit=tuple(limit) if isinstance(limit, list) else limit,
         status="unchecked",
         note=why,
-        **_origin(rule.limit, profile),
+        **origin(rule.limit, profile),
     )
-
-
-def _origin(limit: Leaf, profile: Profile) -> dict[str, Any]:
-    source = profile.sources[limit.source].cite if limit.source else ""
-    return {"unit": limit.unit or "1", "source": source, "confidence": limit.confidence or ""}
 
 
 def _placed(placement: Placement, profile: Profile) -> Iterator[Result]:
@@ -153,10 +191,10 @@ def _placed(placement: Placement, profile: Profile) -> Iterator[Result]:
     method = profile.placement
     if method is None:
         return
-    origin = _origin(method.cores, profile)
+    of_cores = origin(method.cores, profile)
     if placement.method == "closed":
         yield Result(
-            constraint="cores", kind="wall", status="unchecked", note=placement.why, **origin
+            constraint="cores", kind="wall", status="unchecked", note=placement.why, **of_cores
         )
         return
     limits = {wall.constraint: wall.limit for wall in method.walls}
@@ -189,7 +227,7 @@ def _placed(placement: Placement, profile: Profile) -> Iterator[Result]:
             headroom=most - used,
             status="ok" if used <= most else "fail",
             note=f"{placement.chips} chips of {per_chip}" if placement.chips > 1 else "",
-            **origin,
+            **of_cores,
         )
 
 
@@ -221,5 +259,5 @@ def _wall(leaf: Leaf, profile: Profile, **found: Any) -> Result:
         status="ok" if used <= limit else "fail",
         note=leaf.condition or "",
         **found,
-        **_origin(leaf, profile),
+        **origin(leaf, profile),
     )

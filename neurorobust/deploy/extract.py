@@ -94,7 +94,7 @@ class _Walk:
     def groups(self, name: str) -> Iterator[Synapse]:
         """Groups of synapses that feed a node."""
         for source, delay, path in self._back(name, 0, ()):
-            if not path and source in _bias_coded(self.model):
+            if not path and source in bias_coded(self.model):
                 continue
             if group := self._group(name, source, delay, path):
                 yield group
@@ -277,7 +277,7 @@ def _neuron(model: Model, name: str) -> dict[str, Any]:
         case FixedNeuron():
             known |= _fixed_neuron(node)
     known["memory"] = known["memory"] and model.header.steps > 1
-    known["biased"] |= any(edge.source in _bias_coded(model) for edge in model.incoming(name))
+    known["biased"] |= any(edge.source in bias_coded(model) for edge in model.incoming(name))
     return known
 
 
@@ -319,7 +319,7 @@ def _coding(model: Model) -> str:
     return "events" if binary else model.header.coding
 
 
-def _bias_coded(model: Model) -> set[str]:
+def bias_coded(model: Model) -> set[str]:
     """The input of a Program, if it sets biases: it then reaches neurons without any synapse."""
     direct = any(_is_neuron(model, edge.target) for edge in model.outgoing(model.input))
     return {model.input} if isinstance(model, Program) and direct else set()

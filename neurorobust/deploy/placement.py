@@ -11,7 +11,7 @@ from neurorobust.deploy.matching import match, rivals
 from neurorobust.ir import Model, Shape
 from neurorobust.profiles.arithmetic import ChipArithmetic, FloatArithmetic
 from neurorobust.profiles.rules import Placement as Method
-from neurorobust.profiles.schema import Profile
+from neurorobust.profiles.schema import Profile, whole
 
 ROUNDS = 50
 """Block counts only grow from round to round; few rounds settle any network seen."""
@@ -136,10 +136,11 @@ def weight_bits(profile: Profile) -> int:
         return 32
     value = profile.arithmetic.weight_bits.value
     found = max(value) if isinstance(value, list) else value
-    if isinstance(profile.arithmetic, ChipArithmetic) and not isinstance(found, int):
+    if isinstance(found, int):
+        return found
+    if isinstance(profile.arithmetic, ChipArithmetic):
         return 8
-    assert isinstance(found, int)  # noqa: S101  # every law here has whole bits
-    return found
+    return whole(profile.arithmetic.weight_bits, "weight_bits")
 
 
 def _cores(method: Method) -> int:

@@ -19,7 +19,7 @@ def read_model(path: Path | str, steps: int | None = None) -> Model:
 
     Raises:
         InvalidFile: if the file is missing, truncated, foreign or altered.
-        InvalidInput: if a netx network comes without steps.
+        InvalidInput: if a netx network comes without steps, or another with.
     """
     path = Path(path)
     if path.suffix == ".net":
@@ -29,6 +29,9 @@ def read_model(path: Path | str, steps: int | None = None) -> Model:
             msg = f"{path}: a netx file does not say how many steps a sample lasts; give steps"
             raise InvalidInput(msg)
         return load_netx(path, steps=steps)
+    if steps is not None:
+        msg = f"{path}: a saved model says how many steps it runs; steps are for .net files"
+        raise InvalidInput(msg)
     return load_model(path, Program if _holds(path) == "Program" else Graph)
 
 

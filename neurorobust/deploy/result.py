@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from neurorobust.deploy.placement import Placement
+from neurorobust.profiles.leaf import Leaf
+from neurorobust.profiles.schema import Profile
 
 Status = Literal["ok", "fail", "unchecked"]
 
@@ -44,6 +46,12 @@ class Result:
     confidence: str = ""
     note: str = ""
     advice: str = ""
+
+
+def origin(limit: Leaf, profile: Profile) -> dict[str, Any]:
+    """Unit, source and confidence of a result, from its limit."""
+    source = profile.sources[limit.source].cite if limit.source else ""
+    return {"unit": limit.unit or "1", "source": source, "confidence": limit.confidence or ""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What a chip sees of a weight array: bits, signs, distinct values, types of axons."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,8 @@ from neurorobust.ir import Array
 
 GRID_BITS = 16
 """Finest grid on which float weights are recognised as integers times a scale."""
+BLOCK = 1 << 18
+"""Weights that are sorted at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +37,43 @@ class Weights:
         """Facts of weights of shape (out, in, ...); taps of one input channel share its axons."""
         ranks = _ranks(weight.reshape(len(weight), -1))
         per_input = np.moveaxis(ranks.reshape(len(weight), weight.shape[1], -1), 1, 0)
-        copies = int(_ranks(per_input.reshape(weight.shape[1], -1)).max())
+        copies = max(_distinct(rows.reshape(len(rows), -1)) for rows in _blocks(per_input))
         if bits is None:
             bits = _grid_bits(weight)
         signed = bool((weight < 0).any() and (weight > 0).any())
         return cls(weight.size, bits, int(ranks.max()), max(copies, 1), signed)
 
 
+def _blocks(rows: Array) -> Iterator[Array]:
+    """The rows, some at a time, so that large matrices stay in the cache."""
+    count = max(1, BLOCK // max(rows[0].size, 1))
+    return (rows[start : start + count] for start in range(0, len(rows), count))
+
+
 def _ranks(rows: Array) -> Array:
     """Per row, the rank (from 1) of each weight among the row's distinct non-zero ones; 0 for 0."""
-    order = np.argsort(rows, axis=1, kind="stable")
-    ascending = np.take_along_axis(rows, order, axis=1)
-    new = np.ones_like(ascending, dtype=bool)
-    new[:, 1:] = ascending[:, 1:] != ascending[:, :-1]
-    ranks = np.cumsum(new & (ascending != 0), axis=1)
-    ranks[ascending == 0] = 0
-    back = np.empty_like(ranks)
-    np.put_along_axis(back, order, ranks, axis=1)
-    return back
+    ranks = np.empty(rows.shape, np.int16 if rows.shape[1] < 1 << 15 else np.int32)
+    start = 0
+    for block in _blocks(rows):
+        order = np.argsort(block, axis=1)
+        ascending = np.take_along_axis(block, order, axis=1)
+        ranked = np.cumsum(_new(ascending), axis=1, dtype=ranks.dtype)
+        ranked[ascending == 0] = 0
+        np.put_along_axis(ranks[start : start + len(block)], order, ranked, axis=1)
+        start += len(block)
+    return ranks
+
+
+def _distinct(rows: Array) -> int:
+    """Most distinct non-zero values of a row."""
+    return int(_new(np.sort(rows, axis=1)).sum(axis=1).max())
+
+
+def _new(ascending: Array) -> Array:
+    """Where a sorted row has a value that is not 0 for the first time."""
+    new: Array = ascending != 0
+    new[:, 1:] &= ascending[:, 1:] != ascending[:, :-1]
+    return new
 
 
 def _grid_bits(weight: Array) -> int | None:

@@ -82,12 +82,13 @@ def cores(check: Check) -> str:
 
 
 def reasons(check: Check) -> list[str]:
-    """What fails, one line per rule, with the places: ``kernel words: l1, l2``."""
-    found: dict[str, list[Result]] = {}
+    """What fails, one line per rule or reason, with the places: ``kernel words: l1, l2``."""
+    found: dict[tuple[str, str], list[Result]] = {}
     for result in check.failed:
-        found.setdefault(result.constraint, []).append(result)
+        spoken = result.note if result.used is None else ""
+        found.setdefault((result.constraint, spoken), []).append(result)
     lines = []
-    for constraint, results in found.items():
+    for (constraint, _), results in found.items():
         worst = min(results, key=_ratio)
         places = ", ".join(dict.fromkeys(r.layer for r in results if r.layer))
         detail = against(worst) or worst.note

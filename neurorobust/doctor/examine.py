@@ -5,6 +5,7 @@ from pathlib import Path
 from neurorobust.doctor.case import Case
 from neurorobust.doctor.finding import Finding
 from neurorobust.doctor.rules import RULES
+from neurorobust.errors import InvalidInput
 from neurorobust.importers.netx.call import NetxCall
 from neurorobust.importers.netx.document import read_netx
 from neurorobust.importers.netx.layers import interpret
@@ -32,7 +33,12 @@ def examine(
 
     Raises:
         InvalidFile: if the file cannot be read.
+        InvalidInput: for an empty input range.
     """
+    if input_range is not None and input_range[0] > input_range[1]:
+        low, high = input_range
+        msg = f"input_range is {low}..{high}; give the smallest integer first"
+        raise InvalidInput(msg)
     document = read_netx(path)
     call = call or NetxCall()
     case = Case(document, call, interpret(document, call), select_tag, input_range)

@@ -83,12 +83,18 @@ class Calibration:
         self.lowered: dict[str, Array] = {}
 
     def error(self, found: Scaled, done: Mapping[str, Node], source: FixedInput) -> float:
-        """Spikes that differ, or the squared error of the readout's scores."""
+        """Share of the spikes that differ, or the squared error of the readout's scores.
+
+        The share is of the spikes on both sides (Dice): of two populations that err as often, one
+        that falls silent is the worse.
+        """
         result = self._run(found, done, source)
         name = found.population.name
         if isinstance(found.population.node, LI):
             return float(((result.scores - self.exact.scores) ** 2).sum())
-        return float(np.count_nonzero(result.spikes[name] != self.exact.spikes[name]))
+        exact, integer = self.exact.spikes[name], result.spikes[name]
+        fired = int(exact.sum(dtype=np.int64)) + int(integer.sum(dtype=np.int64))
+        return float(np.count_nonzero(exact != integer)) / max(fired, 1)
 
     def keep(self, found: Scaled, done: Mapping[str, Node], source: FixedInput) -> None:
         """Remember what a population gives at the scale that was chosen."""

@@ -4,7 +4,7 @@
 max_abs      the largest weight fills its bits: nothing is clipped
 percentile   the percentile of ``|W|`` (zeros left out) does; larger weights are clipped
 mse          least squared error of all weights as rounded and clipped, by search
-spikes       fewest spikes that differ from the float network on calibration data, by search, given
+spikes       smallest share of spikes that differ from the float network on calibration data, given
              the populations before as they are lowered already; a readout: least squared error;
              constant currents that hardly any input reaches may be clipped
 ===========  =======================================================================================

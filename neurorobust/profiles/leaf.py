@@ -1,8 +1,9 @@
 """One figure of a profile: value, unit, source and evidence, or the reason why there is none."""
 
+from math import isfinite
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from neurorobust.errors import ProfileError
 
@@ -90,6 +91,16 @@ class Leaf(Strict):
     band: tuple[float, float] | None = None
     why: str | None = None
 
+    @field_validator("value", mode="before")
+    @classmethod
+    def _plain(cls, value: object) -> object:
+        """No truth values, which pass as 0 and 1, and nothing that is not finite."""
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, bool) or (isinstance(item, float) and not isfinite(item)):
+                msg = f"is {str(item).lower()}; give a finite number, or a word in quotes"
+                raise ValueError(msg)
+        return value
+
     @model_validator(mode="after")
     def _value_or_reason(self) -> Self:
         if self.value is None and not self.why:
@@ -146,6 +157,18 @@ class Dispute(Strict):
             msg = "has fewer than two different values; a dispute has several"
             raise ValueError(msg)
         return self
+
+
+def count(leaf: Leaf) -> Leaf:
+    """A leaf whose value, if it has one, counts something: a whole number of at least 1.
+
+    Raises:
+        ValueError: with the message of what is wrong, as pydantic wants it.
+    """
+    if leaf.value is not None and not (isinstance(leaf.value, int) and leaf.value >= 1):
+        msg = f"is {leaf.value!r}; give a whole number of at least 1"
+        raise ValueError(msg)
+    return leaf
 
 
 def whole(leaf: Leaf, name: str) -> int:

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from neurorobust.errors import ProfileError
 from neurorobust.profiles.facts import BLOCK, NUMBERS, TEXTS
 from neurorobust.profiles.formula import Formula, parse
-from neurorobust.profiles.leaf import Leaf, Strict
+from neurorobust.profiles.leaf import Leaf, Strict, count
 
 Scope = Literal["network", "layer", "synapse", "run"]
 Sense = Literal["most", "least", "one_of"]
@@ -36,6 +36,10 @@ def _has_kind(limit: Leaf) -> Leaf:
         msg = "a limit needs a kind: wall, budget or observed"
         raise ValueError(msg)
     return limit
+
+
+def _counts_something(leaf: Leaf | None) -> Leaf | None:
+    return leaf and count(leaf)
 
 
 class Rule(Strict):
@@ -77,6 +81,11 @@ class Rule(Strict):
         if self.use in texts and self.sense != "one_of":
             msg = f"{self.use} is a word; give sense = 'one_of' and a list"
             raise ValueError(msg)
+        items = self.limit.value if isinstance(self.limit.value, list) else [self.limit.value]
+        kind, wanted = (str, "words") if self.use in texts else ((int, float), "a number")
+        if self.limit.value is not None and not all(isinstance(item, kind) for item in items):
+            msg = f"{self.constraint}: limit is {self.limit.value!r}; {self.use} takes {wanted}"
+            raise ValueError(msg)
         return self
 
     @property
@@ -106,6 +115,11 @@ class Wall(Strict):
     @model_validator(mode="after")
     def _resolves(self) -> Self:
         known(self.use, set(BLOCK))
+        value = self.limit.value
+        for item in value if isinstance(value, list) else [value]:
+            if item is not None and not (isinstance(item, int | float) and item > 0):
+                msg = f"{self.constraint}: limit is {value!r}; a wall takes numbers above 0"
+                raise ValueError(msg)
         return self
 
 
@@ -131,6 +145,8 @@ class Placement(Strict):
     relay: Leaf | None = None
     walls: list[Wall] = Field(default_factory=list)
     why: str = ""
+
+    _counts = field_validator("cores", "chips", "relay")(_counts_something)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

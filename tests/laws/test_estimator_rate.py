@@ -26,6 +26,42 @@ def unsaturated(readout):
     return mixed(readout, **changes)
 
 
+@pytest.mark.parametrize("name", FAMILY)
+def test_in_a_loop_a_gradient_is_that_of_its_own_sample(name):
+    rng = np.random.default_rng(3)
+    network = Network(
+        Graph(
+            header=Header(dt_s=1e-3, steps=STEPS),
+            nodes={
+                "input": Input(shape=(5,)),
+                "fc": Affine(weight=rng.normal(0.3, 0.5, (6, 5))),
+                "lif": LIF(beta=0.8, threshold=1.0),
+                "back": Affine(weight=rng.normal(0, 0.3, (6, 6))),
+                "head": Affine(weight=rng.normal(size=(3, 6))),
+                "out": LIF(beta=0.8, threshold=1.0),
+                "output": Output(),
+            },
+            edges=(
+                *(Edge("input", "fc"), Edge("fc", "lif"), Edge("lif", "head")),
+                *(Edge("lif", "back", 1), Edge("back", "lif")),
+                *(Edge("head", "out"), Edge("out", "output")),
+            ),
+        )
+    )
+    x = torch.tensor(rng.random((STEPS, 1, 5)))  # as many samples as steps
+    y = torch.arange(STEPS) % 3
+
+    def found(part):
+        given = x[part].clone().requires_grad_()
+        scores = FAMILY[name]().scores(network, given, STEPS)
+        loss = torch.nn.functional.cross_entropy(scores, y[part], reduction="sum")
+        return torch.autograd.grad(loss, given)[0]
+
+    alone = torch.cat([found(slice(b, b + 1)) for b in range(STEPS)])
+    assert alone.abs().max() > 0
+    torch.testing.assert_close(found(slice(None)), alone, rtol=1e-12, atol=1e-15)
+
+
 class TestGains:
     filtered = {"alpha": 0.75, "gain_in": 0.5, "gain_syn": 0.25, "bias": 0.125}  # noqa: RUF012
     """DC gain 0.5 * 0.25 / (1 - 0.75) = 0.5."""

@@ -17,6 +17,7 @@ from neurorobust.ir import Graph, Program, save_model
 from neurorobust.lower import lower
 from neurorobust.profiles import load_profile
 from tests.unit.deploy_networks import cnn, mlp
+from tests.unit.netx_files import dense, write_net
 
 SVG = "{http://www.w3.org/2000/svg}svg"
 CHIPS = (
@@ -40,7 +41,9 @@ def run(*arguments):
 
 @pytest.fixture
 def saved(tmp_path):
-    return save_model(mlp(20, 12, 4), tmp_path / "net.safetensors")
+    graph = mlp(20, 12, 4)
+    graph = graph.with_(header=replace(graph.header, levels=2))
+    return save_model(graph, tmp_path / "net.safetensors")
 
 
 class TestCommand:
@@ -64,12 +67,18 @@ class TestCommand:
             (["{saved}", "--profile", "loihi2", "--samples", "none.npz"], "cannot be read as"),
             (["{text}", "--profile", "loihi2"], "cannot be read as safetensors"),
             (["{text}", "--profile", "loihi2", "--steps", "0"], "--steps"),
+            (["{saved}", "--profile", "loihi2", "--steps", "3"], "steps are for .net files"),
+            (["{saved}", "--profile", "loihi2", "--samples", "{none}"], "at least one sample"),
+            (["{saved}", "--profile", "loihi2", "--samples", "{half}"], "model's 2 levels"),
         ],
     )
     def test_cannot_be_checked(self, saved, tmp_path, arguments, message):
         text = tmp_path / "text.safetensors"
         text.write_text("no model")
-        filled = [a.format(saved=saved, text=text) for a in arguments]
+        none, half = tmp_path / "none.npy", tmp_path / "half.npy"
+        np.save(none, np.zeros((0, 4, 20)))
+        np.save(half, np.full((1, 4, 20), 0.5))
+        filled = [a.format(saved=saved, text=text, none=none, half=half) for a in arguments]
         result = CliRunner().invoke(app, ["check", *filled])
         assert result.exit_code == 2
         assert message in re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", result.output))
@@ -83,7 +92,7 @@ class TestCommand:
         assert found["profile"] == "loihi1"
         assert found["placement"]["cores"] == 2
         assert found["placement"]["layers"][0]["neurons"] == 12
-        assert {r["status"] for r in found["results"]} == {"ok", "unchecked"}
+        assert {r["status"] for r in found["results"]} == {"ok"}
         keys = {"constraint", "kind", "used", "limit", "headroom", "binding", "status", "source"}
         assert all(keys <= result.keys() for result in found["results"])
         costs = found["costs"]
@@ -110,6 +119,29 @@ class TestCommand:
         result = run(saved, "--profile", "akida", "--figure", tmp_path / "x.svg")
         assert "no figure" in result.output
         assert not (tmp_path / "x.svg").exists()
+
+
+class TestNetx:
+    """A ``.net`` file is held against the doctor's rules, too."""
+
+    W = np.array([[2, -4, 6], [8, 10, -12]])
+
+    def test_errors_fail_and_warnings_are_notes(self, tmp_path):
+        clean = write_net(tmp_path / "clean.net", [dense(self.W)])
+        assert run(clean, "--profile", "loihi2", "--steps", "3").exit_code == 0
+        clipped = write_net(tmp_path / "clipped.net", [dense(self.W * 40)])
+        result = run(clipped, "--profile", "loihi2", "--steps", "3", "--json")
+        assert result.exit_code == 1
+        (found,) = json.loads(result.stdout)
+        failed = [r for r in found["results"] if r["status"] == "fail"]
+        assert [(r["constraint"], r["layer"]) for r in failed] == [
+            ("netx: weights-clipped", "layer 0")
+        ]
+        assert "becomes" in failed[0]["note"]
+        biased = write_net(tmp_path / "biased.net", [dense(self.W, bias=np.array([7, -9]))])
+        result = run(biased, "--profile", "loihi2", "--steps", "3")
+        assert result.exit_code == 0
+        assert "note: netx: bias-before-data (layer 0)" in result.output
 
 
 class TestReading:

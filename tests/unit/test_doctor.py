@@ -121,6 +121,14 @@ FAULTS = {
             r"bias 40000 becomes -25536 \(1 in all\)",
         ),
     ],
+    "bias-needs-more-than-13-bits": [
+        (
+            {"reset_interval": 9, "reset_offset": 1},
+            one(bias=np.array([-4096, 30000])),
+            one(bias=np.array([-4095, 4095])),
+            r"layer 0: bias 30000 \(2 in all beyond ±4095\)",
+        ),
+    ],
     "refractory-ignored": [
         ({}, with_neuron(refDelay=3), with_neuron(refDelay=1), "refDelay 3 is not read"),
     ],
@@ -260,6 +268,12 @@ def test_the_numbers_of_a_lead_in_are_those_of_netx(tmp_path):
         assert f"up to {np.abs(membrane[step - 1]).max()} of 2560" in message
 
 
+def test_layers_that_the_file_has_not(tmp_path):
+    (finding,) = examine(write_net(tmp_path / "a.net", one()), NetxCall(num_layers=99))
+    assert (finding.code, finding.severity) == ("cannot-run", "error")
+    assert "num_layers is 99, the file has 1 layer(s)" in finding.message
+
+
 class TestCommand:
     """``neurorobust doctor``."""
 
@@ -308,4 +322,8 @@ class TestCommand:
             assert result.exit_code == 2
             assert "cannot be read as HDF5" in result.output
         assert self.call(tmp_path / "b.net").exit_code == 2
-        assert self.call(tmp_path / "b.net", "--reset-interval", 0).exit_code == 1
+        assert self.call(tmp_path / "b.net", "--reset-interval", 0).exit_code == 2
+        assert self.call(tmp_path / "b.net", "--input-message-bits", 99).exit_code == 2
+        refused = self.call(tmp_path / "b.net", "--input-range", 5, -3)
+        assert refused.exit_code == 2
+        assert "input_range is 5..-3" in refused.output

@@ -361,6 +361,13 @@ class TestChipSchema:
             ('boundary = "chip"\n[deployments', "[deployments", "boundary: Field required"),
             ('of = "kernel"\n', "", "of names the constraint"),
             ('method = "split"', 'method = "closed"', "a closed mapper: say why"),
+            ("value = 64,", "value = 0,", "limit is 0; a wall takes numbers above 0"),
+            ("value = 64,", "value = -1,", "limit is -1; a wall takes numbers above 0"),
+            ("value = 64,", 'value = "x",', "limit is 'x'; a wall takes numbers above 0"),
+            ("value = 64,", "value = true,", "walls.0.limit.value: Value error, is true; give"),
+            ("value = 64,", "value = inf,", "is inf; give a finite number"),
+            ("value = 16,", 'value = "x",', "kernel: limit is 'x'; max(kx, ky) takes a number"),
+            ('value = 2, unit = "core"', 'value = 0, unit = "core"', "placement.cores: "),
         ],
     )
     def test_wrong(self, tmp_path, old, new, text):

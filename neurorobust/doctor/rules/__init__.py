@@ -17,6 +17,7 @@ RULES: tuple[Rule, ...] = (
     delays.SQUARE,
     delays.ACROSS_RESETS,
     neurons.BIAS_WRAPS,
+    neurons.BIAS_WIDE,
     neurons.REFRACTORY,
     neurons.GRADED,
     neurons.WEIGHT_EXPONENT,

@@ -7,6 +7,8 @@ from neurorobust.doctor.finding import Seen, rule
 from neurorobust.importers.netx.neurons import CUBA, SILENT
 from neurorobust.ir.fixed import DECAY_ONE
 
+MANTISSA_MAX = (1 << 12) - 1
+"""Largest mantissa of a bias on a chip: 13 bits with sign."""
 EPSILON_LOST = 4096
 """Threshold mantissa from which on 0.01 / 4096 is lost beside the threshold in 32-bit floats."""
 
@@ -24,6 +26,25 @@ def BIAS_WRAPS(case: Case) -> Seen:  # noqa: N802
             first = int(bias[over][0])
             wrapped = (first - wide.min) % (1 << 16) + wide.min
             yield record.index, f"bias {first} becomes {wrapped} ({int(over.sum())} in all)"
+
+
+@rule(
+    "bias-needs-more-than-13-bits",
+    "warning",
+    avoid=f"keep biases within -{MANTISSA_MAX}..{MANTISSA_MAX}",
+)
+def BIAS_WIDE(case: Case) -> Seen:  # noqa: N802
+    """Biases that Lava's simulation takes and the mantissa of a chip does not hold."""
+    for record in case.records:
+        if record.type == "input" or "bias" not in record.values:
+            continue
+        bias = np.trunc(np.atleast_1d(record.values["bias"]))
+        wide = np.iinfo(np.int16)
+        over = (np.abs(bias) > MANTISSA_MAX) & (bias >= wide.min) & (bias <= wide.max)
+        if over.any():
+            largest = int(bias[over][np.abs(bias[over]).argmax()])
+            what = f"bias {largest} ({int(over.sum())} in all beyond ±{MANTISSA_MAX}) needs more"
+            yield record.index, f"{what} than the 13 bits of a chip's mantissa; simulation takes 16"
 
 
 @rule("refractory-ignored", "warning", avoid="train with a refractory delay of 1")

@@ -160,7 +160,8 @@ class _KnownSpikes(Spikes):
         self.at: dict[str, int] = dict.fromkeys(known, 0)
 
     def step(self, name: str, neuron: Neuron, state: State, x: Tensor) -> tuple[Tensor, Tensor]:
-        s: Tensor = _Known.apply(x, self.known[name][self.at[name]], self.gains[name])  # type: ignore[no-untyped-call]
+        known = self.known[name][self.at[name]]
+        s: Tensor = _Known.apply(x, known, self.gains[name])  # type: ignore[no-untyped-call]
         self.at[name] += 1
         return s, s
 
@@ -168,22 +169,31 @@ class _KnownSpikes(Spikes):
         self, name: str, neuron: Neuron, x: Tensor, steps: int, *, membrane: bool
     ) -> tuple[Tensor, Tensor | None]:
         x = x.expand(steps, *x.shape[1:])
-        s: Tensor = _Known.apply(x, self.known[name], self.gains[name])  # type: ignore[no-untyped-call]
+        gain = self.gains[name]
+        law = _KnownApart if gain.ndim == x.ndim else _Known
+        s: Tensor = law.apply(x, self.known[name], gain)  # type: ignore[no-untyped-call]
         return s, None
 
 
 class _Known(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, known: Tensor, gain: Tensor) -> Tensor:
+    def forward(ctx: Any, _x: Tensor, known: Tensor, gain: Tensor) -> Tensor:
         ctx.save_for_backward(gain)
-        ctx.averaged = gain.ndim == x.ndim and x.ndim == known.ndim and len(gain) == len(known)
         return known.clone()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (gain,) = ctx.saved_tensors
-        found = grads[0] * gain
-        return found.mean(0, keepdim=True).expand_as(found) if ctx.averaged else found, None, None
+        return grads[0] * gain, None, None
+
+
+class _KnownApart(_Known):
+    """With a gain (T, B, ...) of each step, and the mean over the steps as the gradient."""
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        found, _, _ = _Known.backward(ctx, *grads)
+        return found.mean(0, keepdim=True).expand_as(found), None, None
 
 
 class _OneFrame(torch.autograd.Function):

@@ -58,6 +58,10 @@ def interpret(document: Document, call: NetxCall) -> Plan:
             walk.take(record)
         except Refused as refused:
             walk.refuse(record, refused.refusal)
+    wanted, there = call.num_layers, len(document.records)
+    if wanted is not None and wanted > there:
+        what = f"num_layers is {wanted}, the file has {there} layer(s)"
+        walk.refusals.append(Refusal("num-layers", None, what, f"give at most {there}"))
     if not walk.layers and not walk.refusals:
         what, way_out = "no layer is left", "read more layers or skip fewer"
         walk.refusals.append(Refusal("no-layers", None, what, way_out))

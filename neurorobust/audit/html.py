@@ -1,0 +1,77 @@
+"""The evaluation card as one HTML page that needs no network."""
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+from neurorobust.audit.card import EvaluationCard, Rung, Status
+from neurorobust.files import write_atomic
+from neurorobust.report import looks
+from neurorobust.report.figures import Drawing
+from neurorobust.report.looks import INK
+from neurorobust.report.svg import render, styled
+from neurorobust.report.tables import value
+
+WIDTH = 7.2
+_NOISE = "#8a9097"
+_ORDER = (Status.RED, Status.AMBER, Status.GREEN, Status.NOT_APPLICABLE)
+
+
+def page(card: EvaluationCard) -> str:
+    """The page as text; an equal card gives equal text."""
+    environment = Environment(
+        loader=PackageLoader("neurorobust", package_path=""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "duration": looks.duration,
+        "epsilon": looks.epsilon,
+        "interval": looks.interval,
+        "percent": looks.percent,
+        "value": value,
+    }
+    return environment.get_template("audit/card.html.j2").render(
+        card=card,
+        counts={status.value: len(card.of(status)) for status in _ORDER},
+        drawing=success_over_radius(card.ladder, card.threat["epsilon"]) if card.ladder else None,
+    )
+
+
+def write_card(card: EvaluationCard, path: Path | str) -> Path:
+    """Write the page; it appears whole or not at all."""
+    return write_atomic(path, page(card))
+
+
+def success_over_radius(rungs: tuple[Rung, ...], epsilon: float) -> Drawing:
+    """Success of the attack under audit and of noise over the radius."""
+    radii = [rung.epsilon for rung in rungs]
+    attack = [100 * rung.attack.rate for rung in rungs]
+    low = [100 * (r.attack.rate - r.attack.interval[0]) for r in rungs]
+    high = [100 * (r.attack.interval[1] - r.attack.rate) for r in rungs]
+    with styled():
+        figure = Figure(figsize=(WIDTH, 2.3), layout="constrained")
+        axes = figure.subplots()
+        axes.axvline(epsilon, color=looks.RULE, linewidth=6, zorder=0)
+        axes.errorbar(radii, attack, (low, high), color=INK, marker="o", markersize=4, elinewidth=1)
+        axes.plot(radii, [100 * r.noise for r in rungs], color=_NOISE, marker="s", markersize=3.5)
+        axes.set_xscale("log")
+        axes.set_ylim(-4, 106)
+        axes.set_xlabel("ε, in units of the input")
+        axes.set_ylabel("broken, percent")
+        axes.xaxis.set_major_locator(FixedLocator(radii))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.2g}"))
+        axes.yaxis.set_major_locator(FixedLocator([0, 25, 50, 75, 100]))
+        axes.grid(axis="y")
+        svg = render(figure, "ladder", "Success of attack and noise over the radius")
+    return Drawing(
+        "Success over the radius",
+        "Black: the attack under audit, with Wilson 95 % intervals. Grey: the most harmful kind of "
+        "noise. The band marks the radius of the card; the last radius is the whole input range.",
+        svg,
+    )
