@@ -31,16 +31,14 @@ from neurorobust.attacks import (
     every_target,
 )
 from neurorobust.attacks import base as attacks_base
-from neurorobust.attacks.losses import LOSSES, make_loss
 from neurorobust.attacks.schedule import checkpoints
 from neurorobust.engine.network import Network
 from neurorobust.engine.surrogate import Assg, Rga, Stbp
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import LI, LIF, Affine, Graph, Header, Input, Output
+from tests.laws.attack_cases import HEADER, WITHOUT_GRID, linear, same
 
-HEADER = Header(dt_s=1e-3, steps=6, levels=256)
 EPSILON = 16 / 255
-WITHOUT_GRID = replace(HEADER, levels=None)
 
 
 def graph(header=HEADER, seed=6):
@@ -54,19 +52,6 @@ def graph(header=HEADER, seed=6):
         b=Affine(weight=draw.normal(size=(5, 20))),
         top=LI(beta=1.0, gain_in=1 / 6),
         output=Output(readout="last"),
-    )
-
-
-def linear(weight, header=WITHOUT_GRID, **integrator):
-    """No spikes: scores are ``weight @ x``."""
-    return Network(
-        Graph.chain(
-            header,
-            input=Input(shape=weight.shape[1:]),
-            fc=Affine(weight=weight),
-            li=LI(**(integrator or {"beta": 0.0})),
-            output=Output(readout="last"),
-        )
     )
 
 
@@ -122,13 +107,6 @@ def threat_of(kind, header=HEADER, scale=1.0):
     if kind == "linf":
         return Linf.of(header, EPSILON * scale)
     return L2.of(header, 0.3 * scale)
-
-
-def same(one, other, rows=slice(None)):
-    for field in ("clean", "adversarial", "adversarial_decision", "queries", "gradients", "wanted"):
-        assert np.array_equal(getattr(one, field)[rows], getattr(other, field)), field
-    count = other.fooled.shape[1]
-    assert np.array_equal(one.fooled[rows][:, :count], other.fooled)
 
 
 @pytest.mark.parametrize(("make", "kind"), ALL)
@@ -438,44 +416,6 @@ class TestSteps:
         assert gradient.abs().min() > 1e-3
 
 
-class TestLosses:
-    SCORES = np.array([[3.0, 1.0, 0.5, -2.0], [0.0, 4.0, 4.0, 1.0], [2.0, 2.0, 2.0, 2.0]])
-
-    def value(self, name, y, wanted=None, scores=None):
-        given = torch.tensor(self.SCORES if scores is None else scores)
-        wanted = None if wanted is None else torch.tensor(wanted)
-        return make_loss(name)(given, torch.tensor(y), wanted).numpy()
-
-    def test_by_hand(self):
-        z, y, t = self.SCORES, np.array([0, 1, 2]), np.array([1, 0, 3])
-        each = np.arange(3)
-        log = np.log(np.exp(z).sum(1))
-        assert np.allclose(self.value("ce", y), log - z[each, y])
-        assert np.allclose(self.value("ce", y, t), z[each, t] - log)
-        assert np.allclose(self.value("margin", y), [-2, 0, 0])
-        assert np.allclose(self.value("margin", y, t), [-2, -4, 0])
-        # The third row is one tie: the plain margin.
-        assert np.allclose(self.value("dlr", y), [-2 / 2.5, 0 / 3, 0])
-        assert np.allclose(self.value("dlr", y, t), [-2 / (3 - (0.5 - 2) / 2), -4 / 3.5, 0])
-
-    def test_too_few_classes_fall_back_to_the_margin(self):
-        for classes, wanted in ((1, None), (2, None), (2, [1, 1]), (3, [1, 1])):
-            scores, y = np.array([[5.0, 1, 2], [1.0, 4, 2]])[:, :classes], [0, 0]
-            assert np.array_equal(
-                self.value("dlr", y, wanted, scores), self.value("margin", y, wanted, scores)
-            )
-
-    def test_ties_have_a_finite_gradient(self):
-        for name in LOSSES:
-            scores = torch.tensor(self.SCORES, requires_grad=True)
-            LOSSES[name](scores, torch.tensor([0, 1, 2]), None).sum().backward()
-            assert torch.isfinite(scores.grad).all()
-
-    def test_unknown(self):
-        with pytest.raises(InvalidInput, match="no loss is named 'hinge'; known are ce, margin"):
-            Pgd(Rga(), loss="hinge")
-
-
 class TestStrength:
     """Rough orders on the spiking network; exact figures belong to trained ones."""
 
@@ -581,58 +521,6 @@ class TestTwin:
         other = linear(np.ones((3, 9)))
         with pytest.raises(InvalidInput, match=r"the twin takes direct \(9,\) for 3 classes"):
             Transferred(Pgd(Rga()), other)(network, *data, threat_of("linf"))
-
-
-class TestStochastic:
-    """Bernoulli coding: the gradient of the expectation, decisions by majority."""
-
-    HEADER = Header(dt_s=1e-3, steps=8, coding="bernoulli", bounds=(-1.0, 1.0))
-    WEIGHT = np.random.default_rng(0).normal(size=(3, 6))
-
-    @pytest.fixture
-    def network(self):
-        return linear(self.WEIGHT, self.HEADER, beta=1.0, gain_in=1 / 8)
-
-    def test_straight_through_is_exact_for_a_linear_model(self, network):
-        """The margin of the mean spike rate: its slope is the weights', halved by the range 2."""
-        x = torch.tensor(np.random.default_rng(1).uniform(-1, 1, (4, 6)))
-        y, wanted = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 2])
-        gap = lambda z, y, t: (z.gather(1, t[:, None]) - z.gather(1, y[:, None]))[:, 0]  # noqa: E731
-        draws = Draws(0, np.arange(4))
-        _, found = Target(network, Stbp(), eot=3).ascent(x, y, wanted, loss=gap, draws=draws)
-        expected = (self.WEIGHT[wanted] - self.WEIGHT[y]) / 2
-        assert np.allclose(found.numpy(), expected, rtol=1e-12, atol=1e-14)
-
-    def test_decisions_are_the_majority_of_the_votes(self, network):
-        x = torch.tensor(np.random.default_rng(2).uniform(-1, 1, (50, 6)))
-        once, twenty = (Target(network, None, votes=v) for v in (1, 51))
-        sure = [twenty.decide(x, Draws(s, np.arange(50))) for s in range(2)]
-        wild = [once.decide(x, Draws(s, np.arange(50))) for s in range(2)]
-        assert (sure[0] != sure[1]).sum() < (wild[0] != wild[1]).sum()
-
-    def test_determinism_and_work(self, network):
-        x = np.random.default_rng(3).uniform(-1, 1, (12, 6))
-        y, threat = np.zeros(12, int), Linf.of(self.HEADER, 0.4)
-        attack = Pgd(Stbp(), steps=3)
-        whole = attack(network, x, y, threat, seed=1, eot=4, votes=5)
-        part = attack(
-            network, x[5:9], y[5:9], threat, seed=1, sample=np.arange(5, 9), eot=4, votes=5
-        )
-        same(whole, part, slice(5, 9))
-        assert (whole.gradients == 12).all()
-        assert (whole.queries == 3 * (4 + 5) + 10).all()
-        with pytest.raises(InvalidInput, match="at least one draw"):
-            attack(network, x, y, threat, eot=0)
-
-    def test_an_expectation_finds_more_than_noise(self, network):
-        x = np.random.default_rng(4).uniform(-0.5, 0.5, (40, 6))
-        y = (x @ self.WEIGHT.T).argmax(1)
-        threat = Linf.of(self.HEADER, 0.3)
-        pgd, noise = (
-            a(network, x, y, threat, votes=21).adversarial_decision != y
-            for a in (Pgd(Stbp(), steps=4), UniformNoise())
-        )
-        assert pgd.sum() > noise.sum() + 5
 
 
 class TestRefused:

@@ -1,0 +1,63 @@
+"""Attacks on a model that draws its input."""
+
+import numpy as np
+import pytest
+import torch
+
+from neurorobust.attacks import Draws, Linf, Pgd, Target, UniformNoise
+from neurorobust.engine.surrogate import Stbp
+from neurorobust.errors import InvalidInput
+from neurorobust.ir import Header
+from tests.laws.attack_cases import linear, same
+
+
+class TestStochastic:
+    """Bernoulli coding: the gradient of the expectation, decisions by majority."""
+
+    HEADER = Header(dt_s=1e-3, steps=8, coding="bernoulli", bounds=(-1.0, 1.0))
+    WEIGHT = np.random.default_rng(0).normal(size=(3, 6))
+
+    @pytest.fixture
+    def network(self):
+        return linear(self.WEIGHT, self.HEADER, beta=1.0, gain_in=1 / 8)
+
+    def test_straight_through_is_exact_for_a_linear_model(self, network):
+        """The margin of the mean spike rate: its slope is the weights', halved by the range 2."""
+        x = torch.tensor(np.random.default_rng(1).uniform(-1, 1, (4, 6)))
+        y, wanted = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 2, 0, 2])
+        gap = lambda z, y, t: (z.gather(1, t[:, None]) - z.gather(1, y[:, None]))[:, 0]  # noqa: E731
+        draws = Draws(0, np.arange(4))
+        _, found = Target(network, Stbp(), eot=3).ascent(x, y, wanted, loss=gap, draws=draws)
+        expected = (self.WEIGHT[wanted] - self.WEIGHT[y]) / 2
+        assert np.allclose(found.numpy(), expected, rtol=1e-12, atol=1e-14)
+
+    def test_decisions_are_the_majority_of_the_votes(self, network):
+        x = torch.tensor(np.random.default_rng(2).uniform(-1, 1, (50, 6)))
+        once, twenty = (Target(network, None, votes=v) for v in (1, 51))
+        sure = [twenty.decide(x, Draws(s, np.arange(50))) for s in range(2)]
+        wild = [once.decide(x, Draws(s, np.arange(50))) for s in range(2)]
+        assert (sure[0] != sure[1]).sum() < (wild[0] != wild[1]).sum()
+
+    def test_determinism_and_work(self, network):
+        x = np.random.default_rng(3).uniform(-1, 1, (12, 6))
+        y, threat = np.zeros(12, int), Linf.of(self.HEADER, 0.4)
+        attack = Pgd(Stbp(), steps=3)
+        whole = attack(network, x, y, threat, seed=1, eot=4, votes=5)
+        part = attack(
+            network, x[5:9], y[5:9], threat, seed=1, sample=np.arange(5, 9), eot=4, votes=5
+        )
+        same(whole, part, slice(5, 9))
+        assert (whole.gradients == 12).all()
+        assert (whole.queries == 3 * (4 + 5) + 10).all()
+        with pytest.raises(InvalidInput, match="at least one draw"):
+            attack(network, x, y, threat, eot=0)
+
+    def test_an_expectation_finds_more_than_noise(self, network):
+        x = np.random.default_rng(4).uniform(-0.5, 0.5, (40, 6))
+        y = (x @ self.WEIGHT.T).argmax(1)
+        threat = Linf.of(self.HEADER, 0.3)
+        pgd, noise = (
+            a(network, x, y, threat, votes=21).adversarial_decision != y
+            for a in (Pgd(Stbp(), steps=4), UniformNoise())
+        )
+        assert pgd.sum() > noise.sum() + 5
