@@ -13,6 +13,7 @@ from neurorobust.importers.netx import load_netx, netx_latency
 from neurorobust.importers.netx.weights import optimise, stored
 from neurorobust.ir import FixedLI, FixedLIF
 from neurorobust_lava.netx import run_netx
+from tests.helpers import asked_again
 from tests.unit.netx_files import REFUSED, dense_file, image_file, write_net
 from tests.unit.netx_programs import KINDS, STEPS, random_program, stimulus
 from tests.unit.test_netx_export import flat
@@ -27,7 +28,8 @@ def in_netx(worker, path, program, codes, *, arguments, arranged):
     first = program.nodes[program.outgoing(program.input)[0].target]
     biased = isinstance(first, FixedLIF)
     graded = any(program.of_kind(FixedLI))
-    record = run_netx(
+    record = asked_again(
+        run_netx,
         path,
         None if biased else arranged.astype(np.int32),
         image=(arranged[0] + first.bias_mant).astype(np.int32) if biased else None,
@@ -117,7 +119,7 @@ def test_netx_runs_what_is_refused_as_wrong(lava_dl, tmp_path, name):
     layers, _, shape, _ = REFUSED[name]
     path = write_net(tmp_path / "a.net", layers)
     inputs = np.ones((4, *np.atleast_1d(shape)), np.int32)
-    assert run_netx(path, inputs, steps=6, worker=lava_dl).layers
+    assert asked_again(run_netx, path, inputs, steps=6, worker=lava_dl).layers
 
 
 def test_weights_of_4000_matrices(lava_dl_python, tmp_path):
