@@ -77,10 +77,9 @@ class Sizes:
     def __init__(self, layer: Layer, weight_bits: int, needs: tuple[Need, ...]) -> None:
         self.layer, self.needs = layer, needs
         self.fan = Fan()
-        self._facts = [
-            {k: v for k, v in synapse_facts(s, weight_bits).items() if not isinstance(v, str)}
-            for s in layer.synapses
-        ]
+        asked = frozenset[str]().union(*(need.formula.names for need in needs))
+        facts = (synapse_facts(s, weight_bits, asked) for s in layer.synapses)
+        self._facts = [{k: v for k, v in f.items() if not isinstance(v, str)} for f in facts]
         self._sections: dict[tuple[int, int, int], Section] = {}
         self._uses: dict[tuple[Shape, Sections, Sections], dict[str, float]] = {}
 

@@ -108,9 +108,10 @@ def _apply(
             for layer in network.layers:
                 yield from _held(rule, layer.facts(), layer.name, profile)
         case "synapse":
+            asked = {*rule.where, *([rule.use] if rule.textual else parse(rule.use).names)}
             for layer in network.layers:
                 for synapse in layer.synapses:
-                    facts = synapse_facts(synapse, weight_bits(profile))
+                    facts = synapse_facts(synapse, weight_bits(profile), asked)
                     if not (_on_no_grid(synapse) and rule.use == "weight_bits"):
                         yield from _held(rule, facts, synapse.name, profile)
                     elif _applies(rule, facts):

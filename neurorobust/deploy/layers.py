@@ -4,7 +4,7 @@ A group is everything between two populations: at most one weight array, with po
 after it, seen through Flatten; a batch norm right behind a linear map counts as folded into it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -231,21 +231,28 @@ class Network:
         }
 
 
-def synapse_facts(synapse: Synapse, weight_bits: int) -> dict[str, float | str]:
+def synapse_facts(
+    synapse: Synapse, weight_bits: int, asked: Collection[str] | None = None
+) -> dict[str, float | str]:
     """Facts of the scope ``synapse``, and its words.
 
     Args:
         synapse: The group.
         weight_bits: Bits that weights on no grid will have on the chip.
+        asked: Facts that will be read; what takes long to find is left out if it is not among
+            them. None asks for all.
     """
     weights = synapse.weights
     bits = weights.bits if weights else 1
+    slow: dict[str, Callable[[], int]] = {
+        "distinct": lambda: weights.distinct if weights else 1,
+        "axon_copies": lambda: weights.copies if weights else 1,
+    }
     return {
         **geometry(synapse),
         "weights": weights.count if weights else 0,
         "weight_bits": weight_bits if bits is None else bits,
-        "distinct": weights.distinct if weights else 1,
-        "axon_copies": weights.copies if weights else 1,
+        **{name: find() for name, find in slow.items() if asked is None or name in asked},
         "rows": 2 if weights and weights.signed else 1,
         "shared": int(synapse.shared),
         "delay": synapse.delay,

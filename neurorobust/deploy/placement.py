@@ -272,8 +272,7 @@ class _Split:
     ) -> LayerPlacement | None:
         """Cores of neurons that only repeat spikes, where a neuron must reach several axons."""
         reach = self.method.relay.value if self.method.relay else None
-        copies = self._copies(layer)
-        if not isinstance(reach, int) or copies <= reach:
+        if not isinstance(reach, int) or (copies := self._copies(layer)) <= reach:
             return None
         per_core = int(min(limit.values())) // copies  # sources whose copies fit on one core
         if not per_core:

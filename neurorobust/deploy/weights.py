@@ -1,7 +1,8 @@
 """What a chip sees of a weight array: bits, signs, distinct values, types of axons."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -13,35 +14,47 @@ BLOCK = 1 << 18
 """Weights that are sorted at a time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Weights:
-    """Facts of one weight array.
+    """Facts of one weight array. Those that take sorting are found when first asked for.
 
     Attributes:
-        count: Weights stored.
+        array: The weights, shape (out, in, ...); taps of one input channel share its axons.
         bits: Bits of the grid they lie on, with sign if both occur; None for floats on no grid.
-        distinct: Most distinct non-zero values of a neuron.
-        copies: Axons per input if every axon has one type and a neuron's types are its distinct
-            weights in ascending order.
         signed: Whether both signs occur.
     """
 
-    count: int
+    array: Array = field(repr=False, compare=False)
     bits: int | None
-    distinct: int
-    copies: int
     signed: bool
 
     @classmethod
     def of(cls, weight: Array, bits: int | None = None) -> "Weights":
-        """Facts of weights of shape (out, in, ...); taps of one input channel share its axons."""
-        ranks = _ranks(weight.reshape(len(weight), -1))
-        per_input = np.moveaxis(ranks.reshape(len(weight), weight.shape[1], -1), 1, 0)
-        copies = max(_distinct(rows.reshape(len(rows), -1)) for rows in _blocks(per_input))
-        if bits is None:
-            bits = _grid_bits(weight)
+        """Facts of weights of shape (out, in, ...), on a grid of so many bits if that is known."""
         signed = bool((weight < 0).any() and (weight > 0).any())
-        return cls(weight.size, bits, int(ranks.max()), max(copies, 1), signed)
+        return cls(weight, _grid_bits(weight) if bits is None else bits, signed)
+
+    @property
+    def count(self) -> int:
+        """Weights stored."""
+        return self.array.size
+
+    @property
+    def distinct(self) -> int:
+        """Most distinct non-zero values of a neuron."""
+        return int(self._types.max())
+
+    @cached_property
+    def copies(self) -> int:
+        """Axons per input, if each has one type and those of a neuron are its weights in order."""
+        shape = self.array.shape
+        per_input = np.moveaxis(self._types.reshape(shape[0], shape[1], -1), 1, 0)
+        most = max(_distinct(rows.reshape(len(rows), -1)) for rows in _blocks(per_input))
+        return max(most, 1)
+
+    @cached_property
+    def _types(self) -> Array:
+        return _ranks(self.array.reshape(len(self.array), -1))
 
 
 def _blocks(rows: Array) -> Iterator[Array]:
