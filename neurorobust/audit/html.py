@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
@@ -11,6 +10,7 @@ from neurorobust.files import write_atomic
 from neurorobust.report import looks
 from neurorobust.report.figures import Drawing
 from neurorobust.report.looks import INK
+from neurorobust.report.pages import render_template
 from neurorobust.report.svg import render, styled
 from neurorobust.report.tables import value
 
@@ -21,21 +21,16 @@ _ORDER = (Status.RED, Status.AMBER, Status.GREEN, Status.NOT_APPLICABLE)
 
 def page(card: EvaluationCard) -> str:
     """The page as text; an equal card gives equal text."""
-    environment = Environment(
-        loader=PackageLoader("neurorobust", package_path=""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters = {
         "duration": looks.duration,
         "epsilon": looks.epsilon,
         "interval": looks.interval,
         "percent": looks.percent,
         "value": value,
     }
-    return environment.get_template("audit/card.html.j2").render(
+    return render_template(
+        "audit/card.html.j2",
+        filters,
         card=card,
         counts={status.value: len(card.of(status)) for status in _ORDER},
         drawing=success_over_radius(card.ladder, card.threat["epsilon"]) if card.ladder else None,

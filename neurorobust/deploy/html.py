@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from neurorobust.deploy.figure import cores_figure
 from neurorobust.deploy.result import Check
 from neurorobust.deploy.words import cores, lack, quantity, reasons
 from neurorobust.files import write_atomic
 from neurorobust.report.looks import integer
+from neurorobust.report.pages import render_template
 
 
 def page(checks: Sequence[Check], title: str = "Which network fits on which chip?") -> str:
@@ -19,14 +18,7 @@ def page(checks: Sequence[Check], title: str = "Which network fits on which chip
         checks: Any networks on any chips; a row per network, a column per chip.
         title: Heading.
     """
-    environment = Environment(
-        loader=PackageLoader("neurorobust.deploy", package_path=""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters = {
         "cores": cores,
         "integer": integer,
         "lack": lack,
@@ -48,7 +40,7 @@ def page(checks: Sequence[Check], title: str = "Which network fits on which chip
         }
         for number, (digest, name) in enumerate(networks)
     ]
-    return environment.get_template("page.html.j2").render(title=title, chips=chips, rows=rows)
+    return render_template("deploy/page.html.j2", filters, title=title, chips=chips, rows=rows)
 
 
 def write_page(checks: Sequence[Check], path: Path | str) -> Path:

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from neurorobust.files import write_atomic
 from neurorobust.metrics import CLEAN, scopes, sets_of
 from neurorobust.report import looks
@@ -16,6 +14,7 @@ from neurorobust.report.figures import (
     transfer_map,
 )
 from neurorobust.report.headline import headline
+from neurorobust.report.pages import render_template
 from neurorobust.report.raster import raster_pair
 from neurorobust.report.store import Results, read_results
 from neurorobust.report.tables import (
@@ -44,14 +43,7 @@ def write_report(folder: Path | str) -> Path:
 
 def render_report(results: Results) -> str:
     """The page as text; equal results give equal text."""
-    environment = Environment(
-        loader=PackageLoader("neurorobust.report", package_path=""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters = {
         "duration": looks.duration,
         "epsilon": looks.epsilon,
         "integer": looks.integer,
@@ -64,7 +56,9 @@ def render_report(results: Results) -> str:
     )
     pairs = agreement_rows(results)
     manifest = results.manifest
-    return environment.get_template("template.html.j2").render(
+    return render_template(
+        "report/template.html.j2",
+        filters,
         manifest=manifest,
         surrogate=results.surrogate,
         headline=headline(results, tables, pairs),

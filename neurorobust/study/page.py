@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined, UndefinedError
+from jinja2 import UndefinedError
 
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.metrics import CLEAN, Proportion, SetKey
 from neurorobust.report import looks
+from neurorobust.report.pages import render_template
 from neurorobust.report.tables import Cell, cell, value
 from neurorobust.study.figures import RULES, accuracy_lines, success_lines
 from neurorobust.study.findings import findings
@@ -37,18 +38,13 @@ def write_page(folder: Path | str) -> Path:
 
 def render_page(rows: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
     """The page as text; an equal study gives equal text."""
-    environment = Environment(
-        loader=PackageLoader("neurorobust", package_path=""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"integer": looks.integer, "duration": looks.duration, "value": value}
+    filters = {"integer": looks.integer, "duration": looks.duration, "value": value}
     clean = rows.filter(pl.col("set") == CLEAN).to_dicts()
     attacked = rows.filter(pl.col("set") != CLEAN).to_dicts()
     drawings = (accuracy_lines(rows), success_lines(rows))
-    return environment.get_template("study/quantise.html.j2").render(
+    return render_template(
+        "study/quantise.html.j2",
+        filters,
         manifest=manifest,
         headline=findings(rows, manifest["data"]["note"]),
         drawings=[drawing for drawing in drawings if drawing],
