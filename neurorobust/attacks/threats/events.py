@@ -7,12 +7,11 @@ import torch
 from torch import Tensor
 
 from neurorobust.attacks.draws import Draws
-from neurorobust.attacks.threats.base import Threat
-from neurorobust.errors import InvalidInput
+from neurorobust.attacks.threats.counted import Counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Events(Threat):
+class Events(Counted):
     """At most epsilon bins of a frame sequence change (B0), to whole numbers within the bounds.
 
     Counts are kept as they are: the upper bound is the model's, 1 for binary frames.
@@ -27,25 +26,10 @@ class Events(Threat):
 
     name: ClassVar[str] = "events"
     unit: ClassVar[str] = "changed bins"
+    budgets: ClassVar[tuple[str, ...]] = ("epsilon", "insert", "remove")
 
     insert: int | None = None
     remove: int | None = None
-
-    def __post_init__(self) -> None:
-        for key in ("epsilon", "insert", "remove"):
-            budget = getattr(self, key)
-            if budget is not None and not (budget >= 0 and float(budget).is_integer()):
-                msg = f"events: {key} is {budget}; bins and events are whole numbers from 0"
-                raise InvalidInput(msg)
-        require_counts(self)
-
-    def outside(self, x: Tensor) -> Tensor:
-        """Where values are no whole numbers within the bounds."""
-        return no_count(self, x)
-
-    def project(self, x: Tensor, clean: Tensor) -> Tensor:
-        """The legal point: there is none between two counts."""
-        return self.legalise(x, clean)
 
     def legalise(self, x: Tensor, clean: Tensor) -> Tensor:
         """Rounded to counts; the largest changes are kept as long as the budgets last."""
@@ -85,27 +69,3 @@ class Events(Threat):
         up = (up | (clean <= low)) & (clean < high)
         weight = 0.75 + 0.2 * draws.uniform(clean)  # above one half: rounds to one event
         return self.legalise(clean + torch.where(up, weight, -weight), clean)
-
-
-def no_count(threat: Threat, x: Tensor) -> Tensor:
-    """Where values are no whole numbers within the bounds."""
-    low, high = threat.bounds
-    return (x != x.round()) | (x < low) | (x > high)
-
-
-def require_counts(threat: Threat) -> None:
-    """Refuse bounds and levels that are not those of event counts.
-
-    Raises:
-        InvalidInput: if a bound is no whole number, or the sensor's step is not one event.
-    """
-    low, high = threat.bounds
-    if not (float(low).is_integer() and float(high).is_integer() and 0 <= low < high):
-        msg = f"{threat.name}: bounds are {threat.bounds}; counts of events are whole, from 0"
-        raise InvalidInput(msg)
-    if threat.levels is not None and threat.step != 1:
-        msg = (
-            f"{threat.name}: the sensor has {threat.levels} levels between {low:g} and {high:g}, "
-            f"steps of {threat.step:g}; events come whole: {int(high - low) + 1} levels or None"
-        )
-        raise InvalidInput(msg)

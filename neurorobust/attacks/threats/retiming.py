@@ -12,14 +12,12 @@ import torch
 from torch import Tensor
 
 from neurorobust.attacks.draws import Draws
-from neurorobust.attacks.threats.base import Threat
-from neurorobust.attacks.threats.events import no_count, require_counts
-from neurorobust.errors import InvalidInput
+from neurorobust.attacks.threats.counted import Counted
 from neurorobust.ir import Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retiming(Threat):
+class Retiming(Counted):
     """Every event moves by at most epsilon time bins; each pixel keeps its count exactly.
 
     Events of a pixel are alike, so moves are those of events matched in order: this makes the
@@ -36,25 +34,10 @@ class Retiming(Threat):
 
     name: ClassVar[str] = "retiming"
     unit: ClassVar[str] = "time bins"
+    budgets: ClassVar[tuple[str, ...]] = ("epsilon", "total", "moved")
 
     total: int | None = None
     moved: int | None = None
-
-    def __post_init__(self) -> None:
-        for key in ("epsilon", "total", "moved"):
-            budget = getattr(self, key)
-            if budget is not None and not (budget >= 0 and float(budget).is_integer()):
-                msg = f"retiming: {key} is {budget}; bins and events are whole numbers from 0"
-                raise InvalidInput(msg)
-        require_counts(self)
-
-    def outside(self, x: Tensor) -> Tensor:
-        """Where values are no whole numbers within the bounds."""
-        return no_count(self, x)
-
-    def project(self, x: Tensor, clean: Tensor) -> Tensor:
-        """The legal point: there is none between two bins."""
-        return self.legalise(x, clean)
 
     def legalise(self, x: Tensor, clean: Tensor) -> Tensor:
         """Pixels that broke the law go back to clean, then the last ones beyond the sums."""
