@@ -98,54 +98,21 @@ class DelayDense:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sparse:
-    """A :class:`Dense` that keeps its weights as a sparse matrix; the sums are the same.
-
-    Args:
-        name: Unique name.
-        weights: As for :class:`Dense`; zeros are not kept.
-        weight_exp: As for :class:`Dense`.
-        num_weight_bits: As for :class:`Dense`.
-        sign_mode: As for :class:`Dense`.
-        num_message_bits: As for :class:`Dense`.
-    """
+class Sparse(Dense):
+    """A :class:`Dense` that keeps its weights that are not zero; the sums are the same."""
 
     kind: ClassVar[str] = "sparse"
-    name: str
-    weights: Array
-    weight_exp: int = 0
-    num_weight_bits: int = 8
-    sign_mode: SignMode | None = None
-    num_message_bits: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DelaySparse:
-    """A :class:`DelayDense` that keeps weights and delays as sparse matrices.
+class DelaySparse(DelayDense):
+    """A :class:`DelayDense` that keeps the weights that are not zero, with their delays.
 
     Sums of payloads beyond 32 bits differ: here each delay's sum wraps before it is shifted, as
     that of a :class:`Dense` does; DelayDense wraps each product and shifts a wider sum.
-
-    Args:
-        name: Unique name.
-        weights: As for :class:`Sparse`.
-        delays: As for :class:`DelayDense`; only those of weights that are not zero count.
-        max_delay: As for :class:`DelayDense`.
-        weight_exp: As for :class:`DelayDense`.
-        num_weight_bits: As for :class:`Dense`.
-        sign_mode: As for :class:`Dense`.
-        num_message_bits: As for :class:`Dense`.
     """
 
     kind: ClassVar[str] = "delay_sparse"
-    name: str
-    weights: Array
-    delays: Array
-    max_delay: int = 0
-    weight_exp: int = 0
-    num_weight_bits: int = 8
-    sign_mode: SignMode | None = None
-    num_message_bits: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -290,7 +257,7 @@ class Reset:
     offset: int
 
 
-Synapse = Dense | DelayDense | Sparse | DelaySparse | Conv
+Synapse = Dense | DelayDense | Conv
 Population = Lif | LifReset | TernaryLif
 Process = Source | Sink | Synapse | Population | Reset
 
