@@ -38,11 +38,16 @@ def load_images(folder: Path | str, part: str, *, limit: int | None = None) -> S
     Raises:
         InvalidFile: if there is no such file, or as for ``read_images``.
     """
-    for place in (Path(folder), Path(folder) / "data"):
-        if files := sorted(place.glob(f"{part}-*.parquet")):
-            return read_images(files, limit=limit)
+    if files := part_files(folder, part):
+        return read_images(files, limit=limit)
     reason = f"holds no {part}-*.parquet; give the folder of a data set in Parquet files"
     raise InvalidFile(folder, reason)
+
+
+def part_files(folder: Path | str, part: str) -> list[Path]:
+    """The files of a part of a data set, sorted; none where the folder does not hold it."""
+    found = (sorted(at.glob(f"{part}-*.parquet")) for at in (Path(folder), Path(folder) / "data"))
+    return next(filter(None, found), [])
 
 
 def read_images(files: Sequence[Path | str], *, limit: int | None = None) -> Split:

@@ -52,7 +52,10 @@ class SpikingSequential(nn.Sequential):
 
     def forward(self, x: Tensor, steps: int) -> Tensor:  # type: ignore[override]
         """Values of the last layer, (T, B, ...), for static inputs (B, ...)."""
-        x = x.unsqueeze(0)
+        return self.run(x.unsqueeze(0), steps)
+
+    def run(self, x: Tensor, steps: int) -> Tensor:
+        """Values of the last layer, (T, B, ...), for a stimulus (T or 1, B, ...)."""
         for layer in self:
             if isinstance(layer, LIF | LI):
                 x = layer(x, steps)

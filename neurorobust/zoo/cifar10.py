@@ -7,28 +7,21 @@ replaced after each; the model card is written beside it at the end.
 Reference: Krizhevsky, Learning multiple layers of features from tiny images, 2009.
 """
 
-import json
-import time
-from argparse import ArgumentParser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 
-from neurorobust import __version__, ir
-from neurorobust.backends import get_backend
-from neurorobust.data import encode
+from neurorobust import ir
 from neurorobust.data.images import load_images
 from neurorobust.data.split import LEVELS, Split
 from neurorobust.engine.layers import LI, LIF, SpikingSequential
-from neurorobust.errors import NeurorobustError
-from neurorobust.files import write_atomic
 from neurorobust.importers.sequential import from_sequential
 from neurorobust.ir.identity import canonical_json
-from neurorobust.metrics import Proportion
+from neurorobust.zoo.command import run
 from neurorobust.zoo.training import Progress, fit
 
 CLASSES = (
@@ -61,9 +54,9 @@ PADDING = 4
 """Zeros around an image before a crop of its own size."""
 
 
-def build() -> SpikingSequential:
+def build(recipe: Mapping[str, Any] = RECIPE) -> SpikingSequential:
     """The untrained network; its weights follow torch's global generator."""
-    lif = ir.LIF(beta=np.array(RECIPE["beta"]), threshold=np.array(RECIPE["threshold"]))
+    lif = ir.LIF(beta=np.array(recipe["beta"]), threshold=np.array(recipe["threshold"]))
     return SpikingSequential(
         nn.Conv2d(3, 32, 5, stride=2, padding=2, bias=False),
         nn.BatchNorm2d(32),
@@ -80,7 +73,7 @@ def build() -> SpikingSequential:
         LIF(lif),
         nn.Flatten(),
         nn.Linear(96 * 4 * 4, 10),
-        LI(ir.LI(beta=np.array(1.0), gain_in=np.array(1 / RECIPE["steps"]))),
+        LI(ir.LI(beta=np.array(1.0), gain_in=np.array(1 / recipe["steps"]))),
     )
 
 
@@ -106,20 +99,20 @@ def train(
     data: Split,
     *,
     seed: int = 0,
-    epochs: int | None = None,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
+    **changed: Any,
 ) -> ir.Graph:
     """Train on the CPU; the same seed, torch, processor and threads give the same weights.
 
     Args:
         data: Training images, (B, 3, 32, 32).
         seed: Of initial weights, batches and augmentation.
-        epochs: Overrides the recipe's.
         progress: Called as ``(what, done, total)`` after each epoch.
         checkpoint: Model file that is replaced after each epoch.
+        changed: Values that override the recipe's.
     """
-    recipe = RECIPE | ({} if epochs is None else {"epochs": epochs})
+    recipe = RECIPE | changed
 
     def exported() -> ir.Graph:
         header = ir.Header(
@@ -141,64 +134,16 @@ def train(
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = build()
+        model = build(recipe)
         x, y = torch.tensor(data.pixels), torch.tensor(data.labels)
-        fit(model, x, y, recipe, prepare=augment, after_epoch=told)
+        fit(model, x, y, recipe, prepare=lambda pixels, _: augment(pixels), after_epoch=told)
     return exported()
 
 
-def accuracy(graph: ir.Graph, data: Split, *, batch: int = 200) -> Proportion:
-    """Share of right decisions of the float network, in single precision."""
-    executable = get_backend("torch").compile(graph, "float", precision="single")
-    right = 0
-    for start in range(0, len(data), batch):
-        part = Split(data.pixels[start : start + batch], data.labels[start : start + batch])
-        right += int((executable.run(encode(graph, part.values)).decisions == part.labels).sum())
-    return Proportion(right, len(data))
-
-
-def card(graph: ir.Graph, training: Split, test: Split) -> dict[str, Any]:
-    """What the model is, from what, and how good."""
-    reached = accuracy(graph, test)
-    return {
-        "name": "cifar10",
-        "content_hash": graph.content_hash,
-        "seed": int(graph.header.provenance["seed"]),
-        "recipe": json.loads(graph.header.provenance["recipe"]),
-        "training_images": len(training),
-        "test_images": len(test),
-        "image_formats": sorted({*training.formats, *test.formats}),
-        "test_accuracy": reached.rate,
-        "test_accuracy_interval_95": list(reached.interval),
-        "input": "32x32 RGB pixels, 8 bit, as values in 0..1",
-        "trained_with": {"neurorobust": __version__, "torch": torch.__version__},
-    }
-
-
-def main() -> None:
-    """Train from the command line."""
-    parser = ArgumentParser(prog="python -m neurorobust.zoo.cifar10", description=train.__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the Parquet files")
-    parser.add_argument("--out", type=Path, required=True, help="model file, *.safetensors")
-    parser.add_argument("--epochs", type=int, default=RECIPE["epochs"])
-    parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    console, start = Console(highlight=False), time.perf_counter()
-
-    def told(what: str, done: int, total: int) -> None:
-        console.print(f"epoch {done} of {total}: {what}, {time.perf_counter() - start:.0f} s")
-
-    try:
-        training, test = load_images(asked.data, "train"), load_images(asked.data, "test")
-        graph = train(
-            training, seed=asked.seed, epochs=asked.epochs, progress=told, checkpoint=asked.out
-        )
-        written = json.dumps(card(graph, training, test), indent=2) + "\n"
-        write_atomic(asked.out.with_suffix(".card.json"), written)
-    except NeurorobustError as error:
-        parser.exit(1, f"error: {error}\n")
-    console.print(written, markup=False, soft_wrap=True)
+def parts(folder: Path) -> tuple[Split, Split]:
+    """Images to train on and images to report."""
+    return load_images(folder, "train"), load_images(folder, "test")
 
 
 if __name__ == "__main__":
-    main()
+    run("cifar10", train, parts, RECIPE)

@@ -19,7 +19,7 @@ def fit(
     y: Tensor,
     recipe: Mapping[str, Any],
     *,
-    prepare: Callable[[Tensor], Tensor] = lambda batch: batch,
+    prepare: Callable[[Tensor, Tensor], Tensor] = lambda batch, _: batch,
     after_epoch: Callable[[int, float], None] = lambda _, __: None,
 ) -> None:
     """AdamW with a one-cycle rate on the cross-entropy of the readout after the last step.
@@ -33,8 +33,10 @@ def fit(
         y: Labels, (B,).
         recipe: ``steps``, ``epochs``, ``batch``, ``learning_rate``, ``weight_decay`` and
             ``label_smoothing``; with ``precision`` of ``bfloat16`` activations and products have
-            that precision, weights and gradients of weights single.
-        prepare: Turns a batch of samples into input values, for instance by augmentation.
+            that precision, weights and gradients of weights single; with ``coding`` of
+            ``bernoulli`` input values are drawn as spikes in every step.
+        prepare: Turns a batch of samples and their labels into input values in 0..1, for instance
+            by augmentation.
         after_epoch: Called with the epochs done and the mean loss, the model in evaluation mode.
     """
     epochs, batch, rate = recipe["epochs"], recipe["batch"], recipe["learning_rate"]
@@ -50,8 +52,11 @@ def fit(
         total = torch.zeros(())
         for index in torch.randperm(len(x))[: batches * batch].split(batch):
             optimiser.zero_grad()
+            shown = prepare(x[index], y[index]).unsqueeze(0)
+            if recipe["coding"] == "bernoulli":
+                shown = torch.bernoulli(shown.expand(recipe["steps"], *shown.shape[1:]))
             with torch.autocast("cpu", torch.bfloat16, enabled=half):
-                scores = model(prepare(x[index]), recipe["steps"])[-1].float()
+                scores = model.run(shown, recipe["steps"])[-1].float()
             loss = F.cross_entropy(scores, y[index], label_smoothing=smoothing)
             loss.backward()
             optimiser.step()

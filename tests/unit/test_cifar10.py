@@ -11,6 +11,7 @@ from neurorobust.ir import Graph, Program, load_model
 from neurorobust.lower import lower
 from neurorobust.profiles import load_profile
 from neurorobust.zoo import cifar10
+from neurorobust.zoo.card import accuracy, model_card
 
 RNG = np.random.default_rng(0)
 DATA = Split(RNG.integers(0, 256, (20, 3, 32, 32), dtype=np.uint8), RNG.integers(0, 10, 20))
@@ -69,8 +70,8 @@ def test_accuracy_is_that_of_the_reference(trained):
     graph = trained[0]
     scores = get_backend("reference").compile(graph, "float").run(encode(graph, DATA.values)).scores
     right = int((scores.argmax(1) == DATA.labels).sum())
-    found = cifar10.accuracy(graph, DATA, batch=7)
+    found = accuracy(graph, DATA, batch=7)
     assert (found.count, found.n) == (right, 20)
-    card = cifar10.card(graph, DATA, DATA)
+    card = model_card(graph, DATA, DATA)
     assert card["test_accuracy"] == right / 20
     assert card["recipe"]["epochs"] == 1
