@@ -3,10 +3,11 @@
 from neurorobust.attacks.apgd import Apgd
 from neurorobust.attacks.arithmetic import ArithmeticAttack, Provoked, provoked
 from neurorobust.attacks.attackset import AttackSet
-from neurorobust.attacks.base import ATTACKS, Attack, Crafted, GradientAttack
+from neurorobust.attacks.base import ATTACKS, Attack, GradientAttack
 from neurorobust.attacks.bim import Bim
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.craft import craft
+from neurorobust.attacks.crafted import Crafted
 from neurorobust.attacks.criteria import Misclassification, TargetedMisclassification
 from neurorobust.attacks.cw import CarliniWagner
 from neurorobust.attacks.draws import Draws
@@ -26,6 +27,7 @@ from neurorobust.attacks.knowledge import Knowledge, on_other_arithmetic
 from neurorobust.attacks.losses import LOSSES
 from neurorobust.attacks.mifgsm import MiFgsm
 from neurorobust.attacks.noise import GaussianNoise, SignNoise, UniformNoise
+from neurorobust.attacks.parts import Parts
 from neurorobust.attacks.pgd import Pgd
 from neurorobust.attacks.registry import attack_names, make_attack
 from neurorobust.attacks.rfgsm import RFgsm
@@ -65,6 +67,7 @@ __all__ = [
     "Linf",
     "MiFgsm",
     "Misclassification",
+    "Parts",
     "Pgd",
     "Provoked",
     "Queried",

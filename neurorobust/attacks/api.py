@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from neurorobust.attacks.base import Crafted
+from neurorobust.attacks.crafted import Crafted
 from neurorobust.attacks.criteria import Misclassification, TargetedMisclassification
 from neurorobust.attacks.cw import CarliniWagner
 from neurorobust.attacks.registry import make_attack

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -10,9 +9,11 @@ import torch
 from torch import Tensor
 
 from neurorobust.attacks.case import Case
+from neurorobust.attacks.crafted import Crafted
 from neurorobust.attacks.draws import Draws
 from neurorobust.attacks.knowledge import Knowledge
-from neurorobust.attacks.target import Scored, Target
+from neurorobust.attacks.parts import Parts, Progress
+from neurorobust.attacks.target import EOT, VOTES, Scored, Target
 from neurorobust.attacks.threats import L2, Linf, Threat
 from neurorobust.engine.network import Network
 from neurorobust.engine.surrogate import Estimator, assert_forward_identity
@@ -24,36 +25,6 @@ BATCH = 256
 
 ATTACKS: dict[str, type["Attack"]] = {}
 """Attacks by name."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Crafted:
-    """Adversarial samples, and what the surrogate makes of them.
-
-    Attributes:
-        clean: Shape (B, ...), on the sensor's grid to the last bit.
-        adversarial: Shape (B, ...), legal under the threat model.
-        clean_decision: Shape (B,).
-        adversarial_decision: Shape (B,), measured on the legal samples.
-        raw: What the attack proposed before it was made legal, shape (B, ...).
-        fooled: Whether iterate k, once legal, reached the attacker's end, bool (B, K). The last
-            iterate of a sample is the one returned.
-        iterates: Number of iterates per sample, shape (B,).
-        queries: Forward passes per sample, shape (B,).
-        gradients: Backward passes per sample, shape (B,).
-        wanted: Class the attacker had to reach, or -1 for any other than the label, shape (B,).
-    """
-
-    clean: Array
-    adversarial: Array
-    clean_decision: Array
-    adversarial_decision: Array
-    raw: Array
-    fooled: Array
-    iterates: Array
-    queries: Array
-    gradients: Array
-    wanted: Array
 
 
 class Attack(ABC):
@@ -105,8 +76,10 @@ class Attack(ABC):
         seed: int = 0,
         sample: Array | None = None,
         wanted: Array | None = None,
-        eot: int = 10,
-        votes: int = 10,
+        eot: int = EOT,
+        votes: int = VOTES,
+        parts: Parts | None = None,
+        progress: Progress | None = None,
     ) -> Crafted:
         """Attack all samples.
 
@@ -122,6 +95,8 @@ class Attack(ABC):
             wanted: Classes to reach, (B,); None for any other than the label.
             eot: Draws per gradient, where the coding is stochastic.
             votes: Draws per decision, where the coding is stochastic.
+            parts: Where finished batches are kept, and found again after an interruption.
+            progress: Called as ``(attack, done, total)`` with the samples that are finished.
 
         Raises:
             InvalidInput: for a threat the attack is not defined for, no samples, samples of another
@@ -142,10 +117,15 @@ class Attack(ABC):
             stimulus = target.present(clean[:8], Draws(seed, index[:8]))
             steps = stimulus.shape[1] if target.coding == "events" else target.steps
             assert_forward_identity(self.estimator, network, stimulus, steps)
-        parts = []
+        done, device = [], clean.device
         for start in range(0, len(clean), BATCH):
+            if progress:
+                progress(self.name, start, len(clean))
             rows = slice(start, start + BATCH)
-            device = clean.device
+            kept = parts.load(start, len(clean[rows])) if parts else None
+            if kept is not None:
+                done.append(kept)
+                continue
             case = Case(
                 target,
                 clean[rows],
@@ -154,8 +134,10 @@ class Attack(ABC):
                 draws=Draws(seed, index[rows]),
                 wanted=None if ends is None else ends[rows].to(device, torch.int64),
             )
-            parts.append(self._attack(case))
-        made = _joined(parts)
+            done.append(self._attack(case))
+            if parts:
+                parts.save(start, done[-1])
+        made = Crafted.joined(done)
         if bad := threat.violations(torch.from_numpy(made.adversarial), clean.cpu()):
             msg = f"{self.name}: {bad} value(s) left the budget, the bounds or the sensor's grid"
             raise InvalidInput(msg)
@@ -259,14 +241,3 @@ def _require_labels(what: str, values: Array, x: Tensor, classes: int | None = N
             f"got {values.dtype} of shape {values.shape}{span}"
         )
         raise InvalidInput(msg)
-
-
-def _joined(parts: list[Crafted]) -> Crafted:
-    widest = max(part.fooled.shape[1] for part in parts)
-    fields = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in Crafted.__slots__
-        if name != "fooled"
-    }
-    padded = [np.pad(p.fooled, ((0, 0), (0, widest - p.fooled.shape[1]))) for p in parts]
-    return Crafted(**fields, fooled=np.concatenate(padded))

@@ -23,7 +23,9 @@ class Log:
         queries: Forward passes, shape (B,).
         gradients: Backward passes, shape (B,).
         found: Whether any legal iterate has fooled the target, shape (B,).
-        best: The iterate that last did, (B, ...); before that, the last one looked at.
+        best: The iterate to be returned, (B, ...): the last that fooled, or before that the last
+            looked at. Where inputs are drawn, a lucky vote is no success: the one of largest lead.
+        lead: Largest mean margin of an iterate, shape (B,); minus infinity before the first look.
         looks: Rows that were looked at and whether they fooled, in order.
         followed: Rows that the estimator has followed so far, if it keeps averages.
     """
@@ -32,6 +34,7 @@ class Log:
     gradients: Tensor
     found: Tensor
     best: Tensor
+    lead: Tensor
     looks: list[tuple[Array, Array]] = field(default_factory=list)
     followed: Tensor | None = None
 
@@ -39,7 +42,8 @@ class Log:
     def of(cls, x: Tensor) -> Self:
         """Nothing happened yet to samples (B, ...)."""
         zero = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-        return cls(zero, zero.clone(), zero.bool(), x.clone())
+        lead = torch.full((len(x),), -torch.inf, dtype=x.dtype, device=x.device)
+        return cls(zero, zero.clone(), zero.bool(), x.clone(), lead)
 
     def outcomes(self) -> tuple[Array, Array]:
         """Whether iterate k fooled, bool (B, K), and how many iterates each sample had, (B,)."""
@@ -128,7 +132,7 @@ class Case:
 
     @property
     def best(self) -> Tensor:
-        """The iterate that last fooled the target, else the last one looked at, (B, ...)."""
+        """The iterate to be returned; see ``Log``. Shape (B, ...)."""
         return self.log.best[self.rows]
 
     def best_or(self, fallback: Tensor) -> Tensor:
@@ -150,11 +154,20 @@ class Case:
         scores, decided = self.target.look(self.threat.legalise(candidates, self.x), self.draws)
         fooled, log = self.reached(decided), self.log
         log.queries[self.rows] += self.target.votes
-        keep = per_sample(fooled | ~log.found[self.rows], candidates)
+        keep = per_sample(self._better(scores, fooled), candidates)
         log.best[self.rows] = torch.where(keep, candidates, log.best[self.rows])
         log.found[self.rows] |= fooled
         log.looks.append((self.rows.cpu().numpy(), fooled.cpu().numpy()))
         return scores, fooled
+
+    def _better(self, scores: Tensor, fooled: Tensor) -> Tensor:
+        """Whether iterates are to be returned rather than those before, (B,)."""
+        if not self.target.stochastic:
+            return fooled | ~self.log.found[self.rows]
+        lead = LOSSES["margin"](scores, self.y, self.wanted if self.strict else None)
+        before = self.log.lead[self.rows]
+        self.log.lead[self.rows] = torch.maximum(lead.to(before), before)
+        return lead.to(before) > before
 
     def probe(self, x: Tensor, rows: Tensor) -> Tensor:
         """Scores of any inputs, not recorded as iterates; ``rows`` says whose they are, (n,)."""

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from neurorobust.attacks.attackset import AttackSet
-from neurorobust.attacks.base import Crafted
+from neurorobust.attacks.crafted import Crafted
 from neurorobust.attacks.knowledge import Knowledge
-from neurorobust.attacks.target import Scored
+from neurorobust.attacks.parts import Parts, Progress
+from neurorobust.attacks.target import EOT, VOTES, Scored
 from neurorobust.attacks.threats import Threat
 from neurorobust.ir import Array
 from neurorobust.ir.identity import canonical_json
@@ -51,9 +52,17 @@ class Crafter(Protocol):
         *,
         seed: int = 0,
         sample: Array | None = None,
+        eot: int = EOT,
+        votes: int = VOTES,
+        parts: Parts | None = None,
+        progress: Progress | None = None,
     ) -> Crafted:
-        """Attack all samples."""
+        """Attack all samples; see ``Attack``."""
         ...
+
+
+UNFINISHED = "unfinished"
+"""Folder of the finished batches of sets that are not whole yet."""
 
 
 def craft(
@@ -67,6 +76,9 @@ def craft(
     seed: int,
     folder: Path,
     knowledge: Knowledge | None = None,
+    eot: int = EOT,
+    votes: int = VOTES,
+    progress: Progress | None = None,
 ) -> tuple[AttackSet, bool]:
     """The set of this request from the folder, or crafted now and frozen there.
 
@@ -78,9 +90,13 @@ def craft(
         sample: Index of each sample in its data set, (B,); part of its seed.
         threat: What the attacker may do.
         seed: Of everything random.
-        folder: Where sets are kept.
+        folder: Where sets are kept, and in ``unfinished`` the finished batches of those that are
+            not whole: crafting that is interrupted goes on there.
         knowledge: What the attacker knows of the model to be fooled; by default what the attack
             needs to know of the one it is crafted on.
+        eot: Draws per gradient, where the coding is stochastic.
+        votes: Draws per decision, where the coding is stochastic.
+        progress: Called as ``(what, done, total)``.
 
     Returns:
         The set, and whether it was reused.
@@ -89,18 +105,39 @@ def craft(
         InvalidFile: if a set of this name is damaged.
     """
     request = describe(
-        attack, network, clean=clean, label=label, threat=threat, seed=seed, knowledge=knowledge
+        attack,
+        network,
+        clean=clean,
+        label=label,
+        threat=threat,
+        seed=seed,
+        knowledge=knowledge,
+        eot=eot,
+        votes=votes,
     )
-    key = hashlib.sha256(canonical_json(request).encode()).hexdigest()
-    path = folder / f"{attack.name}-{request['gradient']['name']}-{key[:16]}.safetensors"
+    key = _digest(request)[:16]
+    path = folder / f"{attack.name}-{request['gradient']['name']}-{key}.safetensors"
     if path.exists():
         found = AttackSet.load(path, model_hash=network.graph.content_hash)
         same = canonical_json(dict(found.request)) == canonical_json(request)
         if same and np.array_equal(found.sample, sample):
             return found, True
-    crafted = attack(network, clean, label, threat, seed=seed, sample=sample)
+    parts = Parts(folder / UNFINISHED / _digest([request, sample.tolist()])[:16])
+    crafted = attack(
+        network,
+        clean,
+        label,
+        threat,
+        seed=seed,
+        sample=sample,
+        eot=eot,
+        votes=votes,
+        parts=parts,
+        progress=progress,
+    )
     made = freeze(crafted, request, label=label, sample=sample)
     made.save(path)
+    parts.remove()
     return made, False
 
 
@@ -133,9 +170,12 @@ def describe(
     threat: Threat,
     seed: int,
     knowledge: Knowledge | None = None,
+    eot: int = EOT,
+    votes: int = VOTES,
 ) -> dict[str, Any]:
     """All that decides the result, as JSON values: the key under which it is found again."""
     data = hashlib.sha256(np.ascontiguousarray(clean).tobytes() + label.astype(np.int64).tobytes())
+    drawn = network.graph.header.coding == "bernoulli"
     return {
         "attack": {"name": attack.name, "revision": attack.revision, **attack.parameters()},
         "gradient": attack.gradient_record(),
@@ -145,4 +185,8 @@ def describe(
         "data": data.hexdigest(),
         "model": network.graph.content_hash,
         "dtype": str(network.like.dtype).removeprefix("torch."),
-    }
+    } | ({"draws": {"eot": eot, "votes": votes}} if drawn else {})
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()

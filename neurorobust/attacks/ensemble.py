@@ -4,20 +4,21 @@ Reference: Croce, Hein, Reliable evaluation of adversarial robustness with an en
 parameter-free attacks, ICML 2020, with the gradient estimators of spiking networks as members.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neurorobust.attacks.apgd import Apgd
-from neurorobust.attacks.base import Attack, Crafted
+from neurorobust.attacks.base import Attack
+from neurorobust.attacks.crafted import Crafted
 from neurorobust.attacks.ensemble_state import State
 from neurorobust.attacks.knowledge import Knowledge
+from neurorobust.attacks.parts import Parts, Progress
 from neurorobust.attacks.sapgd import SaPgd
 from neurorobust.attacks.square import Square
-from neurorobust.attacks.target import Scored
+from neurorobust.attacks.target import EOT, VOTES, Scored
 from neurorobust.attacks.targeted import Targeted
 from neurorobust.attacks.threats import Linf, Threat
 from neurorobust.attacks.transferred import Transferred
@@ -36,8 +37,6 @@ STANDARD: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("assg", {"vanishing": 0.47}),
 )
 """Estimators of the standard ensemble, by name and parameters."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,9 +114,24 @@ class Ensemble:
         *,
         seed: int = 0,
         sample: Array | None = None,
+        eot: int = EOT,
+        votes: int = VOTES,
+        parts: Parts | None = None,
+        progress: Progress | None = None,
     ) -> Crafted:
         """The worst case per sample; see ``judge`` for which stage found it."""
-        return self.judge(network, x, y, threat, seed=seed, sample=sample).crafted
+        return self.judge(
+            network,
+            x,
+            y,
+            threat,
+            seed=seed,
+            sample=sample,
+            eot=eot,
+            votes=votes,
+            parts=parts,
+            progress=progress,
+        ).crafted
 
     def judge(
         self,
@@ -128,7 +142,9 @@ class Ensemble:
         *,
         seed: int = 0,
         sample: Array | None = None,
-        state: Path | None = None,
+        eot: int = EOT,
+        votes: int = VOTES,
+        parts: Parts | None = None,
         progress: Progress | None = None,
     ) -> Verdict:
         """Run all stages.
@@ -140,12 +156,15 @@ class Ensemble:
             threat: An L-infinity or L2 ball.
             seed: Of everything random.
             sample: Index of each sample in its data set, (B,); positions by default.
-            state: File written after every stage; a later call with the same request goes on.
+            eot: Draws per gradient, where the coding is stochastic.
+            votes: Draws per decision, where the coding is stochastic.
+            parts: Where finished stages and batches are kept; a later call of the same request goes
+                on from there.
             progress: Called as ``(stage, done, total)``.
 
         Raises:
             InvalidInput: for what a stage refuses.
-            InvalidFile: if the state file is damaged or of another request.
+            InvalidFile: if what is kept is damaged or of another request.
         """
         index = np.arange(len(x)) if sample is None else np.asarray(sample)
         request = {
@@ -154,20 +173,35 @@ class Ensemble:
             "threat": threat.parameters(),
             "model": network.graph.content_hash,
             "seed": seed,
+            "draws": [eot, votes],
         }
+        state = parts.folder / "stages.safetensors" if parts else None
         now = State.open(state, request, x, y, index)
         notes = list(self.notes)
         stages = len(self.estimators) + 5
         while (stage := self._next(now, threat, notes)) is not None:
             name, attack = stage
+            number = len(now.stages)
             if progress:
-                progress(name, len(now.stages), stages)
-            left = np.flatnonzero(now.broken_by == -1) if now.stages else np.arange(len(x))
-            made = None
+                progress(name, number, stages)
+            left = np.flatnonzero(now.broken_by == -1) if number else np.arange(len(x))
+            inner, made = parts.within(f"{number:02d}") if parts else None, None
             if len(left):
-                made = attack(network, x[left], y[left], threat, seed=seed, sample=index[left])
+                made = attack(
+                    network,
+                    x[left],
+                    y[left],
+                    threat,
+                    seed=seed,
+                    sample=index[left],
+                    eot=eot,
+                    votes=votes,
+                    parts=inner,
+                )
             now = now.after(name, left, made, y)
             now.save(state)
+            if inner:
+                inner.remove()
         crafted = self._crafted(now, y)
         return Verdict(crafted, tuple(now.stages), now.broken_by, tuple(dict.fromkeys(notes)))
 

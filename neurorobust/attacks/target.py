@@ -15,6 +15,9 @@ from neurorobust.engine.surrogate import Estimator
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Model, Output
 
+EOT, VOTES = 10, 10
+"""Draws per gradient and per decision, where the coding is stochastic."""
+
 
 class Scored(Protocol):
     """What can be attacked by its scores: a Network, or a Queried backend."""
@@ -66,7 +69,7 @@ class Target:
     """
 
     def __init__(
-        self, network: Scored, estimator: Estimator | None, *, eot: int = 10, votes: int = 10
+        self, network: Scored, estimator: Estimator | None, *, eot: int = EOT, votes: int = VOTES
     ) -> None:
         if eot < 1 or votes < 1:
             msg = f"eot is {eot} and votes is {votes}; at least one draw each is needed"

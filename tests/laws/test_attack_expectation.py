@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from neurorobust.attacks import Draws, Linf, Pgd, Target, UniformNoise
+from neurorobust.attacks import Case, Draws, Linf, Pgd, Target, UniformNoise
 from neurorobust.engine.surrogate import Stbp
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Header
@@ -37,6 +37,23 @@ class TestStochastic:
         sure = [twenty.decide(x, Draws(s, np.arange(50))) for s in range(2)]
         wild = [once.decide(x, Draws(s, np.arange(50))) for s in range(2)]
         assert (sure[0] != sure[1]).sum() < (wild[0] != wild[1]).sum()
+
+    def test_a_lucky_vote_does_not_displace_a_sure_success(self, network):
+        """Of two iterates that fool, the one whose mean scores are further over is returned."""
+        x = np.random.default_rng(2).uniform(-1, 1, (2000, 6))
+        scores = x @ self.WEIGHT.T
+        x = x[np.ptp(scores, axis=1) > 4][:40]
+        y = (x @ self.WEIGHT.T).argmin(1)  # wrong by far
+        edge = x * 0.02  # scores nearly tied: half of the votes are luck
+        target = Target(network, None, votes=3)
+        case = Case(
+            target, torch.tensor(x), torch.tensor(y), Linf.of(self.HEADER, 2.0),
+            draws=Draws(0, np.arange(len(x))),
+        )  # fmt: skip
+        for at in (x, edge, -edge):
+            _, fooled = case.see(torch.tensor(at))
+            assert fooled.float().mean() > 0.4
+        assert (np.abs(case.best.numpy() - x).max(1) == 0).mean() > 0.9
 
     def test_determinism_and_work(self, network):
         x = np.random.default_rng(3).uniform(-1, 1, (12, 6))

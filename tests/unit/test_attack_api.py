@@ -16,6 +16,7 @@ from neurorobust.attacks import (
     Fgsm,
     Knowledge,
     Linf,
+    Parts,
     Pgd,
     Queried,
     Square,
@@ -363,7 +364,7 @@ class TestEnsemble:
         assert verdict.notes == ("transfer from a twin is left out: none was given",)
 
     def test_it_goes_on_where_it_stopped(self, network, data, tmp_path):
-        state, made = tmp_path / "state.safetensors", []
+        parts, made = Parts(tmp_path / "parts"), []
         whole = self.make().judge(network, *data, self.THREAT, seed=1)
 
         def stop(stage, done, total):
@@ -372,28 +373,29 @@ class TestEnsemble:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            self.make().judge(network, *data, self.THREAT, seed=1, state=state, progress=stop)
+            self.make().judge(network, *data, self.THREAT, seed=1, parts=parts, progress=stop)
         resumed: list[str] = []
         again = self.make().judge(
-            network, *data, self.THREAT, seed=1, state=state,
+            network, *data, self.THREAT, seed=1, parts=parts,
             progress=lambda stage, *_: resumed.append(stage),
         )  # fmt: skip
         assert (*made[:3], *resumed) == whole.stages == again.stages
         assert np.array_equal(whole.crafted.adversarial, again.crafted.adversarial)
         assert np.array_equal(whole.crafted.queries, again.crafted.queries)
         assert np.array_equal(whole.broken_by, again.broken_by)
-        assert [p.name for p in tmp_path.iterdir()] == ["state.safetensors"]
+        assert [p.name for p in parts.folder.iterdir()] == ["stages.safetensors"]
 
     def test_a_state_of_another_request_or_damaged(self, network, data, tmp_path):
-        state = tmp_path / "state.safetensors"
+        parts = Parts(tmp_path)
+        state = tmp_path / "stages.safetensors"
         short = Ensemble([Rga()], steps=1, queries=1)
-        short.judge(network, *data, self.THREAT, state=state)
+        short.judge(network, *data, self.THREAT, parts=parts)
         for change in ({"seed": 1}, {"sample": np.arange(30) + 1}):
             with pytest.raises(InvalidFile, match="belongs to another request"):
-                short.judge(network, *data, self.THREAT, state=state, **change)
+                short.judge(network, *data, self.THREAT, parts=parts, **change)
         state.write_bytes(state.read_bytes()[:50])
         with pytest.raises(InvalidFile, match="no readable ensemble state"):
-            short.judge(network, *data, self.THREAT, state=state)
+            short.judge(network, *data, self.THREAT, parts=parts)
 
     def test_standard_names_what_is_missing(self, monkeypatch):
         full = ensemble()
