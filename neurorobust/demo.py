@@ -4,12 +4,11 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from neurorobust.files import write_atomic
 from neurorobust.ir import Array, Graph, Program, save_model
 from neurorobust.lower import lower
 from neurorobust.profiles import LoadedProfile, load_profile
+from neurorobust.progress import Stages
 from neurorobust.replay import Batch, Lane, Replay, Skipped, open_lanes, replay
 from neurorobust.report import write_report, write_results
 from neurorobust.report.store import MANIFEST
@@ -38,14 +38,6 @@ SHOWN = ("pgd", "rga", 32)
 LAVA_SAMPLES = 64
 """Samples per attack that real Lava replays, at the shown epsilon."""
 PROFILE = "loihi2"
-
-
-class Stages(Protocol):
-    """How the job tells what it is doing."""
-
-    def stage(self, name: str) -> AbstractContextManager[Callable[[str, int, int], None]]:
-        """Enter a stage; call what it yields as ``(what, done, total)``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -165,3 +165,18 @@ class AttackSet:
             for f in fields(self)
             if f.name != "request" and getattr(self, f.name) is not None
         }
+
+
+def read_request(path: Path) -> Mapping[str, Any] | None:
+    """The request of a set, without its arrays; None for a safetensors file of another kind.
+
+    Raises:
+        InvalidFile: if the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            described = (file.metadata() or {}).get(_KEY)
+        return None if described is None else dict(json.loads(described)["request"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        reason = f"is no readable attack set ({error}); delete it to craft it again"
+        raise InvalidFile(path, reason) from error

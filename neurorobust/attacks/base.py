@@ -12,16 +12,17 @@ from neurorobust.attacks.case import Case
 from neurorobust.attacks.crafted import Crafted
 from neurorobust.attacks.draws import Draws
 from neurorobust.attacks.knowledge import Knowledge
-from neurorobust.attacks.parts import Parts, Progress
+from neurorobust.attacks.parts import Parts
 from neurorobust.attacks.target import EOT, VOTES, Scored, Target
 from neurorobust.attacks.threats import L2, Linf, Threat
 from neurorobust.engine.network import Network
 from neurorobust.engine.surrogate import Estimator, assert_forward_identity
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array
+from neurorobust.progress import Progress
 
-BATCH = 256
-"""Samples crafted at once. Nothing found depends on it."""
+BATCH, DEVICE_BATCH = 64, 512
+"""Samples crafted at once, on a processor's caches and elsewhere. Nothing found depends on it."""
 
 ATTACKS: dict[str, type["Attack"]] = {}
 """Attacks by name."""
@@ -118,10 +119,11 @@ class Attack(ABC):
             steps = stimulus.shape[1] if target.coding == "events" else target.steps
             assert_forward_identity(self.estimator, network, stimulus, steps)
         done, device = [], clean.device
-        for start in range(0, len(clean), BATCH):
+        size = BATCH if device.type == "cpu" else DEVICE_BATCH
+        for start in range(0, len(clean), size):
             if progress:
                 progress(self.name, start, len(clean))
-            rows = slice(start, start + BATCH)
+            rows = slice(start, start + size)
             kept = parts.load(start, len(clean[rows])) if parts else None
             if kept is not None:
                 done.append(kept)

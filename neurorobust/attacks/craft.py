@@ -10,11 +10,12 @@ import numpy as np
 from neurorobust.attacks.attackset import AttackSet
 from neurorobust.attacks.crafted import Crafted
 from neurorobust.attacks.knowledge import Knowledge
-from neurorobust.attacks.parts import Parts, Progress
+from neurorobust.attacks.parts import Parts
 from neurorobust.attacks.target import EOT, VOTES, Scored
 from neurorobust.attacks.threats import Threat
 from neurorobust.ir import Array
 from neurorobust.ir.identity import canonical_json
+from neurorobust.progress import Progress
 
 
 class Crafter(Protocol):

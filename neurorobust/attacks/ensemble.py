@@ -15,7 +15,7 @@ from neurorobust.attacks.base import Attack
 from neurorobust.attacks.crafted import Crafted
 from neurorobust.attacks.ensemble_state import State
 from neurorobust.attacks.knowledge import Knowledge
-from neurorobust.attacks.parts import Parts, Progress
+from neurorobust.attacks.parts import Parts
 from neurorobust.attacks.sapgd import SaPgd
 from neurorobust.attacks.square import Square
 from neurorobust.attacks.target import EOT, VOTES, Scored
@@ -25,6 +25,7 @@ from neurorobust.attacks.transferred import Transferred
 from neurorobust.engine.surrogate import ESTIMATORS, Estimator, make_estimator
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array
+from neurorobust.progress import Progress
 
 STANDARD: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("rga", {}),

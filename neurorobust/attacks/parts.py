@@ -1,6 +1,5 @@
 """Finished batches of a long attack, so that an interrupted one goes on where it was."""
 
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from shutil import rmtree
@@ -13,9 +12,6 @@ from safetensors.numpy import load, save
 from neurorobust.attacks.crafted import Crafted
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
-
-Progress = Callable[[str, int, int], None]
-"""Called as ``(what, done, total)``."""
 
 
 class Parts:

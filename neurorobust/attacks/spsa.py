@@ -20,17 +20,19 @@ from neurorobust.attacks.steps import require_at_least, steepest
 class Spsa(Attack):
     """``g = mean (L(x + d v) - L(x - d v)) sign(v)`` over random corners v, in a PGD step.
 
-    Every query is a legal sample: within budget and bounds, on the sensor's grid.
+    Every query is a legal sample: within budget and bounds, on the sensor's grid. On a grid ``d v``
+    is at least one step of every value, since less than half a step would ask the same twice.
 
     Args:
         steps: Number of steps, at least 1.
         pairs: Pairs of queries per step, at least 1.
         relative_step: Step size in units of epsilon.
-        relative_delta: ``d`` in units of epsilon.
+        relative_delta: ``d`` in units of epsilon, on a grid at least a step of every value.
         loss: ``margin``, ``ce`` or ``dlr``.
     """
 
     name: ClassVar[str] = "spsa"
+    revision: ClassVar[int] = 2
     knowledge: Knowledge = Knowledge.QUERY_ONLY
     estimator = None
 
@@ -78,11 +80,9 @@ class Spsa(Attack):
         every = torch.arange(len(case), device=at.device)
         total = torch.zeros_like(at)
         for _ in range(self.pairs):
-            away = (
-                self.relative_delta
-                * case.threat.epsilon
-                * steepest(case.draws.signs(at), case.threat)
-            )
+            away = steepest(case.draws.signs(at), case.threat)
+            away = away * (self.relative_delta * case.threat.epsilon)
+            away = away.sign() * away.abs().clamp(min=case.threat.step)
             ahead, behind = (case.threat.legalise(at + s * away, case.x) for s in (1, -1))
             rise = self._value(case, ahead, every) - self._value(case, behind, every)
             total += rise.view(-1, *[1] * (at.ndim - 1)) * (ahead - behind).sign()

@@ -23,7 +23,10 @@ _HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
 class Square(Attack):
-    """A square of the sample moves to ``x ± epsilon`` and stays if the margin loss grows.
+    """A square of the sample moves to ``x ± epsilon`` and stays unless the margin loss falls.
+
+    Scores of few steps are quantised: most squares change no score, and only a search that drifts
+    over such plateaus leaves them.
 
     The first query shows vertical stripes of ``± epsilon``. The share of changed pixels starts at
     ``p_init`` and is halved nine times, at fixed parts of the queries. Samples stop once found.
@@ -35,6 +38,7 @@ class Square(Attack):
     """
 
     name: ClassVar[str] = "square"
+    revision: ClassVar[int] = 2
     threats: tuple[type[Threat], ...] = (Linf,)
     knowledge: Knowledge = Knowledge.QUERY_ONLY
     estimator = None
@@ -66,7 +70,7 @@ class Square(Attack):
             scores, fooled = alive.see(candidate)
             new = self._loss(scores.to(x.dtype), alive.y, alive.wanted)
             better = fooled if query else torch.ones_like(fooled)
-            better = better | (new > value[rows])
+            better = better | (new >= value[rows])
             value[rows] = torch.where(better, new, value[rows])
             best[rows] = torch.where(per_sample(better, candidate), candidate, best[rows])
             if fooled.any():

@@ -2,7 +2,7 @@
 
 import inspect
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,13 +28,13 @@ from neurorobust.engine.surrogate import (
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, Graph
 from neurorobust.metrics import Proportion
+from neurorobust.progress import Progress
 
 SLICE = 256
 """Samples looked at by default."""
 LEAST = 8
 """Samples decided rightly, below which nothing can be said."""
 
-Progress = Callable[[str, int, int], None]
 Model = Graph | Network | Evaluated
 
 

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from neurorobust.cli import env
+from neurorobust.cli.attack import attack
 from neurorobust.cli.audit import audit
 from neurorobust.cli.check import check
+from neurorobust.cli.cite import cite
 from neurorobust.cli.console import command, console
 from neurorobust.cli.doctor import doctor
 from neurorobust.cli.lower import lower
@@ -21,8 +23,10 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(env.app, name="env")
+app.command()(attack)
 app.command()(audit)
 app.command()(check)
+app.command()(cite)
 app.command()(doctor)
 app.command()(lower)
 app.command()(quantise)

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from neurorobust.cli.console import command, console, errors
+from neurorobust.cli.inputs import graph_of, labelled, source_of
 
 if TYPE_CHECKING:
     from neurorobust.audit import EvaluationCard
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 RED, CANNOT = 1, 2
 """Exit codes: a check is red; the audit itself was not possible."""
-DIGITS = "digits"
 _COLOURS = {"red": "bold red", "amber": "yellow", "green": "green", "not applicable": "dim"}
 
 
@@ -25,7 +25,7 @@ _COLOURS = {"red": "bold red", "amber": "yellow", "green": "green", "not applica
 def audit(  # noqa: PLR0917  # options are passed by name
     model: Annotated[str, typer.Argument(help="A saved Graph, or digits: trains the built-in.")],
     data: Annotated[
-        str | None, typer.Option(help="Folder of image Parquet files, or digits.")
+        str | None, typer.Option(help="Folder of image Parquet files, .npz with x, y, or digits.")
     ] = None,
     eps: Annotated[str, typer.Option(help="Radius, as 16/255 or 0.06.")] = "16/255",
     gradient: Annotated[str, typer.Option(help="Estimators, comma-separated.")] = "rga,stbp",
@@ -50,20 +50,20 @@ def audit(  # noqa: PLR0917  # options are passed by name
 
     Exit code 0: no check is red. 1: a check is red. 2: it cannot be audited.
     """
+    from neurorobust.campaign.spelled import number
     from neurorobust.cli.stages import ConsoleStages
 
     stages = ConsoleStages(errors if as_json else console)
-    graph = _graph(model, models, seed, stages)
     card = _audit(
-        graph,
-        _source(data or (DIGITS if model == DIGITS else None)),
+        graph_of(model, models, seed, stages),
+        source_of(data, model),
         stages,
-        epsilon=_radius(eps),
+        epsilon=number(eps),
         gradients=[name.strip() for name in gradient.split(",")],
         attack=(attack, {} if steps is None else {"steps": steps}),
         limit=limit,
         seed=seed,
-        twin=None if twin is None else _graph(str(twin), models, seed, stages),
+        twin=None if twin is None else graph_of(str(twin), models, seed, stages),
         queries=queries,
         tuned_on=tuned_on,
     )
@@ -103,38 +103,6 @@ def print_card(card: "EvaluationCard") -> None:
     )
 
 
-def _graph(model: str, folder: Path, seed: int, stages: "ConsoleStages") -> "Graph":
-    from neurorobust.ir import Graph, load_model
-    from neurorobust.zoo.digits import load_or_train
-
-    if model != DIGITS:
-        return load_model(Path(model), Graph)
-    with stages.stage("Train or load the digits model") as progress:
-        graph, _ = load_or_train(folder, seed=seed, progress=progress)
-    return graph
-
-
-def _source(data: str | None) -> str:
-    from neurorobust.errors import InvalidInput
-
-    if data is None:
-        msg = "name the test images with --data: a folder of Parquet files, or digits"
-        raise InvalidInput(msg)
-    return data
-
-
-def _radius(text: str) -> float:
-    """``16/255`` or ``0.06``."""
-    from neurorobust.errors import InvalidInput
-
-    over, _, under = text.partition("/")
-    try:
-        return float(over) / float(under or 1)
-    except (ValueError, ZeroDivisionError) as error:
-        msg = f"--eps is {text!r}; give a number or a fraction, as 0.06 or 16/255"
-        raise InvalidInput(msg) from error
-
-
 def _audit(
     graph: "Graph",
     data: str,
@@ -152,14 +120,9 @@ def _audit(
     from neurorobust.attacks import Attack, Linf, make_attack
     from neurorobust.audit import audit as hold
     from neurorobust.engine.surrogate import Estimator
-    from neurorobust.study import digits_samples, image_samples
 
     name, parameters = attack
-    test = (
-        digits_samples(seed=seed, limit=limit)
-        if data == DIGITS
-        else image_samples(Path(data), limit=limit)
-    ).test
+    test = labelled(data, first=0, limit=limit, seed=seed)
 
     def make(estimator: Estimator) -> Attack:
         return make_attack(name, estimator, **parameters)
@@ -168,7 +131,7 @@ def _audit(
         return hold(
             graph,
             test.values,
-            test.labels,
+            test.label,
             Linf.of(graph.header, epsilon),
             gradients=gradients,
             attack=make,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from neurorobust.cli.console import command, console, errors
+from neurorobust.cli.inputs import DIGITS, graph_of, source_of
 
 if TYPE_CHECKING:
     from neurorobust.lower.scaling import Scaling
     from neurorobust.profiles.arithmetic import InputCoding
     from neurorobust.study import Samples
 
-DIGITS = "digits"
 _EACH = "comma-separated"
 
 
@@ -57,12 +57,10 @@ def quantise(  # noqa: PLR0917  # options are passed by name
     Ends with 2 if it cannot be done.
     """
     from neurorobust.cli.stages import ConsoleStages
-    from neurorobust.ir import Graph, load_model
     from neurorobust.profiles import load_profile
     from neurorobust.study import Sweep, load_attacks, whole_numbers, write_page
     from neurorobust.study import quantise as run
     from neurorobust.study.console import print_study
-    from neurorobust.zoo.digits import load_or_train
 
     rules = tuple(name.strip() for name in scaling.split(","))
     sweep = Sweep(
@@ -74,13 +72,9 @@ def quantise(  # noqa: PLR0917  # options are passed by name
     )
     target = load_profile(profile)
     held = calibration if "spikes" in rules else None
-    samples = _samples(data or (DIGITS if model == DIGITS else None), limit, held, seed)
+    samples = _samples(source_of(data, model), limit, held, seed)
     stages = ConsoleStages(errors if as_json else console)
-    if model == DIGITS:
-        with stages.stage("Train or load the digits model") as progress:
-            graph, _ = load_or_train(out / "model", seed=seed, progress=progress)
-    else:
-        graph = load_model(Path(model), Graph)
+    graph = graph_of(model, out / "model", seed, stages)
     done = run(
         graph,
         target,
@@ -99,13 +93,9 @@ def quantise(  # noqa: PLR0917  # options are passed by name
     console.print(f"\nPage: {page.resolve()}", soft_wrap=True, highlight=False)
 
 
-def _samples(data: str | None, limit: int | None, calibration: int | None, seed: int) -> "Samples":
-    from neurorobust.errors import InvalidInput
+def _samples(data: str, limit: int | None, calibration: int | None, seed: int) -> "Samples":
     from neurorobust.study import digits_samples, image_samples
 
-    if data is None:
-        msg = "name the test images with --data: a folder of Parquet files, or digits"
-        raise InvalidInput(msg)
     if data == DIGITS:
         return digits_samples(seed=seed, limit=limit, calibration=calibration)
     return image_samples(Path(data), limit=limit, calibration=calibration)

@@ -14,12 +14,12 @@ from neurorobust.errors import InvalidInput, WorkerError
 from neurorobust.ir import LIF, Array, FixedLIF, Graph, Model, Program
 from neurorobust.ir.fixed import STATE_SHIFT
 from neurorobust.metrics.agreement import AGREEMENT_COLUMNS, compare_spikes
+from neurorobust.progress import Progress
 from neurorobust.replay.lanes import Lane, Skipped
 
 REFERENCE = "reference"
 Expected = tuple[RunResult, Array]
 """The reference's run of a batch, and which samples it had."""
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

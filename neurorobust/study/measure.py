@@ -1,6 +1,6 @@
 """One model on all samples, in batches that fit in memory; its spikes against the float model's."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -9,12 +9,12 @@ from neurorobust.backends import Rung, get_backend
 from neurorobust.data import encode
 from neurorobust.ir import Array, Graph, Model, Program
 from neurorobust.metrics import SpikeComparison, compare_spikes
+from neurorobust.progress import Progress
 from neurorobust.replay import Batch, Lane, replay
 
 BACKEND = "torch"
 BATCH = 100
 """Samples run at once, and samples whose spikes are compared."""
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,13 +6,12 @@ the fate of frozen attacks. What lowering refuses is a result like any other.
 
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
@@ -22,20 +21,13 @@ from neurorobust.files import write_atomic
 from neurorobust.ir import Array, Graph, Program
 from neurorobust.lower import lower
 from neurorobust.profiles import LoadedProfile
+from neurorobust.progress import Progress, Stages
 from neurorobust.replay import Batch
 from neurorobust.study.cells import Cell, Sweep
-from neurorobust.study.measure import Measured, Progress, measure, spikes_of
+from neurorobust.study.measure import Measured, measure, spikes_of
 from neurorobust.study.rows import float_rows, refused_row, rows_of, table
 from neurorobust.study.samples import Samples, attacked
 from neurorobust.study.store import MANIFEST, Runs, write_study
-
-
-class Stages(Protocol):
-    """How the study tells what it is doing."""
-
-    def stage(self, name: str) -> AbstractContextManager[Callable[[str, int, int], None]]:
-        """Enter a stage; call what it yields as ``(what, done, total)``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

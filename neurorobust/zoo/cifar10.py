@@ -21,8 +21,9 @@ from neurorobust.data.split import LEVELS, Split
 from neurorobust.engine.layers import LI, LIF, SpikingSequential
 from neurorobust.importers.sequential import from_sequential
 from neurorobust.ir.identity import canonical_json
+from neurorobust.progress import Progress
 from neurorobust.zoo.command import run
-from neurorobust.zoo.training import Progress, fit
+from neurorobust.zoo.training import fit
 
 CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),

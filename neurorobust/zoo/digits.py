@@ -17,7 +17,8 @@ from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.importers.sequential import from_sequential
 from neurorobust.ir.identity import canonical_json
-from neurorobust.zoo.training import Progress, fit
+from neurorobust.progress import Progress
+from neurorobust.zoo.training import fit
 
 RECIPE: dict[str, Any] = {
     "architecture": "conv12(3x3)-bn-lif-conv24(3x3,stride 2)-bn-lif-fc10-li",

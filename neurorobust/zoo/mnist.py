@@ -24,8 +24,9 @@ from neurorobust.engine.network import Network
 from neurorobust.engine.surrogate import Rga
 from neurorobust.importers.sequential import from_sequential
 from neurorobust.ir.identity import canonical_json
+from neurorobust.progress import Progress
 from neurorobust.zoo.command import run
-from neurorobust.zoo.training import Progress, fit
+from neurorobust.zoo.training import fit
 
 RECIPE: dict[str, Any] = {
     "architecture": "conv16(3x3)-bn-lif-avgpool2-conv32(3x3)-bn-lif-avgpool2-fc128-lif-fc10-li",

@@ -9,9 +9,6 @@ from torch import Tensor
 
 from neurorobust.engine.layers import SpikingSequential
 
-Progress = Callable[[str, int, int], None]
-"""Called as ``(what, done, total)``."""
-
 
 def fit(
     model: SpikingSequential,

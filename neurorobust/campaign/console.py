@@ -1,0 +1,60 @@
+"""A campaign in the terminal."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from neurorobust.audit import EvaluationCard
+from neurorobust.campaign.run import Campaign
+from neurorobust.campaign.store import CARD, withheld
+from neurorobust.report import looks
+
+
+def print_campaign(
+    console: Console, campaign: Campaign, card: EvaluationCard | str, folder: Path
+) -> None:
+    """One row per attack and gradient, one column per radius; the worst case, or why there is none.
+
+    Args:
+        console: Where to print.
+        campaign: What was crafted.
+        card: Of its audit, or why there is none.
+        folder: Where the sets are.
+    """
+    samples, radii = campaign.samples, list(campaign.worst)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("attack", "gradient", "knowledge"):
+        table.add_column(name, overflow="fold")
+    for radius in radii:
+        table.add_column(f"ε {looks.epsilon(radius)}", justify="right", overflow="fold")
+    rows: dict[tuple[str, str, str], dict[float, str]] = {}
+    for trial in campaign.trials:
+        key, found = (trial.name, trial.gradient, str(trial.attacks.knowledge)), trial.success
+        cell = f"{looks.percent(found.rate)} ({looks.interval(found)})"
+        rows.setdefault(key, {})[trial.attacks.epsilon] = cell
+    for key, cells in rows.items():
+        table.add_row(*key, *(cells.get(radius, "") for radius in radii))
+    console.print()
+    console.print(table)
+
+    def say(text: str) -> None:
+        console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    right = campaign.trials[0].success.n
+    say(
+        f"Wrong under attack, of the {right} of {len(samples.label)} samples of {samples.name} "
+        "that are right when clean; in brackets Wilson 95 % intervals."
+    )
+    if samples.note:
+        say(f"{samples.note.capitalize()}.")
+    if reason := withheld(card):
+        say(f"\nRobust accuracy withheld: {reason}")
+    else:
+        say(f"\nRobust accuracy, the worst case of {len(rows)} attacks:")
+        for radius, found in campaign.worst.items():
+            rate = f"{looks.percent(found.rate)} ({looks.interval(found)})"
+            say(f"  ε {looks.epsilon(radius)}: {rate}, {found.count} of {found.n} samples")
+    say(f"\nSets: {folder.resolve()}")
+    if isinstance(card, EvaluationCard):
+        say(f"Card: {(folder / CARD).resolve()}")

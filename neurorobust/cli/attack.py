@@ -1,0 +1,149 @@
+"""``neurorobust attack``: attacks on a saved model, frozen as sets, with success and worst case."""
+
+import json
+import shlex
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from neurorobust.cli.console import command, console, errors
+from neurorobust.cli.inputs import labelled, model_of, source_of
+
+if TYPE_CHECKING:
+    from neurorobust.attacks import Threat
+    from neurorobust.audit import EvaluationCard
+    from neurorobust.campaign import Campaign
+    from neurorobust.cli.stages import ConsoleStages
+    from neurorobust.engine.network import Network
+    from neurorobust.ir import Graph, Program
+
+CANNOT = 2
+"""Exit code: the attacks were not possible."""
+
+
+@partial(command, code=CANNOT)
+def attack(  # noqa: PLR0917  # options are passed by name
+    model: Annotated[
+        str, typer.Argument(help="A saved Graph or Program, or digits: trains the built-in.")
+    ],
+    attack: Annotated[
+        str, typer.Option(help="Attacks, as pgd(steps=40),sa-pgd; standard is the ensemble.")
+    ] = "pgd",
+    gradient: Annotated[
+        str, typer.Option(help="Estimators, as rga,stbp(surrogate=arctan).")
+    ] = "rga,stbp",
+    eps: Annotated[str, typer.Option(help="Budgets, as 2/255,8/255.")] = "8/255",
+    threat: Annotated[
+        str, typer.Option(help="linf, l2, events or retiming, as events(insert=0).")
+    ] = "linf",
+    data: Annotated[
+        str | None, typer.Option(help="Folder of image Parquet files, .npz with x, y, or digits.")
+    ] = None,
+    first: Annotated[int, typer.Option(help="Index of the first test sample.", min=0)] = 0,
+    limit: Annotated[int, typer.Option(help="Number of test samples.", min=1)] = 256,
+    twin: Annotated[
+        Path | None, typer.Option(help="Independently trained model; attacks also transfer from it")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the sets.")] = Path("neurorobust-attacks"),
+    audit: Annotated[
+        int, typer.Option(help="Samples of the audit; without one there is no headline.", min=0)
+    ] = 64,
+    eot: Annotated[int, typer.Option(help="Draws per gradient, of drawn inputs.", min=1)] = 10,
+    votes: Annotated[int, typer.Option(help="Draws per decision, of drawn inputs.", min=1)] = 10,
+    double: Annotated[bool, typer.Option(help="Double precision instead of single.")] = False,  # noqa: FBT002
+    device: Annotated[str, typer.Option(help="Where torch runs, as cpu or cuda.")] = "cpu",
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0, max=2**32 - 1)] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Craft every attack with every gradient at every radius, freeze the sets, and audit them.
+
+    Sets that the folder holds are reused, and an interrupted run goes on where it was. Ends with 2
+    if the attacks are not possible.
+    """
+    from neurorobust.campaign import attack_all, crafters, write_campaign
+    from neurorobust.campaign.console import print_campaign
+    from neurorobust.cli.stages import ConsoleStages
+
+    stages = ConsoleStages(errors if as_json else console)
+
+    def network_of(name: str) -> "Network":
+        return _network(model_of(name, out / "model", seed, stages), device, double)
+
+    network, other = network_of(model), None if twin is None else network_of(str(twin))
+    campaign = attack_all(
+        crafters(attack, gradient, other),
+        _threats(threat, eps, network),
+        network,
+        labelled(source_of(data, model), first=first, limit=limit, seed=seed),
+        folder=out,
+        stages=stages,
+        seed=seed,
+        eot=eot,
+        votes=votes,
+    )
+    card = _audited(campaign, other, audit, stages, seed)
+    written = write_campaign(
+        campaign, out, card, command=shlex.join(["neurorobust", *sys.argv[1:]])
+    )
+    if as_json:
+        typer.echo(json.dumps(written, indent=2))
+    else:
+        print_campaign(console, campaign, card, out)
+
+
+def _network(model: "Graph | Program", device: str, double: bool) -> "Network":  # noqa: FBT001
+    import torch
+
+    from neurorobust.engine.network import Network
+    from neurorobust.engine.quantised import IntegerTarget
+    from neurorobust.errors import InvalidInput
+    from neurorobust.ir import Graph
+
+    try:
+        where = torch.device(device)
+        torch.empty(1, device=where)
+    except (RuntimeError, AssertionError, AttributeError) as error:
+        line = str(error).split("\n", maxsplit=1)[0]
+        msg = f"torch cannot run on {device!r} here ({line}); use --device cpu"
+        raise InvalidInput(msg) from error
+    if isinstance(model, Graph):
+        return Network(model, device=where, dtype=torch.float64 if double else torch.float32)
+    return IntegerTarget(model, device=where)
+
+
+def _threats(spelling: str, eps: str, network: "Network") -> "list[Threat]":
+    """One threat per radius."""
+    from neurorobust.attacks import THREATS
+    from neurorobust.campaign.spelled import known_name, number, spelled
+    from neurorobust.errors import InvalidInput
+
+    named, radii = spelled(spelling), [number(part.strip()) for part in eps.split(",")]
+    if len(named) != 1 or len(set(radii)) < len(radii):
+        msg = f"--threat {spelling} and --eps {eps} must name one threat, and each budget once"
+        raise InvalidInput(msg)
+    ((name, budgets),) = named
+    threat = THREATS[known_name(name, THREATS, "threat model")]
+    try:
+        return [threat.of(network.graph.header, radius, **budgets) for radius in radii]
+    except TypeError as error:
+        msg = f"threat {spelling!r}: {error}"
+        raise InvalidInput(msg) from error
+
+
+def _audited(
+    campaign: "Campaign", twin: "Network | None", limit: int, stages: "ConsoleStages", seed: int
+) -> "EvaluationCard | str":
+    """The card, or why there is none."""
+    from neurorobust.campaign import audit_campaign
+    from neurorobust.errors import InvalidInput
+
+    if not limit:
+        return "no audit was asked for; leave out --audit 0"
+    with stages.stage("Audit") as progress:
+        try:
+            return audit_campaign(campaign, twin=twin, limit=limit, seed=seed, progress=progress)
+        except InvalidInput as error:
+            return f"it cannot be audited ({error})"
