@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -93,12 +94,32 @@ def _batch_norm(node: BatchNorm, like: Tensor) -> Map:
     mean, var, scale, shift = (torch.tensor(array).to(like) for array in arrays)
     factor = torch.tensor(batch_norm_as_scale(node)[0]).to(like)
 
+    def norm(x: Tensor) -> Tensor:
+        return F.batch_norm(x, mean, var, scale, shift, training=False, eps=node.eps)
+
     def adjoint(g: Tensor, shape: Shape) -> Tensor:
         return g * factor.reshape(-1, *[1] * (len(shape) - 1))
 
-    return Map(
-        lambda x: F.batch_norm(x, mean, var, scale, shift, training=False, eps=node.eps), adjoint
-    )
+    return Map(lambda x: _WithAdjoint.apply(x, norm, adjoint), adjoint)  # type: ignore[no-untyped-call]
+
+
+class _WithAdjoint(torch.autograd.Function):
+    """A map of torch with the adjoint of ours.
+
+    The derivative of batch norm in torch 2.13 is wrong on the CPU, in single precision, for one
+    sample whose layout is channels last.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any, x: Tensor, apply: Callable[[Tensor], Tensor], adjoint: Adjoint
+    ) -> Tensor:
+        context.adjoint = adjoint
+        return apply(x)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return context.adjoint(gradient, gradient.shape[1:]), None, None
 
 
 def _bias(node: Affine | Conv1d | Conv2d, like: Tensor) -> Tensor | None:

@@ -9,8 +9,8 @@ from torch import nn
 
 from neurorobust.engine import layers
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Assg, Mix, Pdsg, Stbp, TimeExtended
-from neurorobust.ir import LIF, Affine, Conv2d, Flatten, Graph, Header, Input, Output
+from neurorobust.engine.surrogate import Assg, Bptr, Hart, Mix, Pdsg, Rga, Stbp, TimeExtended
+from neurorobust.ir import LIF, Affine, BatchNorm, Conv2d, Flatten, Graph, Header, Input, Output
 from tests.laws.estimator_cases import STEPS, gradient, mixed
 
 BETA, THETA = 0.8, 1.0
@@ -241,3 +241,43 @@ def test_training_layers_and_estimators_share_one_law():
     a, b = (torch.autograd.grad(s[:, 0].sum(), x, retain_graph=True)[0] for s in (trained, crafted))
     assert torch.allclose(trained, crafted, atol=1e-6)
     assert torch.allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [Stbp(), Stbp("arctan", 0.5, detach_reset=True), Pdsg(), Assg(), Rga(collapse=False), Rga(),
+     Hart(collapse=False), Bptr(collapse=False)],
+    ids=lambda e: e.name,
+)  # fmt: skip
+def test_one_sample_alone_has_the_gradient_it_has_among_others(estimator):
+    """In single precision, through batch norm on several channels, against double precision."""
+    rng = np.random.default_rng(3)
+    graph = Graph.chain(
+        Header(dt_s=1e-3, steps=4),
+        input=Input(shape=(3, 8, 8)),
+        conv=Conv2d(weight=rng.normal(0, 0.5, (8, 3, 3, 3)), padding=(1, 1)),
+        norm=BatchNorm(
+            mean=rng.normal(size=8), var=rng.uniform(0.5, 2, 8), scale=rng.uniform(0.5, 2, 8),
+            shift=rng.normal(size=8),
+        ),
+        lif=LIF(beta=0.75, threshold=1.0),
+        conv2=Conv2d(weight=rng.normal(0, 0.5, (8, 8, 3, 3)), padding=(1, 1)),
+        norm2=BatchNorm(
+            mean=rng.normal(size=8), var=rng.uniform(0.5, 2, 8), scale=rng.uniform(0.5, 2, 8),
+            shift=rng.normal(size=8),
+        ),
+        lif2=LIF(beta=0.75, threshold=1.0),
+        flat=Flatten(),
+        fc=Affine(weight=rng.normal(0, 0.1, (3, 512))),
+        output=Output(readout="mean"),
+    )  # fmt: skip
+    x, found = rng.random((3, 1, 3, 8, 8)), {}
+    for dtype in (torch.float32, torch.float64):
+        network, rows = Network(graph, dtype=dtype), []
+        for sample in x:
+            estimator.reset()
+            at = torch.tensor(sample[None], dtype=dtype)
+            rows.append(estimator.gradient(network, at, 4, lambda z: z[:, 0]))
+        found[dtype] = torch.cat(rows).double()
+    apart = (found[torch.float32] - found[torch.float64]).abs().max()
+    assert apart < 1e-4 * found[torch.float64].abs().max()
