@@ -45,7 +45,7 @@ def audit_campaign(
     if not known:
         msg = "no attack of it has a gradient by one estimator; add one, as pgd with rga"
         raise InvalidInput(msg)
-    strongest = max(known, key=lambda t: t.success.rate).attacks.request["attack"]
+    strongest = max(known, key=_strength).attacks.request["attack"]
     gradients = [
         _estimator(t.attacks.request["gradient"])
         for t in known
@@ -68,6 +68,12 @@ def audit_campaign(
         seed=seed,
         progress=progress,
     )
+
+
+def _strength(trial: Trial) -> tuple[float, float]:
+    """Success, then effort: of equals the one that looked harder."""
+    gradients = trial.attacks.gradients
+    return trial.success.rate, 0.0 if gradients is None else float(gradients.mean())
 
 
 def _can_be_made(trial: Trial) -> bool:

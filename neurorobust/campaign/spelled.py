@@ -1,7 +1,6 @@
 """Attacks and estimators in one line of text: ``pgd(steps=40),sa-pgd``."""
 
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from typing import Any
 
 from neurorobust.attacks.base import ATTACKS, GradientAttack
@@ -12,6 +11,7 @@ from neurorobust.attacks.target import Scored
 from neurorobust.attacks.transferred import Transferred
 from neurorobust.engine.surrogate import ESTIMATORS, Estimator, Mix, TimeExtended, make_estimator
 from neurorobust.errors import InvalidInput
+from neurorobust.names import known_name
 
 ENSEMBLES = ("standard",)
 _WORDS = {"true": True, "false": False, "none": None}
@@ -29,20 +29,6 @@ def spelled(text: str) -> list[tuple[str, dict[str, Any]]]:
     return [_one(part.strip()) for part in _split(text)]
 
 
-def known_name(given: str, known: Iterable[str], what: str) -> str:
-    """The known name that differs from the given one in case, hyphens and underscores at most.
-
-    Raises:
-        InvalidInput: if there is none, with those that are close.
-    """
-    names = {_plain(name): name for name in known}
-    if _plain(given) in names:
-        return names[_plain(given)]
-    close = [names[n] for n in get_close_matches(_plain(given), names)] or sorted(names.values())
-    msg = f"no {what} is named {given!r}; known are {', '.join(close)}"
-    raise InvalidInput(msg)
-
-
 def number(text: str) -> float:
     """``8/255`` or ``0.03``.
 
@@ -55,10 +41,6 @@ def number(text: str) -> float:
     except (ValueError, ZeroDivisionError) as error:
         msg = f"{text!r} is no number; write it as 0.03 or 8/255"
         raise InvalidInput(msg) from error
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("-", "").replace("_", "")
 
 
 def _split(text: str) -> list[str]:

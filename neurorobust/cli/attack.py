@@ -117,8 +117,9 @@ def _network(model: "Graph | Program", device: str, double: bool) -> "Network": 
 def _threats(spelling: str, eps: str, network: "Network") -> "list[Threat]":
     """One threat per radius."""
     from neurorobust.attacks import THREATS
-    from neurorobust.campaign.spelled import known_name, number, spelled
+    from neurorobust.campaign.spelled import number, spelled
     from neurorobust.errors import InvalidInput
+    from neurorobust.names import known_name
 
     named, radii = spelled(spelling), [number(part.strip()) for part in eps.split(",")]
     if len(named) != 1 or len(set(radii)) < len(radii):

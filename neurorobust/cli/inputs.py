@@ -49,7 +49,7 @@ def source_of(data: str | None, model: str) -> str:
     from neurorobust.errors import InvalidInput
 
     if data is None and model != DIGITS:
-        msg = "name the test samples with --data: a folder of Parquet files, a .npz file, or digits"
+        msg = "name the test samples with --data: a folder of Parquet files, or digits"
         raise InvalidInput(msg)
     return data or DIGITS
 

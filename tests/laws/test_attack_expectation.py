@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from neurorobust.attacks import Case, Draws, Linf, Pgd, Target, UniformNoise
+from neurorobust.attacks import (
+    L2,
+    CarliniWagner,
+    Case,
+    Draws,
+    Linf,
+    Pgd,
+    Target,
+    UniformNoise,
+)
 from neurorobust.engine.surrogate import Stbp
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Header
@@ -54,6 +63,17 @@ class TestStochastic:
             _, fooled = case.see(torch.tensor(at))
             assert fooled.float().mean() > 0.4
         assert (np.abs(case.best.numpy() - x).max(1) == 0).mean() > 0.9
+
+    def test_the_closest_success_of_carlini_and_wagner_is_no_lucky_one(self, network):
+        """Of hundreds of iterates beside the boundary some are voted over it by chance."""
+        x = np.random.default_rng(4).uniform(-0.5, 0.5, (12, 6))
+        y = network.run(torch.tensor(x)[:, None], 8).argmax(1).numpy()
+        attack = CarliniWagner(Stbp(), 15, search=5, c=1.0, rate=0.05)
+        made = attack(network, x, y, L2(epsilon=1.5, bounds=(-1.0, 1.0)))
+        fresh = Target(network, None, votes=200)
+        decided = fresh.decide(torch.tensor(made.adversarial), Draws(7, np.arange(12))).numpy()
+        assert made.fooled.any(1).mean() > 0.9
+        assert (decided != y).mean() > 0.8
 
     def test_determinism_and_work(self, network):
         x = np.random.default_rng(3).uniform(-1, 1, (12, 6))

@@ -462,7 +462,7 @@ class TestCommand:
             ({"--bits": "9"}, "must lie in 2..8"),
             ({"--bits": "all"}, "give whole numbers"),
             ({"--profile": "loihi9"}, "no hardware profile is named 'loihi9'"),
-            ({"--data": None}, "name the test images with --data"),
+            ({"--data": None}, "name the test samples with --data"),
             ({"--data": "nowhere"}, "holds no test-*.parquet"),
             ({"--attacks": "nowhere"}, "is no readable attack set"),
         ],
