@@ -1,4 +1,4 @@
-"""Attacks of other libraries on our models, and ours against theirs; each where installed."""
+"""Attacks of other libraries on our models, and ours against theirs; torchattacks if installed."""
 
 import numpy as np
 import pytest
@@ -100,10 +100,6 @@ def test_models_that_do_not_fit():
 
 @pytest.mark.filterwarnings("ignore")
 class TestArt:
-    @pytest.fixture(autouse=True)
-    def installed(self):
-        pytest.importorskip("art")
-
     def test_pgd(self, network, data):
         from art.attacks.evasion import ProjectedGradientDescentPyTorch
 
@@ -136,10 +132,6 @@ class TestArt:
 
 @pytest.mark.filterwarnings("ignore")
 class TestAutoAttack:
-    @pytest.fixture(autouse=True)
-    def installed(self):
-        pytest.importorskip("pyautoattack")
-
     @pytest.mark.parametrize("loss", ["ce", "dlr"])
     def test_apgd(self, network, data, loss):
         x, y = tensors(data)
@@ -164,7 +156,6 @@ class TestAutoAttack:
 @pytest.mark.filterwarnings("ignore")
 class TestFoolbox:
     def test_pgd(self, network, data):
-        pytest.importorskip("foolbox")
         from foolbox.attacks import LinfPGD
 
         x, y = tensors(data)
