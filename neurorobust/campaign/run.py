@@ -14,7 +14,7 @@ from neurorobust.campaign.spelled import short
 from neurorobust.data.labelled import Labelled
 from neurorobust.metrics.intervals import Proportion
 from neurorobust.metrics.success import Right, conditional
-from neurorobust.progress import Stages
+from neurorobust.progress import Silent, Stages
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +112,7 @@ def attack_all(
     samples: Labelled,
     *,
     folder: Path,
-    stages: Stages,
+    stages: Stages = Silent(),  # noqa: B008  # it holds nothing
     seed: int = 0,
     eot: int = EOT,
     votes: int = VOTES,
@@ -125,7 +125,7 @@ def attack_all(
         network: What is attacked.
         samples: On what.
         folder: Where sets are kept.
-        stages: Told about progress.
+        stages: Told about progress; silent by default.
         seed: Of everything random.
         eot: Draws per gradient, where the coding is stochastic.
         votes: Draws per decision, where the coding is stochastic.
