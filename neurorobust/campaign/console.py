@@ -10,6 +10,9 @@ from neurorobust.campaign.run import Campaign
 from neurorobust.campaign.store import CARD, withheld
 from neurorobust.report import looks
 
+PLAIN_WIDTH = 160
+"""Of the table where there is no terminal."""
+
 
 def print_campaign(
     console: Console, campaign: Campaign, card: EvaluationCard | str, folder: Path
@@ -36,7 +39,7 @@ def print_campaign(
     for key, cells in rows.items():
         table.add_row(*key, *(cells.get(radius, "") for radius in radii))
     console.print()
-    console.print(table)
+    console.print(table, width=None if console.is_terminal else PLAIN_WIDTH)
 
     def say(text: str) -> None:
         console.print(text, soft_wrap=True, markup=False, highlight=False)
