@@ -14,7 +14,7 @@ from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import make_loss
 from neurorobust.attacks.schedule import checkpoints
-from neurorobust.attacks.steps import require_at_least, steepest
+from neurorobust.attacks.steps import require_at_least, steepest, unfinished
 from neurorobust.attacks.threats import L2
 from neurorobust.attacks.threats.base import per_sample
 from neurorobust.engine.surrogate import Estimator
@@ -40,6 +40,7 @@ class Apgd(GradientAttack):
     """
 
     name: ClassVar[str] = "apgd"
+    revision: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class Apgd(GradientAttack):
         """The last iterate that fools the surrogate once legal, else that of the largest loss."""
         highest = self._run(case)
         for _ in range(self.restarts - 1):
-            left = torch.nonzero(~case.found)[:, 0]
+            left = unfinished(case)
             if len(left):
                 self._run(case.take(left))
         return case.best_or(highest)

@@ -31,6 +31,7 @@ class Bim(GradientAttack):
     """
 
     name: ClassVar[str] = "bim"
+    revision: ClassVar[int] = 2
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ Reference: Carlini, Wagner, Towards evaluating the robustness of neural networks
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -19,13 +20,17 @@ from neurorobust.engine.surrogate import Estimator
 
 LARGEST = 1e10
 """Upper bound of the search for c, before any success."""
+CONFIRMED = 3
+"""Fresh majorities that the closest success has to win where the input is drawn: among so many
+iterates one errs by luck."""
 
 
 class CarliniWagner(GradientAttack):
     """Minimise ``||d||^2 + c max(-margin, -kappa)`` by Adam, with ``x = tanh(w)`` in the bounds.
 
     ``c`` is searched per sample: halfway between the largest that failed and the smallest that
-    succeeded, ten times more as long as none did. The closest success, once legal, is returned.
+    succeeded, ten times more as long as none did. The closest success, once legal, is returned;
+    where the input is drawn, only if it succeeds again.
 
     Args:
         gradient: The estimator.
@@ -38,6 +43,7 @@ class CarliniWagner(GradientAttack):
     """
 
     name: ClassVar[str] = "cw"
+    revision: ClassVar[int] = 2
     threats: tuple[type[Threat], ...] = (L2,)
 
     def __init__(
@@ -82,12 +88,17 @@ class CarliniWagner(GradientAttack):
             upper = torch.where(reached, torch.minimum(upper, c), upper)
             lower = torch.where(reached, lower, torch.maximum(lower, c))
             c = torch.where(upper < LARGEST, (lower + upper) / 2, c * 10)
-        return torch.where(per_sample(closest.isfinite(), best), best, case.best)
+        sure = closest.isfinite()
+        if case.target.stochastic:
+            for _ in range(CONFIRMED):
+                sure &= case.see(best)[1]
+        return torch.where(per_sample(sure, best), best, case.best)
 
     def _descend(
         self, case: Case, c: Tensor, closest: Tensor, best: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """One run of Adam; which samples reached the margin, and the closest so far."""
+        reach = self.confidence * case.target.scale  # the loss is of scaled scores
         low, high = case.threat.bounds
         # Kept off the bounds, where the inverse of tanh is infinite.
         w = torch.atanh(((case.x - low) / (high - low) * 2 - 1) * (1 - 1e-6))
@@ -103,11 +114,12 @@ class CarliniWagner(GradientAttack):
             closest = torch.where(nearer, length, closest)
             best = torch.where(per_sample(nearer, best), at, best)
             if step < self.steps:
-                _, rise = case.ascent(at, self._capped)
+                _, rise = case.ascent(at, partial(_capped, reach=reach))
                 slope = 2 * (at - case.x) - per_sample(c, at) * rise
                 w.grad = slope * (1 - torch.tanh(w) ** 2) / 2 * (high - low)
                 adam.step()
         return reached, closest, best
 
-    def _capped(self, scores: Tensor, y: Tensor, wanted: Tensor | None) -> Tensor:
-        return margin(scores, y, wanted).clamp(max=self.confidence)
+
+def _capped(scores: Tensor, y: Tensor, wanted: Tensor | None, *, reach: float) -> Tensor:
+    return margin(scores, y, wanted).clamp(max=reach)

@@ -24,6 +24,7 @@ class Fgsm(GradientAttack):
     """
 
     name: ClassVar[str] = "fgsm"
+    revision: ClassVar[int] = 2
 
     def __init__(self, gradient: Estimator, loss: str = "ce") -> None:
         super().__init__(gradient)

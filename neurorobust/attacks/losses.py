@@ -50,7 +50,9 @@ def margin(scores: Tensor, y: Tensor, wanted: Tensor | None) -> Tensor:
 def difference_of_logits_ratio(scores: Tensor, y: Tensor, wanted: Tensor | None) -> Tensor:
     """The margin free of scale; the plain margin with too few classes and at ties.
 
-    Scores of few steps are quantised, so the largest three are often equal.
+    Scores of few steps are quantised. The largest three are often equal, and so are often all but
+    the label's: then the ratio is -1 whatever the label's score, and only the margin has a gradient
+    by it. Its gradient is taken there, the value stays.
     """
     plain = margin(scores, y, wanted)
     needed = 3 if wanted is None else 4
@@ -63,6 +65,8 @@ def difference_of_logits_ratio(scores: Tensor, y: Tensor, wanted: Tensor | None)
         range_ = top[:, 0] - (top[:, 2] + top[:, 3]) / 2
         gap = (scores.gather(1, wanted[:, None]) - scores.gather(1, y[:, None]))[:, 0]
     tied = range_ <= TIE
+    level = (gap + range_).abs() <= TIE
+    range_ = torch.where(level, range_.detach(), range_)
     return torch.where(tied, plain, gap / torch.where(tied, 1.0, range_))
 
 

@@ -28,6 +28,7 @@ class MiFgsm(GradientAttack):
     """
 
     name: ClassVar[str] = "mifgsm"
+    revision: ClassVar[int] = 2
 
     def __init__(
         self,

@@ -24,6 +24,7 @@ class RFgsm(GradientAttack):
     """
 
     name: ClassVar[str] = "rfgsm"
+    revision: ClassVar[int] = 2
 
     def __init__(self, gradient: Estimator, loss: str = "ce") -> None:
         super().__init__(gradient)

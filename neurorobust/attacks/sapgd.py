@@ -43,6 +43,7 @@ class SaPgd(GradientAttack):
     """
 
     name: ClassVar[str] = "sapgd"
+    revision: ClassVar[int] = 2
     threats: tuple[type[Threat], ...] = (Linf,)
 
     def __init__(self, gradient: Estimator, steps: int = 100, loss: str = "ce") -> None:

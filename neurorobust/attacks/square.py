@@ -29,7 +29,8 @@ class Square(Attack):
     over such plateaus leaves them.
 
     The first query shows vertical stripes of ``± epsilon``. The share of changed pixels starts at
-    ``p_init`` and is halved nine times, at fixed parts of the queries. Samples stop once found.
+    ``p_init`` and is halved nine times, at fixed parts of the queries. Samples stop once found,
+    unless their input is drawn.
 
     Args:
         queries: Per sample, at least 1.
@@ -69,6 +70,8 @@ class Square(Attack):
         for query in range(self.queries):
             scores, fooled = alive.see(candidate)
             new = self._loss(scores.to(x.dtype), alive.y, alive.wanted)
+            if case.target.stochastic:  # a vote may err: go on to a larger margin
+                fooled = torch.zeros_like(fooled)
             better = fooled if query else torch.ones_like(fooled)
             better = better | (new >= value[rows])
             value[rows] = torch.where(better, new, value[rows])

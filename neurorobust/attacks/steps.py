@@ -1,8 +1,9 @@
-"""What iterated attacks share: the steepest direction of a ball, and checks of step counts."""
+"""What iterated attacks share: the steepest direction, who is left, checks of step counts."""
 
 import torch
 from torch import Tensor
 
+from neurorobust.attacks.case import Case
 from neurorobust.attacks.threats import L2, Threat
 from neurorobust.attacks.threats.base import norm, per_sample
 from neurorobust.errors import InvalidInput
@@ -20,6 +21,12 @@ def unit_mean(gradient: Tensor) -> Tensor:
     """``g / mean|g|`` per sample; 0 where the gradient is 0."""
     size = gradient.abs().flatten(1).mean(1)
     return gradient / per_sample(torch.where(size > 0, size, 1.0), gradient)
+
+
+def unfinished(case: Case) -> Tensor:
+    """Rows worth more work: not found yet, and all where the input is drawn, since votes err."""
+    left = ~case.found | case.target.stochastic
+    return torch.nonzero(left)[:, 0]
 
 
 def require_at_least(attack: str, **limits: tuple[float, float]) -> None:

@@ -12,6 +12,7 @@ from neurorobust.attacks.base import Attack, record
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.criteria import Mode, choose
 from neurorobust.attacks.draws import Draws
+from neurorobust.attacks.steps import unfinished
 from neurorobust.attacks.target import Scored, Target
 from neurorobust.attacks.threats import Threat
 from neurorobust.engine.surrogate import Estimator
@@ -24,7 +25,8 @@ class Targeted(Attack):
     """An attack aimed at the ``next``, a ``random``, the ``least_likely`` or ``all`` other classes.
 
     One class is reached or not. With ``all``, the classes are tried in turn, the likeliest first,
-    and any wrong decision ends the search: the worst case over targets.
+    and any wrong decision ends the search: the worst case over targets. Where the input is drawn,
+    all are tried.
 
     Args:
         attack: What is aimed.
@@ -32,6 +34,7 @@ class Targeted(Attack):
     """
 
     name: ClassVar[str] = "targeted"
+    revision: ClassVar[int] = 2
     targetable: bool = False
 
     def __init__(self, attack: Attack, mode: Mode = "all") -> None:
@@ -59,10 +62,11 @@ class Targeted(Attack):
             return self.attack.propose(case)
         proposed = case.x.clone()
         for wanted in ends:
-            left = torch.nonzero(~case.found)[:, 0]
+            left = unfinished(case)
             if not len(left):
                 break
             part = case.aiming(wanted, strict=False).take(left)
+            part.begin()
             proposed[left] = part.best_or(self.attack.propose(part))
         return case.best_or(proposed)
 
@@ -93,10 +97,20 @@ class EveryTarget:
 def every_target(
     attack: Attack, network: Scored, x: Array, y: Array, threat: Threat, *, seed: int = 0
 ) -> EveryTarget:
-    """Aim at all other classes of every sample, without stopping, for mean and worst."""
+    """Aim at all other classes of every sample, without stopping, for mean and worst.
+
+    Raises:
+        InvalidInput: for labels out of range, and what the attack refuses.
+    """
     target, clean = Target(network, None), torch.as_tensor(x).to(network.like.device)
     draws = Draws(seed, np.arange(len(clean)))
     labels = torch.as_tensor(y).to(clean.device, torch.int64)
+    if len(labels) != len(clean) or ((labels < 0) | (labels >= target.classes)).any():
+        msg = (
+            f"labels must be {len(clean)} numbers in 0..{target.classes - 1}, got shape "
+            f"{tuple(labels.shape)} with range {labels.min()}..{labels.max()}"
+        )
+        raise InvalidInput(msg)
     ends = choose("all", labels, target.scores(clean, draws), draws)
     wanted = np.stack([end.cpu().numpy() for end in ends])
     made = (attack(network, x, y, threat, seed=seed, wanted=end) for end in wanted)

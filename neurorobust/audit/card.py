@@ -8,6 +8,9 @@ from typing import Any
 
 from neurorobust.metrics import Proportion
 
+HELD = frozenset({"C5", "C6", "C7", "C8", "C9", "C10", "C11", "C12", "C19", "C20"})
+"""Checks that hold the attack against something; without any, its number is worth nothing."""
+
 Evidence = Mapping[str, Any]
 """Numbers, texts, and lists and mappings of them, as JSON has them."""
 
@@ -128,13 +131,16 @@ class EvaluationCard:
     @property
     def headline(self) -> Proportion | None:
         """Accuracy in the worst case over all that was run; None if a check withholds it."""
-        return Proportion(self.survived, self.samples) if self.ok else None
+        return None if self.withheld else Proportion(self.survived, self.samples)
 
     @property
     def withheld(self) -> str:
         """Why there is no headline; empty if there is one."""
         reds = [f"{finding.id} {finding.title}" for finding in self.of(Status.RED)]
-        return f"withheld: {', '.join(reds)}" if reds else ""
+        if reds:
+            return f"withheld: {', '.join(reds)}"
+        held = any(f.id in HELD and f.status is not Status.NOT_APPLICABLE for f in self.findings)
+        return "" if held else "withheld: no check held the attack against anything"
 
     def as_json(self) -> dict[str, Any]:
         """The card in what JSON has; numbers that are not finite become None."""

@@ -15,6 +15,7 @@ from neurorobust.audit.card import EvaluationCard, Finding
 from neurorobust.audit.checks import CHECKS
 from neurorobust.audit.evaluation import Evaluation
 from neurorobust.audit.foreign import Evaluated, ForeignTarget
+from neurorobust.audit.refusals import aligned, require_labels, require_sound
 from neurorobust.engine.network import Network
 from neurorobust.engine.surrogate import (
     ESTIMATORS,
@@ -82,8 +83,8 @@ def audit(
             split, tuned_on, storage_levels, coding_seed, queries.
 
     Raises:
-        InvalidInput: for no gradients, samples of another shape, or too few that are decided
-            rightly.
+        InvalidInput: for no gradients, samples of another shape, labels that are no classes, an
+            attack that the threat does not admit, or too few samples that are decided rightly.
     """
     began = time.perf_counter()
     case = _evaluation(x, y, threat, limit, evaluation)
@@ -96,6 +97,7 @@ def audit(
     if not sources:
         msg = "an audit needs at least one gradient, for example gradients=['rga', 'stbp']"
         raise InvalidInput(msg)
+    require_labels(case.y, len(shown), next(iter(sources.values())).classes)
     bench = Bench(
         case,
         sources,
@@ -104,13 +106,15 @@ def audit(
         name=_name(model),
         content_hash=_hash(model),
     )
+    asked = {only} if isinstance(only, str) else set(only or ())
+    require_sound(bench, "" if twin is None else _hash(twin), asked, {c.id for c in CHECKS})
     if len(bench) < LEAST:
         msg = (
             f"{len(bench)} of {len(shown)} samples are decided rightly; an audit needs {LEAST}: "
             "give more samples, or check labels and preprocessing"
         )
         raise InvalidInput(msg)
-    chosen = [c for c in CHECKS if only is None or c.id in only]
+    chosen = [c for c in CHECKS if only is None or c.id in asked]
     findings = []
     for done, one in enumerate(chosen):
         if progress:
@@ -159,7 +163,7 @@ def _evaluation(
         if size != len(x):
             msg = f"{size} {what} for {len(x)} samples; give one for each, in the same order"
             raise InvalidInput(msg)
-    return replace(given, sample=index, reported=cut, replays=replays)
+    return aligned(replace(given, sample=index, reported=cut, replays=replays))
 
 
 def label(estimator: Estimator) -> str:

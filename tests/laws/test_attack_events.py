@@ -149,6 +149,25 @@ def test_gradients_beat_chance(case):
     assert fooled(SpikeRetiming(Stbp(), steps=12)(network, x, y, moves), y) >= chance + 2
 
 
+def test_a_changed_bin_takes_further_events():
+    """The budget counts bins: ten events too few in one bin are no reason to change another."""
+    weight = np.array([[0.0, 0.0], [1.0, 0.5]])
+    network = Network(
+        Graph.chain(
+            Header(dt_s=1e-3, steps=1, coding="events", bounds=(0.0, 8.0)),
+            input=Input(shape=(2,)),
+            a=Affine(weight=weight, bias=np.array([4.5, 0.0])),
+            li=LI(beta=0.0),
+            output=Output(readout="last"),
+        )
+    )
+    x, y = np.zeros((1, 1, 2)), np.zeros(1, int)
+    made = EventFlips(Stbp(), steps=10)(network, x, y, Events.of(network.graph.header, 1))
+    assert made.adversarial.ravel().tolist() == [5.0, 0.0]
+    few = EventFlips(Stbp(), steps=10)(network, x, y, Events.of(network.graph.header, 1, insert=3))
+    assert few.adversarial.ravel().tolist() == [3.0, 0.0]
+
+
 class TestSparse:
     @pytest.fixture
     def network(self):

@@ -415,6 +415,31 @@ class TestSteps:
         gradient = Target(Network(count), Stbp(width=8.0)).gradient(x, y)
         assert gradient.abs().min() > 1e-3
 
+    def test_the_confidence_is_in_counts(self):
+        """A margin of one spike is reached by the loss of the mean too, and no more is asked."""
+        count = Graph.chain(
+            Header(dt_s=1e-3, steps=10),
+            input=Input(shape=(2,)),
+            a=Affine(weight=np.eye(2)),
+            lif=LIF(beta=1.0, threshold=1.0, reset="soft"),
+            output=Output(readout="count"),
+        )
+        seen = []
+
+        class Watched(Stbp):
+            def scores(self, network, x, steps):
+                found = super().scores(network, x, steps)
+                if found.requires_grad:
+                    found.register_hook(lambda g: seen.append((found.detach(), g)))
+                return found
+
+        attack = CarliniWagner(Watched("arctan"), 40, search=3, c=1.0, confidence=1.0)
+        made = attack(Network(count), np.array([[0.62, 0.38]]), np.zeros(1, int), L2(epsilon=1.0))
+        assert made.adversarial_decision == [1]
+        beyond = [bool(g.any()) for z, g in seen if z[0, 1] - z[0, 0] > 1]
+        assert beyond
+        assert not any(beyond)
+
 
 class TestStrength:
     """Rough orders on the spiking network; exact figures belong to trained ones."""
@@ -496,6 +521,8 @@ class TestTargeted:
     def test_refused(self, network, data):
         with pytest.raises(InvalidInput, match="cannot aim at a class"):
             Targeted(UniformNoise())
+        with pytest.raises(InvalidInput, match=r"labels must be 24 numbers in 0\.\.4, got"):
+            every_target(Pgd(Rga()), network, data[0], data[1] + 5, threat_of("linf"))
         with pytest.raises(InvalidInput, match="noise cannot aim"):
             UniformNoise()(network, *data, threat_of("linf"), wanted=data[1])
         with pytest.raises(InvalidInput, match=r"wanted must be 24 numbers in 0\.\.4"):

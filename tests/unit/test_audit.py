@@ -9,14 +9,14 @@ import torch
 from scipy.stats import binomtest
 from typer.testing import CliRunner
 
-from neurorobust.attacks import Linf, Pgd
-from neurorobust.audit import CHECKS, Status, audit, page
+from neurorobust.attacks import EventFlips, Linf, Pgd
+from neurorobust.audit import CHECKS, Reported, Status, audit, page
 from neurorobust.audit.compare import gap
 from neurorobust.cli import app
 from neurorobust.engine.network import Network
 from neurorobust.engine.surrogate import Rga, Stbp
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import save_model
+from neurorobust.ir import Header, save_model
 from neurorobust.metrics import Proportion
 from tests.unit.audit_cases import STEPS, Elsewhere, ball, dense, samples
 
@@ -111,12 +111,47 @@ def test_gradient_scale_is_that_of_the_layers():
         ({"gradients": ["nonsense"]}, "no gradient estimator"),
         ({"threat": Linf(epsilon=0.0)}, "radius above 0"),
         ({"nonsense": 1}, "nonsense"),
+        ({"y": np.where(np.arange(len(Y)) < 4, 9, Y)}, r"whole numbers in 0\.\.3, got .* 0..9$"),
+        ({"y": Y + 0.5}, "whole numbers"),
+        ({"y": np.eye(4)[Y]}, r"of shape \(36, 4\)"),
+        ({"sample": np.arange(5)}, "one index for 36"),
+        ({"only": {"C1", "C99"}}, "no check is named C99; known are C1 to C22"),
+        ({"threat": Linf(epsilon=0.1, bounds=(-1.0, 1.0))}, "exceed those of the model"),
+        ({"twin": GRAPH}, "the twin is the model itself"),
+        ({"attack": EventFlips}, "event_flips is not defined for the threat linf, only for events"),
+        ({"reported": [Reported(epsilon=0.5, adversarial=X)]}, "nothing was reported at"),
+        ({"reported": [Reported(epsilon=THREAT.epsilon, adversarial=X[:, 1:])]}, "adversarial has"),
     ],
 )
 def test_bad_input_is_named(change, words):
     given = {"x": X, "y": Y, "threat": THREAT, "only": {"C1"}} | change
     with pytest.raises(InvalidInput, match=words):
         audit(GRAPH, **given)
+
+
+def test_no_number_where_nothing_was_attacked():
+    for checks in ({"C1", "C2"}, {"C16", "C18", "C22"}, set()):
+        card = audit(GRAPH, X, Y, THREAT, only=checks)
+        assert card.ok
+        assert card.headline is None
+        assert "no check held the attack" in card.withheld
+
+
+def test_a_lucky_iterate_of_a_model_that_draws_is_no_silent_success():
+    """Only the returned sample counts there, so nothing was claimed for the others."""
+    graph = dense(0, Header(name="drawn", dt_s=1e-3, steps=8, coding="bernoulli", levels=256))
+    found = audit(graph, *samples(graph), ball(graph, 16 / 255), gradients=["stbp"], only={"C13"})
+    assert sum(v for v in found["C13"].evidence.values()) > 0
+    assert found["C13"].status is Status.AMBER
+
+
+def test_a_radius_in_single_precision_is_the_same_radius():
+    """It is judged, not passed over for an attack that is run here."""
+    reported = [Reported(epsilon=float(np.float32(THREAT.epsilon)), adversarial=X)]
+    assert reported[0].epsilon != THREAT.epsilon
+    card = audit(GRAPH, X, Y, THREAT, only={"C11"}, queries=60, reported=reported)
+    assert card.by_attack["reported"].count == 0
+    assert card["C11"].status is Status.RED
 
 
 def test_command(tmp_path):

@@ -11,7 +11,6 @@ from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import make_loss
 from neurorobust.attacks.steps import require_at_least
 from neurorobust.attacks.threats import Events, Threat
-from neurorobust.attacks.threats.base import per_sample
 from neurorobust.engine.surrogate import Estimator
 
 
@@ -19,7 +18,7 @@ class EventFlips(GradientAttack):
     """In every step one event more, or one less, in the bins with the largest ``± gradient``.
 
     The budget of changed bins is spent evenly over the steps; samples stop once found. Counts rise
-    and fall by one at a time and are never cut to 1.
+    and fall by one at a time, in bins that differ already too, and are never cut to 1.
 
     Args:
         gradient: The estimator.
@@ -28,6 +27,7 @@ class EventFlips(GradientAttack):
     """
 
     name: ClassVar[str] = "event_flips"
+    revision: ClassVar[int] = 2
     threats: tuple[type[Threat], ...] = (Events,)
 
     def __init__(self, gradient: Estimator, steps: int = 10, loss: str = "margin") -> None:
@@ -45,7 +45,7 @@ class EventFlips(GradientAttack):
         for step in range(1, self.steps + 1):
             part = case.take(left)
             _, gradient = part.ascent(moving[left], self._loss)
-            bins = int(case.threat.epsilon * step / self.steps)
+            bins = -(-int(case.threat.epsilon) * step // self.steps)  # rounded up
             moving[left] = self._spend(part, moving[left], gradient, bins)
             _, fooled = part.see(moving[left])
             left = left[~fooled]
@@ -55,24 +55,28 @@ class EventFlips(GradientAttack):
 
     @staticmethod
     def _spend(case: Case, moving: Tensor, gradient: Tensor, bins: int) -> Tensor:
-        """Change unchanged bins until ``bins`` differ from clean."""
+        """One event more or less where it helps, until ``bins`` bins differ from clean."""
         threat = case.threat
         assert isinstance(threat, Events)  # noqa: S101  # the base admits no other
         low, high = threat.bounds
-        way, gain = gradient.sign(), gradient.abs()
-        room = torch.where(way > 0, moving < high, moving > low) & (moving == case.x) & (gain > 0)
-        change = moving - case.x
+        way, gain, change = gradient.sign(), gradient.abs(), moving - case.x
+        room = torch.where(way > 0, moving < high, moving > low) & (way * change >= 0)
+        ranked = torch.where(room, gain, 0.0).flatten(1)
+        order = ranked.argsort(dim=1, descending=True, stable=True)
+        chosen = ranked.gather(1, order) > 0
+        sorted_way, spent = way.flatten(1).gather(1, order), change.flatten(1)
         for sign, budget in ((1, threat.insert), (-1, threat.remove)):
             if budget is not None:
-                spent = (sign * change).clamp(min=0).flatten(1).sum(1)
-                room &= ~((way == sign) & per_sample(spent >= budget, moving))
-        ranked = torch.where(room, gain, 0.0).flatten(1)
-        free = (bins - (change != 0).flatten(1).sum(1)).clamp(min=0)
-        order = ranked.argsort(dim=1, descending=True, stable=True)
-        place = torch.empty_like(order)
-        place.scatter_(1, order, torch.arange(order.shape[1], device=order.device).expand_as(order))
-        chosen = (ranked > 0) & (place < free[:, None])
-        # Earlier changes weigh 1, new ones less by rank: the budgets keep the largest effects.
-        weight = 0.9 - 0.3 * place / order.shape[1]
-        wish = (way.flatten(1) * weight * chosen).view_as(moving)
-        return threat.legalise(moving + wish, case.x)
+                left = budget - (sign * spent).clamp(min=0).sum(1)
+                chosen = _first(chosen, sorted_way == sign, left)
+        # A bin that differs already takes further events without touching the budget of bins.
+        free = bins - (spent != 0).sum(1)
+        chosen = _first(chosen, spent.gather(1, order) == 0, free)
+        added = torch.zeros_like(spent).scatter_(1, order, sorted_way * chosen)
+        return moving + added.view_as(moving)
+
+
+def _first(chosen: Tensor, kind: Tensor, left: Tensor) -> Tensor:
+    """All chosen, but of a kind only the first ``left``, (B, N)."""
+    of_kind = chosen & kind
+    return chosen & ~(of_kind & (of_kind.cumsum(1) > left[:, None]))

@@ -40,6 +40,7 @@ class SpikeRetiming(GradientAttack):
     """
 
     name: ClassVar[str] = "retiming"
+    revision: ClassVar[int] = 2
     threats: tuple[type[Threat], ...] = (Retiming,)
 
     def __init__(

@@ -19,14 +19,18 @@ from neurorobust.errors import InvalidInput
 
 PROBES = 128
 """Flips measured in one batch."""
+SHARE = 4
+"""Part of the remaining budget that is spent on neutral flips at once."""
 
 
 class SparseDynamicAttack(GradientAttack):
     """Generate, measure, reduce.
 
     In round n the ``first (n + 1)`` bins with the largest gradient whose flip goes along its sign
-    are flipped one by one and asked for; those that raise the margin loss are kept together. Once
-    the model is fooled, a binary search undoes as many of the least useful flips as possible.
+    are flipped one by one and asked for; those that raise the margin loss are kept together, the
+    best first as far as the budget goes. Quantised scores have plateaus on which no flip raises it:
+    there a few that do not lower it are kept, to leave the plateau. Once the model is fooled, a
+    binary search undoes as many of the least useful flips as possible.
 
     Args:
         gradient: The estimator.
@@ -35,6 +39,7 @@ class SparseDynamicAttack(GradientAttack):
     """
 
     name: ClassVar[str] = "sda"
+    revision: ClassVar[int] = 2
     threats: tuple[type[Threat], ...] = (Events,)
 
     def __init__(self, gradient: Estimator, rounds: int = 500, first: int = 10) -> None:
@@ -70,25 +75,57 @@ class SparseDynamicAttack(GradientAttack):
             if fooled.all() or case.threat.size(moving, case.x) >= case.threat.epsilon:
                 break
             value, gradient = case.ascent(moving, margin)
-            flips = self._candidates(moving, gradient, self.first * (turn + 1))
+            flips = self._candidates(case, moving, gradient, self.first * (turn + 1))
             if not len(flips):
                 break
             gains = self._measure(case, moving, flips) - value
-            kept = flips[gains > 0]
-            effect[kept] = gains[gains > 0]
-            flat = moving.view(-1)
+            kept = self._keep(case, moving, flips, gains)
+            effect[flips[kept]] = gains[kept]
+            kept, flat = flips[kept], moving.view(-1)
             flat[kept] = 1 - flat[kept]
             _, fooled = case.see(moving)
         if fooled.all():
             self._reduce(case, moving, effect)
 
     @staticmethod
-    def _candidates(moving: Tensor, gradient: Tensor, count: int) -> Tensor:
-        """Bins with the largest gradient whose flip follows its sign."""
+    def _room(case: Case, moving: Tensor) -> list[tuple[Tensor, int]]:
+        """Unchanged bins that a budget is on, and how many more may change; first all bins."""
+        threat, now = case.threat, moving.view(-1)
+        assert isinstance(threat, Events)  # noqa: S101  # the base admits no other
+        new, change = now == case.x.reshape(-1), now - case.x.reshape(-1)
+        limits = (
+            (threat.epsilon, new, change != 0),
+            (threat.insert, new & (now == 0), change > 0),
+            (threat.remove, new & (now == 1), change < 0),
+        )
+        return [
+            (kind, int(budget) - int(spent.sum()))
+            for budget, kind, spent in limits
+            if budget is not None
+        ]
+
+    @classmethod
+    def _candidates(cls, case: Case, moving: Tensor, gradient: Tensor, count: int) -> Tensor:
+        """Bins with the largest gradient whose flip follows its sign and is still allowed."""
         slope, now = gradient.view(-1), moving.view(-1)
         along = torch.where(slope * (1 - 2 * now) > 0, slope.abs(), 0.0)
+        for kind, left in cls._room(case, moving):
+            along = along * ~(kind & (left < 1))
         order = along.argsort(descending=True, stable=True)[:count]
         return order[along[order] > 0]
+
+    def _keep(self, case: Case, moving: Tensor, flips: Tensor, gains: Tensor) -> Tensor:
+        """Which flips raise the loss, else a few neutral ones, the best within every budget."""
+        order = gains.argsort(descending=True, stable=True)
+        wished, limits = gains[order] > 0, self._room(case, moving)
+        if not wished.any():
+            bins, left = limits[0]
+            wished = (gains[order] == 0) & bins[flips[order]]
+            limits.append((bins, min(self.first, max(1, left // SHARE))))
+        for kind, left in limits:
+            new = kind[flips[order]]
+            wished = wished & ~(new & ((wished & new).cumsum(0) > left))
+        return order[wished]
 
     @staticmethod
     def _measure(case: Case, moving: Tensor, flips: Tensor) -> Tensor:

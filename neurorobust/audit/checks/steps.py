@@ -73,7 +73,7 @@ def _again(bench: Bench, left: torch.Tensor) -> list[tuple[str, Array]]:
 @check(
     14,
     "complete optimisation",
-    trigger=f"the last quarter of the steps brings more than {LATE:.0%} of the rise of the loss",
+    trigger=f"the last quarter of the steps, ten at most, brings over {LATE:.0%} of the rise",
     remedy="more steps",
     attacks=True,
 )
