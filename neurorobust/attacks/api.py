@@ -71,7 +71,7 @@ class Configured:
         inputs: Array | torch.Tensor,
         criterion: Array | torch.Tensor | Criterion,
         *,
-        epsilons: float | Sequence[float | None] | None,
+        epsilons: float | Sequence[float | None] | Array | None,
         seed: int = 0,
     ) -> Result:
         """Attack all samples at every epsilon.
@@ -89,8 +89,9 @@ class Configured:
         network = Network(model) if isinstance(model, Graph) else model
         x = _numpy(inputs)
         labels, wanted = _ends(network, x, criterion)
-        many = isinstance(epsilons, Sequence)
-        asked = list(epsilons) if isinstance(epsilons, Sequence) else [epsilons]
+        given = epsilons.tolist() if isinstance(epsilons, np.ndarray) else epsilons
+        many = isinstance(given, Sequence)
+        asked = list(given) if isinstance(given, Sequence) else [given]
         if not asked:
             msg = "epsilons is empty; give at least one"
             raise InvalidInput(msg)

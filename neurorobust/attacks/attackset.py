@@ -113,11 +113,13 @@ class AttackSet:
     def outcomes(self) -> Outcomes:
         """The surrogate's decisions as the table from which every success rate is derived."""
         ever, free = self.fooled_ever, self.wanted is None or bool((self.wanted < 0).all())
+        reached = None if self.wanted is None else self.adversarial_decision == self.wanted
         return Outcomes(
             clean=self.clean_decision == self.label,
             attacked=self.adversarial_decision == self.label,
             # Of a targeted attack the iterates say whether the wanted class was reached.
             every=~ever if ever is not None and free else None,
+            reached=None if free else reached,
             changed=(self.clean != self.adversarial).reshape(len(self.label), -1).sum(axis=1),
         )
 

@@ -191,6 +191,12 @@ class Attack(ABC):
                 f"use {type(threat).__name__}.of(graph.header, epsilon)"
             )
             raise InvalidInput(msg)
+        if timed and threat.levels is None and isinstance(threat, Linf | L2):
+            msg = (
+                f"{threat.name} without levels gives fractions of events; state the levels of the "
+                "counts in the header, or use the threat events"
+            )
+            raise InvalidInput(msg)
         if not torch.isfinite(x).all() or threat.outside(x).any():
             low, high = threat.bounds
             msg = (
@@ -207,6 +213,9 @@ class Attack(ABC):
             msg = f"{self.name} cannot aim at a class; leave wanted out"
             raise InvalidInput(msg)
         _require_labels("wanted", wanted.numpy(), y, target.classes)
+        if same := int((wanted == y).sum()):
+            msg = f"wanted is the label of {same} sample(s), which nothing has to be done for"
+            raise InvalidInput(msg)
 
 
 class GradientAttack(Attack):

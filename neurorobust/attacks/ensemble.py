@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from neurorobust.attacks.apgd import Apgd
-from neurorobust.attacks.base import Attack
+from neurorobust.attacks.base import Attack, GradientAttack
 from neurorobust.attacks.crafted import Crafted
 from neurorobust.attacks.ensemble_state import State
 from neurorobust.attacks.knowledge import Knowledge
 from neurorobust.attacks.parts import Parts
+from neurorobust.attacks.pgd import Pgd
 from neurorobust.attacks.sapgd import SaPgd
 from neurorobust.attacks.square import Square
 from neurorobust.attacks.target import EOT, VOTES, Scored
@@ -38,6 +39,10 @@ STANDARD: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("assg", {"vanishing": 0.47}),
 )
 """Estimators of the standard ensemble, by name and parameters."""
+
+
+SCREEN = 64
+"""Samples on which the estimators are ranked."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,8 +72,9 @@ class Verdict:
 class Ensemble:
     """Each stage attacks the survivors of those before it.
 
-    SA-PGD (APGD in L2) with every estimator, APGD on the DLR loss with the two that broke the
-    largest share of what they saw, targeted APGD with the best, Square, and transfer from the twin.
+    SA-PGD (APGD in L2) with every estimator, APGD on the DLR loss with the two best, targeted APGD
+    with the best, Square, and transfer from the twin. The best are those whose PGD breaks most of
+    the same first samples: later stages see only what is hard, so their shares tell nothing.
 
     Args:
         estimators: At least one.
@@ -79,7 +85,7 @@ class Ensemble:
     """
 
     name = "ensemble"
-    revision = 1
+    revision = 2
     knowledge = Knowledge.WHITE_BOX
 
     def __init__(
@@ -179,12 +185,17 @@ class Ensemble:
         state = parts.folder / "stages.safetensors" if parts else None
         now = State.open(state, request, x, y, index)
         notes = list(self.notes)
-        stages = len(self.estimators) + 5
-        while (stage := self._next(now, threat, notes)) is not None:
-            name, attack = stage
-            number = len(now.stages)
+        members, plan = len(self.estimators), self._members(threat)
+        while (number := len(now.stages)) < len(plan) or len(plan) == members:
+            if number >= members == len(plan):
+                first = np.flatnonzero(now.broken_by != -2)[:SCREEN]
+                best = self._best(
+                    network, x[first], y[first], threat, seed=seed, sample=index[first]
+                )
+                plan += self._later(best, threat, notes)
+            name, attack = plan[number]
             if progress:
-                progress(name, number, stages)
+                progress(name, number, members + 5)
             left = np.flatnonzero(now.broken_by == -1) if number else np.arange(len(x))
             inner, made = parts.within(f"{number:02d}") if parts else None, None
             if len(left):
@@ -206,31 +217,52 @@ class Ensemble:
         crafted = self._crafted(now, y)
         return Verdict(crafted, tuple(now.stages), now.broken_by, tuple(dict.fromkeys(notes)))
 
-    def _next(self, now: State, threat: Threat, notes: list[str]) -> tuple[str, Attack] | None:
-        """The stage after those done; it depends on what they found, and on nothing else."""
-        done, linf = len(now.stages), isinstance(threat, Linf)
-        members = len(self.estimators)
-        if done < members:
-            gradient = self.estimators[done]
-            attack = SaPgd(gradient, self.steps) if linf else Apgd(gradient, self.steps)
-            return f"{attack.name} {label(gradient)}", attack
-        ranking = now.ranking(members)
-        best = [self.estimators[i] for i in ranking[:2]]
-        later: list[tuple[str, Attack]] = [
-            (f"apgd-dlr {label(e)}", Apgd(e, self.steps, loss="dlr")) for e in best
+    def _members(self, threat: Threat) -> list[tuple[str, Attack]]:
+        """The first stages: every estimator."""
+        return [
+            (f"{a.name} {label(e)}", a) for e in self.estimators for a in [self._main(e, threat)]
         ]
-        aimed = Targeted(Apgd(best[0], self.steps, loss="dlr"), "all")
-        later.append((f"apgd-targeted {label(best[0])}", aimed))
-        if linf:
+
+    def _main(self, gradient: Estimator, threat: Threat) -> GradientAttack:
+        linf = isinstance(threat, Linf)
+        return SaPgd(gradient, self.steps) if linf else Apgd(gradient, self.steps)
+
+    def _best(
+        self,
+        network: Scored,
+        x: Array,
+        y: Array,
+        threat: Threat,
+        *,
+        seed: int,
+        sample: Array,
+    ) -> list[Estimator]:
+        """The estimators by what their PGD breaks of the same samples, the best first."""
+
+        def broke(gradient: Estimator) -> int:
+            made = Pgd(gradient)(network, x, y, threat, seed=seed, sample=sample)
+            return int((made.adversarial_decision != y).sum())
+
+        return sorted(self.estimators, key=broke, reverse=True) if len(x) else [*self.estimators]
+
+    def _later(
+        self, best: Sequence[Estimator], threat: Threat, notes: list[str]
+    ) -> list[tuple[str, Attack]]:
+        """The stages after those; what is left out is noted."""
+        dlr = [Apgd(e, self.steps, loss="dlr") for e in best[:2]]
+        later: list[tuple[str, Attack]] = [
+            (f"apgd-dlr {label(attack.estimator)}", attack) for attack in dlr
+        ]
+        later.append((f"apgd-targeted {label(best[0])}", Targeted(dlr[0], "all")))
+        if isinstance(threat, Linf):
             later.append(("square", Square(self.queries)))
         else:
             notes.append(f"square is left out: it is not defined for {threat.name}")
         if self.twin is not None:
-            attack = SaPgd(best[0], self.steps) if linf else Apgd(best[0], self.steps)
-            later.append(("twin", Transferred(attack, self.twin)))
+            later.append(("twin", Transferred(self._main(best[0], threat), self.twin)))
         else:
             notes.append("transfer from a twin is left out: none was given")
-        return later[done - members] if done - members < len(later) else None
+        return later
 
     @staticmethod
     def _crafted(now: State, y: Array) -> Crafted:

@@ -28,16 +28,12 @@ class State:
     Attributes:
         key: SHA-256 of the request and the data.
         stages: Names of the stages done.
-        seen: Samples that each stage attacked.
-        broke: Samples that each stage broke.
         broken_by: Stage that broke a sample: -1 for none yet, -2 if it is wrong when clean; (B,).
         arrays: The fields of ``Crafted`` that are known, by name; empty before the first stage.
     """
 
     key: str
     stages: tuple[str, ...]
-    seen: tuple[int, ...]
-    broke: tuple[int, ...]
     broken_by: Array
     arrays: Mapping[str, Array]
 
@@ -55,7 +51,7 @@ class State:
             data.update(np.ascontiguousarray(array).tobytes())
         key = data.hexdigest()
         if path is None or not path.exists():
-            return cls(key, (), (), (), np.full(len(x), -1), {})
+            return cls(key, (), np.full(len(x), -1), {})
         try:
             with safe_open(path, framework="numpy") as file:
                 described = json.loads((file.metadata() or {})[_KEY])
@@ -63,8 +59,6 @@ class State:
             found = cls(
                 described["key"],
                 tuple(described["stages"]),
-                tuple(described["seen"]),
-                tuple(described["broke"]),
                 arrays.pop("broken_by"),
                 arrays,
             )
@@ -81,15 +75,10 @@ class State:
         """Of the worst case so far, (B,)."""
         return self.arrays["adversarial_decision"]
 
-    def ranking(self, members: int) -> list[int]:
-        """The first stages by the share they broke of what they saw, the best first."""
-        share = [b / max(s, 1) for b, s in zip(self.broke, self.seen, strict=True)][:members]
-        return sorted(range(len(share)), key=lambda i: (-share[i], i))
-
     def after(self, stage: str, rows: Array, made: Crafted | None, y: Array) -> Self:
         """The state after a stage that attacked some rows; None where there was none left."""
         arrays = {key: value.copy() for key, value in self.arrays.items()}
-        broken, fell = self.broken_by.copy(), np.zeros(0, bool)
+        broken = self.broken_by.copy()
         if made is not None:
             if not arrays:  # the first stage sees every sample
                 arrays = {key: getattr(made, key).copy() for key in _ARRAYS}
@@ -110,8 +99,6 @@ class State:
         return replace(
             self,
             stages=(*self.stages, stage),
-            seen=(*self.seen, len(rows)),
-            broke=(*self.broke, int(fell.sum())),
             broken_by=broken,
             arrays=arrays,
         )
@@ -123,8 +110,6 @@ class State:
         described = {
             "key": self.key,
             "stages": list(self.stages),
-            "seen": list(self.seen),
-            "broke": list(self.broke),
         }
         arrays = {"broken_by": self.broken_by, **self.arrays}
         packed = {key: np.ascontiguousarray(value) for key, value in arrays.items()}

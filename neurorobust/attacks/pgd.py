@@ -6,13 +6,12 @@ Reference: Madry et al., Towards deep learning models resistant to adversarial a
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import make_loss
-from neurorobust.attacks.steps import steepest
+from neurorobust.attacks.steps import steepest, unfinished
 from neurorobust.engine.surrogate import Estimator
 from neurorobust.errors import InvalidInput
 
@@ -31,7 +30,7 @@ class Pgd(GradientAttack):
     """
 
     name: ClassVar[str] = "pgd"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
 
     def __init__(
         self,
@@ -67,7 +66,7 @@ class Pgd(GradientAttack):
         """The last iterate that fools the surrogate once legal, else the last one."""
         self._run(case)
         for _ in range(self.restarts - 1):
-            left = torch.nonzero(~case.found)[:, 0]
+            left = unfinished(case)
             if len(left):
                 self._run(case.take(left))
         return case.best

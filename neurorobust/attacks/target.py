@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +14,7 @@ from neurorobust.data import Stimulus
 from neurorobust.engine.network import Network
 from neurorobust.engine.surrogate import Estimator
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import Model, Output
+from neurorobust.ir import LI, Model, Output
 
 EOT, VOTES = 10, 10
 """Draws per gradient and per decision, where the coding is stochastic."""
@@ -81,9 +82,7 @@ class Target:
         self.shape = model.shapes[model.input]
         self.stochastic = self.coding == "bernoulli"
         self.eot, self.votes = (eot, votes) if self.stochastic else (1, 1)
-        readout = next(node.readout for _, node in model.of_kind(Output))
-        # A sum over many steps saturates the cross-entropy; its mean does not.
-        self.scale = 1 / self.steps if readout == "count" else 1.0
+        self.scale = _scale(model)
 
     def present(self, x: Tensor, draws: Draws | None = None) -> Tensor:
         """The stimulus (B, T or 1, ...) of samples, differentiable in them.
@@ -146,7 +145,8 @@ class Target:
             frozen = self.estimator.frozen() if draw and self.estimator else nullcontext()
             with frozen:
                 scores = self.differentiable(at, draws)
-            here = loss(scores * self.scale, y, wanted)
+            # In double: a sure sample's cross-entropy is 0 in single, and so is its gradient.
+            here = loss(scores.double() * self.scale, y, wanted)
             (gradient,) = torch.autograd.grad(here.sum(), at)
             value, total = value + here.detach().to(value) / self.eot, total + gradient / self.eot
         return value, self._finite(total)
@@ -209,3 +209,20 @@ class Target:
             )
             raise InvalidInput(msg)
         return gradient
+
+
+def _scale(model: Model) -> float:
+    """Factor on scores in a loss: what sums over the steps saturates a cross-entropy.
+
+    A count becomes a rate, and an integrator is divided by its gain for a constant input.
+    """
+    steps = model.header.steps
+    if next(node.readout for _, node in model.of_kind(Output)) == "count":
+        return 1 / steps
+    sources = (model.nodes[edge.source] for edge in model.incoming(model.output))
+    gains = [
+        float(np.max(np.abs(node.gain_in) * sum(node.beta**k for k in range(steps))))
+        for node in sources
+        if isinstance(node, LI)
+    ]
+    return 1 / max(1.0, *gains) if gains else 1.0

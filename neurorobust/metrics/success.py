@@ -28,19 +28,27 @@ class Outcomes:
         clean: Where the clean decision is right, bool, shape (n,).
         attacked: Where the decision on the returned, legal sample is right, bool, shape (n,).
         every: Where the decisions on all legal iterates are right, bool, shape (n,), if recorded.
+        reached: Where the class that a targeted attack wanted is decided, bool, shape (n,), if the
+            attack was targeted.
         changed: Values or bins that the attack changed (L0), shape (n,), if counted.
     """
 
     clean: Right
     attacked: Right
     every: Right | None = None
+    reached: Right | None = None
     changed: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("attacked", "every", "changed"):
-            value = getattr(self, name)
-            if value is not None and value.shape != self.clean.shape:
-                msg = f"outcomes: {name} has shape {value.shape}, clean {self.clean.shape}"
+        for name in ("clean", "attacked", "every", "reached", "changed"):
+            value, kind = getattr(self, name), np.integer if name == "changed" else np.bool_
+            if value is None:
+                continue
+            if value.shape != self.clean.shape or not np.issubdtype(value.dtype, kind):
+                msg = (
+                    f"outcomes: {name} is {value.dtype} of shape {value.shape}; it must be "
+                    f"{kind.__name__} of {self.clean.shape}"
+                )
                 raise InvalidInput(msg)
 
     @property
@@ -150,6 +158,12 @@ DEFINITIONS: tuple[Definition, ...] = (
         "wrong at any iterate, of all samples",
         "ASSG",
         lambda o: None if (every := _ever(o)) is None else unconditional(o.clean, every),
+    ),
+    Definition(
+        "targeted",
+        "decided as the attacker wanted, of the samples right when clean",
+        "targeted attacks",
+        lambda o: None if o.reached is None else conditional(o.clean, ~o.reached),
     ),
     Definition(
         "relative_drop",

@@ -40,9 +40,10 @@ from neurorobust.attacks.api import (
     SquareAttack,
     TargetedMisclassification,
 )
+from neurorobust.attacks.ensemble import label
 from neurorobust.backends import get_backend
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import ESTIMATORS, Rga, Stbp
+from neurorobust.engine.surrogate import ESTIMATORS, Bptr, Hart, Rga, Stbp
 from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.ir import LI, LIF, Affine, Graph, Header, Input, Output
 from neurorobust.lower import lower
@@ -275,7 +276,7 @@ class TestSets:
         wrong = made.adversarial_decision != made.label
         assert rates[PRINTED].proportion == Proportion(int((clean & wrong).sum()), int(clean.sum()))
         assert next(iter(rates)) == PRINTED
-        assert set(rates) == {d.name for d in DEFINITIONS}
+        assert set(rates) == {d.name for d in DEFINITIONS} - {"targeted"}
 
 
 class TestSuccessRates:
@@ -323,7 +324,7 @@ class TestSuccessRates:
         assert found == Proportion(2, 3)
 
     def test_other_lengths(self):
-        with pytest.raises(InvalidInput, match="every has shape"):
+        with pytest.raises(InvalidInput, match=r"every is bool of shape"):
             Outcomes(clean=np.ones(3, bool), attacked=np.ones(3, bool), every=np.ones(2, bool))
 
 
@@ -435,3 +436,66 @@ class TestEnsemble:
         )  # fmt: skip
         assert (made.wanted == (data[1] + 1) % 5).all()
         assert made.outcomes.every is None
+
+
+class TestRefusals:
+    def test_a_label_as_the_wanted_class(self, network, data):
+        with pytest.raises(InvalidInput, match=r"wanted is the label of \d+ sample"):
+            Pgd(Rga(), steps=1)(network, *data, Linf.of(HEADER, 0.1), wanted=data[1])
+
+    def test_fractions_of_events(self):
+        header = replace(HEADER, coding="events", levels=None, bounds=(0.0, 4.0))
+        model = Network(graph().with_(header=header))
+        x = np.zeros((2, header.steps, *model.graph.input_shape))
+        with pytest.raises(InvalidInput, match="fractions of events"):
+            Pgd(Rga(), steps=1)(model, x, np.zeros(2, int), Linf.of(header, 0.5))
+        counted = replace(header, levels=5)
+        made = Pgd(Rga(), steps=1)(
+            Network(graph().with_(header=counted)), x, np.zeros(2, int), Linf.of(counted, 1)
+        )
+        assert np.array_equal(made.adversarial, np.rint(made.adversarial))
+
+
+def test_the_best_of_an_ensemble_do_not_depend_on_the_order_of_its_members(network, data):
+    """Which estimators go on is measured on the same samples, not on what is left."""
+    members = [Bptr(), Rga(), Stbp("arctan", 0.5), Hart(gamma=0.5)]
+    later = [
+        Ensemble(given, steps=2, queries=2)
+        .judge(network, *data, Linf.of(HEADER, 0.05), seed=1)
+        .stages[len(members) :]
+        for given in (members, members[::-1])
+    ]
+    broke = {
+        label(e): int((Pgd(e)(network, *data, Linf.of(HEADER, 0.05), seed=1).adversarial_decision
+                       != data[1]).sum())
+        for e in members
+    }  # fmt: skip
+    assert len(set(broke.values())) == len(members)
+    best = sorted(broke, key=broke.get, reverse=True)
+    assert later[0] == later[1]
+    assert later[0][:3] == (
+        f"apgd-dlr {best[0]}", f"apgd-dlr {best[1]}", f"apgd-targeted {best[0]}",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("gain", [1.0, 1 / 100])
+def test_a_long_integration_does_not_saturate_the_cross_entropy(gain):
+    """Scores that are summed over 100 steps leave a gradient, the same for any gain."""
+    rng = np.random.default_rng(0)
+    header = replace(HEADER, steps=100, levels=None)
+    made = Network(
+        Graph.chain(
+            header, input=Input(shape=(6,)), fc=Affine(weight=rng.normal(0, 2, (3, 6))),
+            li=LI(beta=1.0, gain_in=gain), output=Output(readout="last"),
+        ),
+        dtype=torch.float32,
+    )  # fmt: skip
+    x = torch.tensor(rng.random((20, 6)))
+    y = made.run(x[:, None].float(), 100).argmax(1)
+    gradient = Target(made, Stbp()).gradient(x, y)
+    assert (gradient.abs().sum(1) > 1e-6).all()
+    weight = torch.tensor(made.graph.nodes["fc"].weight)
+    mean = x @ weight.T
+    chance = mean.softmax(1) - torch.nn.functional.one_hot(y, 3)
+    # A constant input is summed to 100 times its gain; the loss takes the mean current either way.
+    assert torch.allclose(gradient, chance @ weight, rtol=1e-3, atol=1e-5)

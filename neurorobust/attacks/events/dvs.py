@@ -4,6 +4,7 @@ Reference: Marchisio et al., DVS-Attacks: adversarial attacks on dynamic vision 
 neural networks, IJCNN 2021.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -20,7 +21,10 @@ from neurorobust.errors import InvalidInput
 
 
 class PatternAttack(Attack):
-    """Base: every channel gets an event wherever a pattern is on; the first that fools is kept."""
+    """Base: every channel gets an event wherever a pattern is on; the first that fools is kept.
+
+    A pattern that exceeds a sample's budget is not shown to it.
+    """
 
     threats: tuple[type[Threat], ...] = (Events,)
     knowledge: Knowledge = Knowledge.QUERY_ONLY
@@ -34,7 +38,8 @@ class PatternAttack(Attack):
         """The first pattern that fools, else the last one.
 
         Raises:
-            InvalidInput: for samples that are no frames.
+            InvalidInput: for samples that are no frames, or if no pattern is within the budget of
+                any sample.
         """
         shape = case.x.shape
         if len(shape) < 4:
@@ -42,14 +47,32 @@ class PatternAttack(Attack):
             raise InvalidInput(msg)
         steps, height, width = shape[1], shape[-2], shape[-1]
         left = torch.arange(len(case), device=case.x.device)
+        least = math.inf
         for pattern in self.patterns(steps, height, width):
             on = pattern.to(case.x.device).view(steps, *[1] * (len(shape) - 4), height, width)
-            part = case.take(left)
-            _, fooled = part.see(torch.where(on, part.x.clamp(min=1), part.x))
-            left = left[~fooled]
+            drawn = torch.where(on, case.x.clamp(min=1), case.x)
+            added = (drawn != case.x).flatten(1).sum(1)
+            least = min(least, int(added.min()))
+            shown = left[added[left] <= _room(case.threat)]
+            if not len(shown):
+                continue
+            _, fooled = case.take(shown).see(drawn[shown])
+            left = left[~torch.isin(left, shown[fooled])]
             if not len(left):
                 break
+        if least > _room(case.threat) > 0:
+            msg = (
+                f"{self.name}: its smallest pattern adds {least} events to a sample, the budget is "
+                f"{_room(case.threat):g}; raise epsilon"
+            )
+            raise InvalidInput(msg)
         return case.best
+
+
+def _room(threat: Threat) -> float:
+    """Events that may be added."""
+    insert = threat.insert if isinstance(threat, Events) else None
+    return threat.epsilon if insert is None else min(threat.epsilon, insert)
 
 
 class FrameAttack(PatternAttack):
