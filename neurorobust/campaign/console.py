@@ -7,7 +7,7 @@ from rich.table import Table
 
 from neurorobust.audit import EvaluationCard
 from neurorobust.campaign.run import Campaign
-from neurorobust.campaign.store import CARD, withheld
+from neurorobust.campaign.store import CARD, audited, withheld
 from neurorobust.report import looks
 
 PLAIN_WIDTH = 160
@@ -54,10 +54,16 @@ def print_campaign(
     if reason := withheld(card):
         say(f"\nRobust accuracy withheld: {reason}")
     else:
-        say(f"\nRobust accuracy, the worst case of {len(rows)} attacks:")
+        say(f"\nRobust accuracy is at most, by the worst case of {len(rows)} attacks:")
         for radius, found in campaign.worst.items():
             rate = f"{looks.percent(found.rate)} ({looks.interval(found)})"
             say(f"  ε {looks.epsilon(radius)}: {rate}, {found.count} of {found.n} samples")
+    if at := audited(campaign, card):
+        say(
+            f"Of its {at['samples']} samples the audit left {looks.percent(at['left_by_audit'])} at "
+            f"ε {looks.epsilon(at['epsilon'])}, these attacks "
+            f"{looks.percent(at['left_by_campaign'])}."
+        )
     say(f"\nSets: {folder.resolve()}")
     if isinstance(card, EvaluationCard):
         say(f"Card: {(folder / CARD).resolve()}")

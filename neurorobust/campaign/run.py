@@ -96,13 +96,18 @@ class Campaign:
     trials: tuple[Trial, ...]
 
     @property
-    def worst(self) -> Mapping[float, Proportion]:
-        """Samples right when clean and under every attack, of all samples, by radius."""
-        withstood: dict[float, Right] = {}
+    def withstood(self) -> Mapping[float, Right]:
+        """Samples right when clean and under every attack, bool (B,), by radius."""
+        found: dict[float, Right] = {}
         for trial in self.trials:
             outcomes, at = trial.attacks.outcomes, trial.attacks.epsilon
-            withstood[at] = withstood.get(at, outcomes.clean) & outcomes.attacked
-        return {at: Proportion(int(w.sum()), len(w)) for at, w in sorted(withstood.items())}
+            found[at] = found.get(at, outcomes.clean) & outcomes.attacked
+        return dict(sorted(found.items()))
+
+    @property
+    def worst(self) -> Mapping[float, Proportion]:
+        """How many withstood every attack, of all samples, by radius."""
+        return {at: Proportion(int(w.sum()), len(w)) for at, w in self.withstood.items()}
 
 
 def attack_all(

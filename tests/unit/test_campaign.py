@@ -218,6 +218,7 @@ class TestCommand:
             assert all(red in free["withheld"] for red in reds)
         else:
             assert free["robust_accuracy"][0]["rate"] <= worst
+            assert free["audited"]["left_by_audit"] <= free["audited"]["left_by_campaign"]
         graph = load_model(files / "net.safetensors", Graph)
         alone = audit(
             Network(graph, dtype=torch.float32), *data, Linf.of(graph.header, 24 / 255),
