@@ -59,10 +59,10 @@ def print_campaign(
             rate = f"{looks.percent(found.rate)} ({looks.interval(found)})"
             say(f"  ε {looks.epsilon(radius)}: {rate}, {found.count} of {found.n} samples")
     if at := audited(campaign, card):
+        left = [looks.percent(at[f"left_by_{whose}"]) for whose in ("audit", "campaign")]
         say(
-            f"Of its {at['samples']} samples the audit left {looks.percent(at['left_by_audit'])} at "
-            f"ε {looks.epsilon(at['epsilon'])}, these attacks "
-            f"{looks.percent(at['left_by_campaign'])}."
+            f"Of its {at['samples']} samples the audit left {left[0]} at ε "
+            f"{looks.epsilon(at['epsilon'])}, these attacks {left[1]}."
         )
     say(f"\nSets: {folder.resolve()}")
     if isinstance(card, EvaluationCard):
