@@ -1,0 +1,99 @@
+"""Spike shuffle: counts stay, order goes; a rate code does not notice, a code in time does."""
+
+import numpy as np
+import pytest
+import torch
+
+from neurorobust.data.digits import load_digits
+from neurorobust.engine.network import EXACT, Network
+from neurorobust.engine.shuffle import Shuffled, spike_shuffle
+from neurorobust.errors import InvalidInput, Unsupported
+from neurorobust.ir import LI, LIF, Affine, Edge, Graph, Header, Input, Output
+from neurorobust.zoo import digits
+
+STEPS = 12
+
+
+def test_every_neuron_keeps_its_count():
+    graph = Graph.chain(
+        Header(dt_s=1e-3, steps=STEPS),
+        input=Input(shape=(30,)),
+        lif=LIF(beta=0.8, threshold=1.0),
+        output=Output(),
+    )
+    network, law = Network(graph), Shuffled(torch.Generator().manual_seed(0))
+    x = torch.rand(STEPS, 20, 30, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    neuron = network.neurons["lif"]
+    plain, _ = EXACT.sequence("lif", neuron, x, STEPS, membrane=False)
+    mixed, h = law.sequence("lif", neuron, x, STEPS, membrane=True)
+    assert torch.equal(plain.sum(0), mixed.sum(0))
+    assert set(mixed.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(h, EXACT.sequence("lif", neuron, x, STEPS, membrane=True)[1])
+    moved = (plain != mixed).any(0) & (plain.sum(0) > 0) & (plain.sum(0) < STEPS)
+    assert moved.float().mean() > 0.5, "the order of most trains changes"
+    first = mixed[:, :, 0]
+    assert not torch.equal(first, mixed[:, :, 1]), "neurons are shuffled on their own"
+    # Where a train has k spikes, each step holds one with probability k / T.
+    many = [law.sequence("lif", neuron, x, STEPS, membrane=False)[0] for _ in range(400)]
+    share = torch.stack(many).mean(0)
+    expected = (plain.sum(0) / STEPS).expand_as(share)
+    assert (share - expected).abs().max() < 5 * 0.5 / 20
+
+
+def test_a_code_in_time_is_destroyed_and_a_count_is_not():
+    """Class 0 fires early, class 1 late, equally often: only a leaky readout tells them apart."""
+    x = np.zeros((40, STEPS, 1))
+    y = np.arange(40) % 2
+    x[y == 0, :3], x[y == 1, -3:] = 1, 1
+
+    def network(beta, weight):
+        header = Header(dt_s=1e-3, steps=STEPS, coding="events")
+        return Network(
+            Graph.chain(
+                header,
+                input=Input(shape=(1,)),
+                lif=LIF(beta=0.0, threshold=0.5),
+                fc=Affine(weight=np.array([[0.0], [weight]]), bias=np.array([1.0, 0.0])),
+                li=LI(beta=beta),
+                output=Output(readout="last"),
+            )
+        )
+
+    timed = spike_shuffle(network(0.5, 3.0), x, y)
+    assert timed.clean.rate == 1
+    assert timed.lost > 0.2
+    counted = spike_shuffle(network(1.0, 3.0), x, y)
+    assert counted.lost == 0
+
+
+def test_a_trained_network_of_rates_hardly_notices():
+    """The digits model loses less than 2 points, as the networks of the paper do."""
+    training, test = load_digits(seed=0)
+    network = Network(digits.train(training, seed=0))
+    found = spike_shuffle(network, test.values, test.labels, seed=1)
+    assert found.clean.rate > 0.95
+    assert abs(found.lost) < 0.02
+    assert found == spike_shuffle(network, test.values, test.labels, seed=1)
+
+
+def test_refused():
+    graph = Graph(
+        header=Header(dt_s=1e-3, steps=4),
+        nodes={
+            "input": Input(shape=(3,)),
+            "lif": LIF(beta=0.5, threshold=1.0),
+            "back": Affine(weight=np.eye(3)),
+            "output": Output(),
+        },
+        edges=(
+            Edge("input", "lif"),
+            Edge("lif", "back", delay=1),
+            Edge("back", "lif"),
+            Edge("lif", "output"),
+        ),
+    )
+    x = np.zeros((2, 3))
+    with pytest.raises(Unsupported, match="with loops spikes cannot be shuffled"):
+        spike_shuffle(Network(graph), x, np.zeros(2, int))
+    with pytest.raises(InvalidInput, match="at least one of each"):
+        spike_shuffle(Network(graph), x, np.zeros(1, int))
