@@ -115,7 +115,7 @@ class Attack(ABC):
         _require_labels("sample", index, clean)
         clean = threat.legalise(clean, clean)  # single-precision data lie beside the grid
         if self.estimator is not None and isinstance(network, Network):
-            stimulus = target.present(clean[:8], Draws(seed, index[:8]))
+            stimulus = target.present(clean[:8], Draws(seed, index[:8]), crafting=True)
             steps = stimulus.shape[1] if target.coding == "events" else target.steps
             assert_forward_identity(self.estimator, network, stimulus, steps)
         done, device = [], clean.device

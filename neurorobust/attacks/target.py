@@ -84,8 +84,13 @@ class Target:
         self.eot, self.votes = (eot, votes) if self.stochastic else (1, 1)
         self.scale = _scale(model)
 
-    def present(self, x: Tensor, draws: Draws | None = None) -> Tensor:
+    def present(self, x: Tensor, draws: Draws | None = None, *, crafting: bool = False) -> Tensor:
         """The stimulus (B, T or 1, ...) of samples, differentiable in them.
+
+        Args:
+            x: Samples, (B, ...).
+            draws: Source of spikes.
+            crafting: Whether it is for the estimator, which may want more steps drawn.
 
         Raises:
             InvalidInput: if the coding draws spikes and there is nothing to draw from.
@@ -99,7 +104,10 @@ class Target:
             raise InvalidInput(msg)
         low, high = self.bounds
         chance = (x - low) / (high - low)
-        drawn = draws.spikes(chance.detach(), self.steps)
+        steps = self.steps
+        if crafting and self.estimator is not None:
+            steps = self.estimator.steps_drawn(steps)
+        drawn = draws.spikes(chance.detach(), steps)
         return drawn + (chance - chance.detach())[:, None]
 
     def look(self, x: Tensor, draws: Draws | None = None) -> tuple[Tensor, Tensor]:
@@ -181,7 +189,7 @@ class Target:
                 "square, or craft on the Network of the float graph"
             )
             raise InvalidInput(msg)
-        stimulus = self.present(x, draws)
+        stimulus = self.present(x, draws, crafting=True)
         steps = stimulus.shape[1] if self.coding == "events" else self.steps
         scores = self.estimator.scores(self.network, stimulus, steps)
         if not scores.requires_grad:

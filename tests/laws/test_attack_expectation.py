@@ -18,7 +18,7 @@ from neurorobust.attacks import (
     UniformNoise,
 )
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Stbp
+from neurorobust.engine.surrogate import Stbp, TimeExtended
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Header
 from tests.laws.attack_cases import linear, same
@@ -95,6 +95,21 @@ class TestStochastic:
         assert (again.iterates == 2 * 2 + 1).all()
         every = Targeted(Apgd(Stbp(), 2), "all")(network, x[:6], y[:6], ball)
         assert (every.iterates == 3 * 2 + 1).all()
+
+    def test_more_time_draws_more_steps(self, network):
+        """Drawn for 3 T steps, and for a linear model the gradient of so many equal steps."""
+        x = torch.tensor(np.random.default_rng(1).uniform(-1, 1, (4, 6)))
+        y, draws = torch.tensor([0, 1, 2, 0]), Draws(0, np.arange(4))
+        extended = Target(network, TimeExtended(Stbp(), 3), eot=2)
+        assert extended.present(x, draws, crafting=True).shape == (4, 24, 6)
+        assert extended.present(x, draws).shape == (4, 8, 6)
+        own = lambda z, y, t: z.gather(1, y[:, None])[:, 0]  # noqa: E731
+        _, found = extended.ascent(x, y, loss=own, draws=draws)
+        assert np.allclose(found.numpy(), 3 * self.WEIGHT[y] / 2, rtol=1e-12, atol=1e-14)
+        made = Pgd(TimeExtended(Stbp(), 3), steps=2)(
+            network, x.numpy(), y.numpy(), Linf.of(self.HEADER, 0.3), eot=2, votes=3
+        )
+        assert (made.gradients == 4).all()
 
     def test_determinism_and_work(self, network):
         x = np.random.default_rng(3).uniform(-1, 1, (12, 6))

@@ -122,7 +122,7 @@ def _sizes(bench: Bench, target: Target) -> dict[str, float]:
         for name, function in target.network.maps.items()
     }
     at = bench.x.detach().requires_grad_()
-    stimulus = target.present(at, bench.draws())
+    stimulus = target.present(at, bench.draws(), crafting=True)
     assert target.estimator is not None  # noqa: S101  # a source has one
     target.estimator.reset()
     scores = target.estimator.scores(tapped, stimulus, steps_of(target, stimulus))

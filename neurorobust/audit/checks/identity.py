@@ -45,10 +45,10 @@ def _differs(bench: Bench, target: Target) -> dict[str, float | int | str] | Non
     elif target.estimator is None or not isinstance(target.network, Network):
         return None
     else:
-        stimulus = target.present(x, numbers)
+        stimulus = target.present(x, numbers, crafting=True)
         steps = steps_of(target, stimulus)
         with torch.no_grad():
-            wanted = target.network.run(stimulus, steps)
+            wanted = target.network.run(stimulus[:, :steps], steps)
             promised = target.estimator.inference(target.network, stimulus, steps)
         target.estimator.reset()
         given = target.estimator.scores(target.network, stimulus, steps).detach()

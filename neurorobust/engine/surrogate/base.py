@@ -58,6 +58,10 @@ class Estimator(ABC):
         """What the scores must equal to the last bit: the network's own scores by default."""
         return network.run(x, steps)
 
+    def steps_drawn(self, steps: int) -> int:
+        """Steps T to draw of an input that is coded in drawn spikes."""
+        return steps
+
     def gradient(self, network: Network, x: Tensor, steps: int, loss: Loss) -> Tensor:
         """Gradient of a loss of the scores, summed over samples, at the stimulus ``x``.
 

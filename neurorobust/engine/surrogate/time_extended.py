@@ -17,7 +17,7 @@ from neurorobust.errors import InvalidInput
 class TimeExtended(Estimator):
     """Another estimator over ``factor T`` steps; its scores are those of inference over so many.
 
-    Only for what shows no steps of its own: a static input. Scores that add up grow with the steps.
+    For a static input, or one that is drawn for so many steps. Scores that add up grow with them.
 
     Args:
         inner: The estimator.
@@ -44,9 +44,13 @@ class TimeExtended(Estimator):
         """Scores of the extended time.
 
         Raises:
-            InvalidInput: for an input with steps of its own.
+            InvalidInput: for an input with another number of steps of its own.
         """
         return self.inner.scores(network, x, self._steps(x, steps))
+
+    def steps_drawn(self, steps: int) -> int:
+        """The extended time."""
+        return self.factor * self.inner.steps_drawn(steps)
 
     def reset(self) -> None:
         """Reset the inner estimator."""
@@ -63,10 +67,11 @@ class TimeExtended(Estimator):
             yield
 
     def _steps(self, x: Tensor, steps: int) -> int:
-        if x.shape[1] > 1:
+        extended = self.factor * steps
+        if x.shape[1] not in (1, extended):
             msg = (
                 f"the input has {x.shape[1]} steps of its own, which cannot be extended; draw "
-                f"{self.factor} times as many, or show it statically as (B, 1, ...)"
+                f"{extended}, or show it statically as (B, 1, ...)"
             )
             raise InvalidInput(msg)
-        return self.factor * steps
+        return extended
