@@ -134,7 +134,7 @@ def short(record: Mapping[str, Any]) -> str:
     if name == Transferred.name:
         return short(given["attack"])
     usual = _usual(name)
-    changed = [f"{key}={_shown(v)}" for key, v in given.items() if usual.get(key, ...) != v]
+    changed = [f"{k}={_shown(v)}" for k, v in sorted(given.items()) if usual.get(k, ...) != v]
     return f"{name}({', '.join(changed)})" if changed else name
 
 

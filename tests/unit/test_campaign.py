@@ -151,7 +151,7 @@ class TestSpelling:
         mixed = make_gradient("mix", {"members": "rga+stbp"})
         assert isinstance(mixed, Mix)
         assert [member.name for member in mixed.members] == ["rga", "stbp"]
-        assert short(extended.describe()) == "time_extended(inner=rga, factor=2)"
+        assert short(extended.describe()) == "time_extended(factor=2, inner=rga)"
 
     def test_short(self):
         assert short(Rga().describe()) == "rga"
