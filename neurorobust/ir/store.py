@@ -52,7 +52,7 @@ def load_model(path: Path | str, kind: type[M]) -> M:
         raise InvalidFile(path, "is a safetensors file without a neurorobust model")
     try:
         described = json.loads(metadata[_KEY])
-        model = _build(described, arrays, kind)
+        model = rebuild(described, arrays, kind)
         digest = model.content_hash
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidFile(path, f"describes no valid model ({error})") from error
@@ -63,7 +63,13 @@ def load_model(path: Path | str, kind: type[M]) -> M:
     return model
 
 
-def _build(described: dict[str, Any], arrays: dict[str, Array], kind: type[M]) -> M:
+def rebuild(described: dict[str, Any], arrays: dict[str, Array], kind: type[M]) -> M:
+    """The model of a description (``identity.describe``) and its arrays (``identity.arrays_of``).
+
+    Raises:
+        KeyError, TypeError, ValueError: if the description is not one.
+        InvalidModel: if it breaks the rules of a model.
+    """
     if described["format"] != FORMAT:
         msg = f"format {described['format']}, this version reads {FORMAT}"
         raise ValueError(msg)
@@ -77,7 +83,7 @@ def _build(described: dict[str, Any], arrays: dict[str, Array], kind: type[M]) -
         if f.metadata.get("part") and f.name in described:
             start = f"//{f.name}/"
             own = {k.removeprefix(start): v for k, v in arrays.items() if k.startswith(start)}
-            extra[f.name] = _build(described[f.name], own, Graph)
+            extra[f.name] = rebuild(described[f.name], own, Graph)
     return kind(header=Header(**_tuples(described["header"])), nodes=nodes, edges=edges, **extra)
 
 

@@ -1,0 +1,5 @@
+"""Graph → ``.nir`` files."""
+
+from neurorobust.exporters.nir.save import NirCall, save_nir
+
+__all__ = ["NirCall", "save_nir"]
