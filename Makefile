@@ -14,7 +14,7 @@ demo: $(STAMP)
 
 test: $(STAMP) lint lava-dl
 	$(BIN)/python -m pytest -n 2 --require-backend lava --require-backend lava-dl \
-		--require-backend norse \
+		--require-backend norse --require-backend onnx \
 		--require-backend snntorch --require-backend torch --require-backend reference
 
 lint: $(STAMP)

@@ -54,8 +54,8 @@ class TestDemo:
             assert low < right / len(rows) < high
         lanes = set(clean.select("backend", "rung").unique().iter_rows())
         assert lanes == {
-            *((name, "float") for name in ("reference", "torch", "snntorch", "norse")),
-            *((name, "quantised") for name in ("reference", "torch")),
+            *((name, "float") for name in ("reference", "torch", "snntorch", "norse", "onnx")),
+            *((name, "quantised") for name in ("reference", "torch", "onnx")),
         }
 
     def test_no_spike_differs_between_backends(self, finished):
