@@ -14,8 +14,12 @@ from neurorobust.cli.audit import audit
 from neurorobust.cli.check import check
 from neurorobust.cli.cite import cite
 from neurorobust.cli.console import command, console
+from neurorobust.cli.diff import diff
 from neurorobust.cli.doctor import doctor
+from neurorobust.cli.export import export
+from neurorobust.cli.import_ import import_
 from neurorobust.cli.lower import lower
+from neurorobust.cli.neurobench import neurobench
 from neurorobust.cli.quantise import quantise
 
 app = typer.Typer(
@@ -27,8 +31,12 @@ app.command()(attack)
 app.command()(audit)
 app.command()(check)
 app.command()(cite)
+app.command()(diff)
 app.command()(doctor)
+app.command()(export)
+app.command(name="import")(import_)
 app.command()(lower)
+app.command()(neurobench)
 app.command()(quantise)
 
 

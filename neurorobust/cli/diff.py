@@ -1,0 +1,94 @@
+"""``neurorobust diff``: where two networks part that should be one, and why."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from neurorobust.cli.console import command, console, errors
+
+if TYPE_CHECKING:
+    from neurorobust.data import Stimulus
+    from neurorobust.ir import Array
+
+DIFFER, CANNOT = 1, 2
+"""Exit codes: they differ beyond rounding; they cannot be compared."""
+
+
+@partial(command, code=CANNOT)
+def diff(  # noqa: PLR0917  # options are passed by name
+    a: Annotated[str, typer.Argument(help="A file, or file@backend:rung, as m@lava:quantised.")],
+    b: Annotated[str, typer.Argument(help="Likewise.")],
+    inputs: Annotated[
+        str | None,
+        typer.Option(help="Real samples: .npy, .npz, a folder of image Parquet files, or digits."),
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Most real samples.", min=1)] = 64,
+    samples: Annotated[
+        int, typer.Option(help="Random samples, and as many that make ties.", min=0)
+    ] = 32,
+    steps: Annotated[int | None, typer.Option(help="Time steps of a sample.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Of the random samples.", min=0)] = 0,
+    dt: Annotated[
+        float | None, typer.Option(help=".nir files: duration of a step in seconds.")
+    ] = None,
+    reset: Annotated[
+        str | None, typer.Option(help=".nir files, which do not say: hard, soft or none.")
+    ] = None,
+    ulps: Annotated[
+        float, typer.Option(help="Rounding steps of a layer's largest number that are rounding.")
+    ] = 256.0,
+    profile: Annotated[
+        str, typer.Option(help="Target that a Graph is lowered to for the rung quantised.")
+    ] = "loihi2",
+    reproducer: Annotated[
+        Path | None, typer.Option(help="Write the smallest input on which they part, .npz.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write all of it as one HTML page.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Drive two networks with the same inputs; say where they part, by how much, and why.
+
+    Exit code 0: they agree, up to rounding. 1: they differ. 2: they cannot be compared.
+    """
+    from neurorobust.cli.stages import ConsoleStages
+    from neurorobust.difference import Reading
+    from neurorobust.difference import diff as compare
+    from neurorobust.difference.console import print_difference
+    from neurorobust.difference.html import write_page
+
+    found = compare(
+        a,
+        b,
+        _samples(inputs, limit, seed),
+        samples=samples,
+        steps=steps,
+        seed=seed,
+        ulps=ulps,
+        reading=Reading(steps=steps, dt_s=dt, reset=reset, profile=profile),
+        stages=ConsoleStages(errors),
+    )
+    if html is not None:
+        write_page(found, html)
+    if reproducer is not None and not found.agree:
+        found.save_reproducer(reproducer)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=2, allow_nan=False))
+    else:
+        print_difference(console, found)
+    if not found.agree:
+        raise typer.Exit(DIFFER)
+
+
+def _samples(inputs: str | None, limit: int, seed: int) -> "Array | Stimulus | None":
+    if inputs is None:
+        return None
+    if Path(inputs).suffix in (".npy", ".npz"):
+        from neurorobust.deploy.reading import read_samples
+
+        return read_samples(inputs)[:limit]
+    from neurorobust.cli.inputs import labelled
+
+    return labelled(inputs, first=0, limit=limit, seed=seed).values
