@@ -14,15 +14,13 @@ import h5py
 import numpy as np
 
 from neurorobust.errors import InvalidFile
+from neurorobust.importers.hdf5 import Bounded, open_bounded
 from neurorobust.ir import Array
 
-BYTES_MAX = 1 << 30
-"""Most bytes that all arrays of a file may have together."""
 ENTRIES_MAX = 200_000
 """Most groups and arrays of a file."""
 DEPTH_MAX = 16
 """Most levels of graphs within graphs, or of nested metadata."""
-_DIMS_MAX = 8
 
 Metadata = Mapping[str, Any]
 """Texts, tuples of texts, arrays, and mappings of them."""
@@ -74,36 +72,28 @@ def parse_document(stream: BinaryIO, path: Path | str) -> Document:
 
 
 def _parse(source: Path | BinaryIO, path: Path) -> Document:
-    reader = _Reader(path)
-    try:
-        with h5py.File(source, "r") as file:
-            return reader.document(file)
-    except InvalidFile:
-        raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
-        reason = f"cannot be read as HDF5 ({error}); it is no NIR file or is cut off: write it anew"
-        raise InvalidFile(path, reason) from error
+    otherwise = "it is no NIR file or is cut off: write it anew"
+    return open_bounded(source, path, _Reader(path).document, otherwise=otherwise)
 
 
-class _Reader:
-    """Reads from one open file, with what is left of the bytes it may hold."""
+class _Reader(Bounded):
+    """Reads the graph of one open file, with what is left of the entries it may hold."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._left = BYTES_MAX
+        super().__init__(path)
         self._entries_left = ENTRIES_MAX
 
     def document(self, file: h5py.File) -> Document:
-        root = self._member(file, "node", "node")
+        root = self.member(file, "node", "node")
         if not isinstance(root, h5py.Group):
-            raise InvalidFile(self._path, "has no group 'node'; it is no NIR file")
-        version = self._member(file, "version", "version")
+            raise InvalidFile(self.path, "has no group 'node'; it is no NIR file")
+        version = self.member(file, "version", "version")
         text = "" if version is None else self._text(version, "version")
         entry = self._entry(root, "", 0)
         if entry.kind != "NIRGraph":
             reason = f"holds a single {entry.kind}, no NIRGraph; wrap it in a graph with input"
-            raise InvalidFile(self._path, reason)
-        return Document(self._path, text, entry)
+            raise InvalidFile(self.path, reason)
+        return Document(self.path, text, entry)
 
     def _entry(self, group: h5py.Group, name: str, depth: int) -> Entry:
         label = f"node {name!r}" if name else "the graph"
@@ -114,7 +104,7 @@ class _Reader:
             hint = "it names no type"
             if inside:
                 hint += f"; was a node called {inside!r}? NIR cannot hold '/' in names: rename it"
-            raise InvalidFile(self._path, f"{label} is no node: {hint}")
+            raise InvalidFile(self.path, f"{label} is no node: {hint}")
         inner, links = members.pop("nodes", None), members.pop("edges", None)
         metadata = members.pop("metadata", None)
         prefix = f"{name}." if name else ""
@@ -135,26 +125,17 @@ class _Reader:
 
     def _child(self, item: Any, name: str, depth: int) -> Entry:
         if not isinstance(item, h5py.Group):
-            raise InvalidFile(self._path, f"node {name!r} is a bare value, no node")
+            raise InvalidFile(self.path, f"node {name!r} is a bare value, no node")
         return self._entry(item, name, depth)
 
     def _members(self, group: Any, label: str, depth: int) -> dict[str, Any]:
         if not isinstance(group, h5py.Group) or depth > DEPTH_MAX:
-            raise InvalidFile(self._path, f"{label} is no group, or beyond {DEPTH_MAX} levels")
+            raise InvalidFile(self.path, f"{label} is no group, or beyond {DEPTH_MAX} levels")
         self._entries_left -= len(group)
         if self._entries_left < 0:
             reason = f"{label} brings the entries above {ENTRIES_MAX} in all"
-            raise InvalidFile(self._path, reason)
-        return {name: self._member(group, name, f"{label}: {name}") for name in group}
-
-    def _member(self, group: h5py.Group, name: str, label: str) -> Any:
-        link = group.get(name, getlink=True)
-        if link is None:
-            return None
-        if not isinstance(link, h5py.HardLink):
-            reason = f"{label} is a {type(link).__name__}, which may lead anywhere; store the data"
-            raise InvalidFile(self._path, reason)
-        return group[name]
+            raise InvalidFile(self.path, reason)
+        return {name: self.member(group, name, f"{label}: {name}") for name in group}
 
     def _metadata(self, group: Any, label: str, depth: int) -> dict[str, Any]:
         kept: dict[str, Any] = {}
@@ -163,50 +144,34 @@ class _Reader:
             if isinstance(item, h5py.Group):
                 kept[key] = self._metadata(item, name, depth + 1)
             elif item.dtype.kind in "OS" and item.shape:
-                kept[key] = tuple(_decoded(v) for v in self._raw(item, name).ravel())
+                kept[key] = tuple(_decoded(v) for v in self.values(item, name).ravel())
             else:
                 kept[key] = self._value(item, name)
         return kept
 
     def _value(self, item: Any, label: str) -> Array | str:
         if not isinstance(item, h5py.Dataset):
-            raise InvalidFile(self._path, f"{label} is a group; a number or an array is expected")
+            raise InvalidFile(self.path, f"{label} is a group; a number or an array is expected")
         if item.dtype.kind in "OS":
             return self._text(item, label)
         if item.shape is None or item.dtype.kind not in "biuf" or item.dtype.itemsize > 8:
             reason = f"{label} has dtype {item.dtype}; numbers of at most 64 bits are read"
-            raise InvalidFile(self._path, reason)
-        return np.asarray(self._raw(item, label))
+            raise InvalidFile(self.path, reason)
+        return np.asarray(self.values(item, label))
 
     def _edges(self, item: Any, label: str) -> tuple[tuple[str, str], ...]:
         if not isinstance(item, h5py.Dataset) or (
             item.size and (item.ndim != 2 or item.shape[1] != 2 or item.dtype.kind not in "OS")
         ):
-            raise InvalidFile(self._path, f"{label}: edges are no pairs of names")
-        pairs = self._raw(item, f"{label}: edges") if item.size else ()
+            raise InvalidFile(self.path, f"{label}: edges are no pairs of names")
+        pairs = self.values(item, f"{label}: edges") if item.size else ()
         return tuple((_decoded(source), _decoded(target)) for source, target in pairs)
 
     def _text(self, item: Any, label: str) -> str:
         if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "OS" or item.size != 1:
-            raise InvalidFile(self._path, f"{label} is no text")
-        raw = self._raw(item, label)
+            raise InvalidFile(self.path, f"{label} is no text")
+        raw = self.values(item, label)
         return _decoded(raw if isinstance(raw, bytes | str) else raw.ravel()[0])
-
-    def _raw(self, item: h5py.Dataset, label: str) -> Any:
-        """Take a dataset from what may be read, then read it."""
-        if item.external or item.is_virtual or len(item.shape) > _DIMS_MAX:
-            reason = f"{label} lies in other files or has more than {_DIMS_MAX} axes"
-            raise InvalidFile(self._path, reason)
-        chunk = int(np.prod(item.chunks, dtype=object)) if item.chunks else 0
-        self._left -= max(int(item.size), chunk) * item.dtype.itemsize
-        if self._left < 0:
-            reason = f"{label} brings the arrays above {BYTES_MAX >> 20} MiB in all"
-            raise InvalidFile(self._path, reason)
-        try:
-            return item[()]
-        except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as error:
-            reason = f"{label} cannot be read ({error}); the file is cut off or damaged"
-            raise InvalidFile(self._path, reason) from error
 
 
 def _is_group(item: Any) -> bool:

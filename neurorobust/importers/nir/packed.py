@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from neurorobust.importers.hdf5 import BYTES_MAX
 from neurorobust.importers.nir.document import Entry
 from neurorobust.ir import Array
 
 _PLAIN_MAX = 8
-_BYTES_MAX = 1 << 30
+
 
 Refer = Callable[[str, str, Array], str | None]
 """Where an array of a node lies already: called with node, field and array."""
@@ -39,8 +40,8 @@ def unpack(packed: Mapping[str, Any]) -> Array:
     if "values" in packed:
         return np.array(packed["values"], dtype).reshape(shape)
     size = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if not 0 <= size <= _BYTES_MAX:
-        msg = f"shape {shape} is beyond {_BYTES_MAX >> 20} MiB"
+    if not 0 <= size <= BYTES_MAX:
+        msg = f"shape {shape} is beyond {BYTES_MAX >> 20} MiB"
         raise ValueError(msg)
     try:
         data = zlib.decompressobj().decompress(base64.b64decode(packed["zlib"]), size or 1)
