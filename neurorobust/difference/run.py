@@ -25,6 +25,8 @@ _EVIDENCE = 150_000
 """Values of a layer that a hypothesis is held against."""
 _SAMPLES = 4, 96
 """Fewest and most samples for that."""
+_STARTS = 3
+"""Samples that are shrunk; the smallest result is kept."""
 _SMALL = 4
 """A sample of so few values is no good start for a small one: it is one already."""
 
@@ -92,14 +94,15 @@ class Run:
         sizes = {int(s): int(np.count_nonzero(values[s, : ends[s]])) for s in wrong}
         whole = {s: int(np.count_nonzero(values[s])) for s in sizes}
         large = {s: size for s, size in sizes.items() if whole[s] > _SMALL} or sizes
-        start = min(large, key=lambda s: ((large[s] + 1) * int(ends[s]), s))
+        starts = sorted(large, key=lambda s: ((large[s] + 1) * int(ends[s]), s))[:_STARTS]
 
         def parts(candidates: Array) -> Array:
             stimulus = Stimulus(candidates, candidates.shape[1])
             again = self.stand.compare(stimulus, *self.stand.record(stimulus))
             return again.parted | again.score_differs if by_outputs else again.systematic
 
-        return shrink(values[start], parts, int(ends[start]))
+        found_small = [shrink(values[start], parts, int(ends[start])) for start in starts]
+        return min(found_small, key=lambda s: (s.steps * s.nonzero, s.share))
 
     def result(self, small: Shrunk | None) -> Difference:
         """Everything, as data."""
