@@ -19,11 +19,9 @@ from neurorobust import ir
 from neurorobust.data.images import load_images
 from neurorobust.data.split import LEVELS, Split
 from neurorobust.engine.layers import LI, LIF, SpikingSequential
-from neurorobust.importers.sequential import from_sequential
-from neurorobust.ir.identity import canonical_json
 from neurorobust.progress import Progress
 from neurorobust.zoo.command import run
-from neurorobust.zoo.training import fit
+from neurorobust.zoo.training import train_graph
 
 CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
@@ -113,32 +111,19 @@ def train(
         checkpoint: Model file that is replaced after each epoch.
         changed: Values that override the recipe's.
     """
-    recipe = RECIPE | changed
-
-    def exported() -> ir.Graph:
-        header = ir.Header(
-            name="cifar10",
-            dt_s=1e-3,
-            steps=recipe["steps"],
-            bounds=(0.0, 1.0),
-            levels=LEVELS,
-            classes=CLASSES,
-            provenance={"seed": str(seed), "recipe": canonical_json(recipe)},
-        )
-        return from_sequential(model, header=header, input_shape=(3, 32, 32), readout="last")
-
-    def told(epoch: int, loss: float) -> None:
-        if checkpoint:
-            ir.save_model(exported(), checkpoint)
-        if progress:
-            progress(f"mean loss {loss:.4f}", epoch, recipe["epochs"])
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = build(recipe)
-        x, y = torch.tensor(data.pixels), torch.tensor(data.labels)
-        fit(model, x, y, recipe, prepare=lambda pixels, _: augment(pixels), after_epoch=told)
-    return exported()
+    x, y = torch.tensor(data.pixels), torch.tensor(data.labels)
+    return train_graph(
+        RECIPE | changed,
+        build,
+        x,
+        y,
+        name="cifar10",
+        classes=CLASSES,
+        seed=seed,
+        prepare=lambda pixels, *_: augment(pixels),
+        progress=progress,
+        checkpoint=checkpoint,
+    )
 
 
 def parts(folder: Path) -> tuple[Split, Split]:

@@ -7,7 +7,7 @@ images are trained on, and only the other 2,000 are left to be reported.
 Reference: LeCun, Cortes, Burges, The MNIST database of handwritten digits, 1998.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,13 @@ from torch import Tensor, nn
 from neurorobust import ir
 from neurorobust.attacks import Linf, Pgd
 from neurorobust.data.images import load_images, part_files
-from neurorobust.data.split import LEVELS, Split
+from neurorobust.data.split import Split
 from neurorobust.engine.layers import LI, LIF, SpikingSequential
 from neurorobust.engine.network import Network
 from neurorobust.engine.surrogate import Rga
-from neurorobust.importers.sequential import from_sequential
-from neurorobust.ir.identity import canonical_json
 from neurorobust.progress import Progress
 from neurorobust.zoo.command import run
-from neurorobust.zoo.training import fit
+from neurorobust.zoo.training import train_graph
 
 RECIPE: dict[str, Any] = {
     "architecture": "conv16(3x3)-bn-lif-avgpool2-conv32(3x3)-bn-lif-avgpool2-fc128-lif-fc10-li",
@@ -96,20 +94,7 @@ def train(
     """
     recipe = RECIPE | changed
 
-    def exported() -> ir.Graph:
-        header = ir.Header(
-            name="mnist",
-            dt_s=1e-3,
-            steps=recipe["steps"],
-            coding=recipe["coding"],
-            bounds=(0.0, 1.0),
-            levels=LEVELS,
-            classes=tuple("0123456789"),
-            provenance={"seed": str(seed), "recipe": canonical_json(recipe)},
-        )
-        return from_sequential(model, header=header, input_shape=(1, 28, 28), readout="last")
-
-    def prepare(values: Tensor, labels: Tensor) -> Tensor:
+    def prepare(values: Tensor, labels: Tensor, exported: Callable[[], ir.Graph]) -> Tensor:
         if not recipe["adversarial_epsilon"]:
             return values
         network = Network(exported(), dtype=torch.float32)
@@ -119,18 +104,18 @@ def train(
         made = attack(network, values.numpy(), labels.numpy(), threat, seed=start, eot=1, votes=1)
         return torch.from_numpy(made.adversarial).float()
 
-    def told(epoch: int, loss: float) -> None:
-        if checkpoint:
-            ir.save_model(exported(), checkpoint)
-        if progress:
-            progress(f"mean loss {loss:.4f}", epoch, recipe["epochs"])
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = build(recipe)
-        x = torch.tensor(data.values, dtype=torch.float32)
-        fit(model, x, torch.tensor(data.labels), recipe, prepare=prepare, after_epoch=told)
-    return exported()
+    return train_graph(
+        recipe,
+        build,
+        torch.tensor(data.values, dtype=torch.float32),
+        torch.tensor(data.labels),
+        name="mnist",
+        classes="0123456789",
+        seed=seed,
+        prepare=prepare,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
 
 
 def parts(folder: Path) -> tuple[Split, Split]:

@@ -1,13 +1,19 @@
-"""The training loop that the models of the zoo share."""
+"""How the models of the zoo are trained: the loop, and from images to a Graph."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from neurorobust.data.split import LEVELS
 from neurorobust.engine.layers import SpikingSequential
+from neurorobust.importers.sequential import from_sequential
+from neurorobust.ir import Graph, Header, save_model
+from neurorobust.ir.identity import canonical_json
+from neurorobust.progress import Progress
 
 
 def fit(
@@ -61,3 +67,67 @@ def fit(
             total += loss.detach()
         model.eval()
         after_epoch(epoch + 1, float(total / batches))
+
+
+def train_graph(
+    recipe: Mapping[str, Any],
+    build: Callable[[Mapping[str, Any]], SpikingSequential],
+    x: Tensor,
+    y: Tensor,
+    *,
+    name: str,
+    classes: Sequence[str],
+    seed: int,
+    prepare: Callable[[Tensor, Tensor, Callable[[], Graph]], Tensor],
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+) -> Graph:
+    """Train on the CPU; the same seed, torch, processor and threads give the same weights.
+
+    Args:
+        recipe: As ``fit`` takes it, with ``coding``.
+        build: The untrained network of a recipe.
+        x: Training samples of 8-bit images, (B, C, H, W).
+        y: Labels, (B,).
+        name: Of the model.
+        classes: Names of the classes.
+        seed: Of initial weights, batches and all else that is drawn.
+        prepare: Turns a batch of samples and labels into input values in 0..1; what it is given
+            last makes the Graph of the network as it is.
+        progress: Called as ``(what, done, total)`` after each epoch.
+        checkpoint: Model file that is replaced after each epoch.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build(recipe)
+
+        def exported() -> Graph:
+            header = Header(
+                name=name,
+                dt_s=1e-3,
+                steps=recipe["steps"],
+                coding=recipe["coding"],
+                bounds=(0.0, 1.0),
+                levels=LEVELS,
+                classes=tuple(classes),
+                provenance={"seed": str(seed), "recipe": canonical_json(dict(recipe))},
+            )
+            return from_sequential(
+                model, header=header, input_shape=tuple(x.shape[1:]), readout="last"
+            )
+
+        def told(epoch: int, loss: float) -> None:
+            if checkpoint:
+                save_model(exported(), checkpoint)
+            if progress:
+                progress(f"mean loss {loss:.4f}", epoch, recipe["epochs"])
+
+        fit(
+            model,
+            x,
+            y,
+            recipe,
+            prepare=lambda samples, labels: prepare(samples, labels, exported),
+            after_epoch=told,
+        )
+    return exported()
