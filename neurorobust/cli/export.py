@@ -106,11 +106,11 @@ def _written(
         call = save_netx(_lowered(model, path, None), out)
         reason = "the file was read back as netx reads it, and its integers compared"
         return [out], not_run(reason, to), {"call": call.arguments()}
-    from neurorobust.exporters.checked import checked_nir, checked_onnx
+    from neurorobust.exporters.checked import export_nir, export_onnx
 
     if to == "onnx":
-        return [out], checked_onnx(model, out, check=check, inputs=inputs), {}
-    verdict, nir_call = checked_nir(
+        return [out], export_onnx(model, out, check=check, inputs=inputs), {}
+    verdict, nir_call = export_nir(
         _graph(model, path), out, profile or "strict", check=check, inputs=inputs
     )
     return [out], verdict, {"call": nir_call}

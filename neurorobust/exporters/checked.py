@@ -28,7 +28,7 @@ KEY = "neurorobust_self_check"
 """Under which a file holds the verdict."""
 
 
-def checked_onnx(
+def export_onnx(
     model: Model, path: Path, *, check: bool = True, inputs: Array | None = None
 ) -> Verdict:
     """Write an ONNX file, run it in onnxruntime and store the verdict in its metadata.
@@ -69,7 +69,7 @@ def checked_onnx(
     return verdict
 
 
-def checked_nir(
+def export_nir(
     graph: Graph, path: Path, profile: str, *, check: bool = True, inputs: Array | None = None
 ) -> tuple[Verdict, dict[str, Any]]:
     """Write a ``.nir`` file, run it as its profile promises and store the verdict in it.
