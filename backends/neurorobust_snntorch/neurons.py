@@ -23,11 +23,13 @@ against the next lower number, which is the same test; amounts keep the true thr
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import snntorch as snn
 import torch
 from snntorch import SpikingNeuron
 
 from neurorobust.backends.modules import Neuron, Step, tensor
+from neurorobust.backends.snntorch_law import firing_threshold, own_mechanism
 from neurorobust.ir import LI, LIF, Array, Graph, Shape
 
 
@@ -39,46 +41,20 @@ def neurons_of(model: Graph, dtype: torch.dtype) -> Mapping[str, Neuron]:
         if isinstance(node, LI):
             found[name] = Integrator(node, shape, dtype)
         elif isinstance(node, LIF):
-            if mechanism := own_mechanism(node, dtype):
+            if mechanism := own_mechanism(node, _numpy(dtype)):
                 found[name] = Stock(node, mechanism, shape, dtype)
             else:
                 found[name] = Composed(node, shape, dtype)
     return found
 
 
-def firing_threshold(node: LIF, dtype: torch.dtype) -> torch.Tensor:
-    """The number that ``h`` must exceed: for ``>=`` the next one below the threshold."""
-    threshold = tensor(node.threshold, dtype)
-    if node.compare == ">=":
-        return torch.nextafter(threshold, torch.full_like(threshold, -torch.inf))
-    return threshold
+def threshold_of(node: LIF, dtype: torch.dtype) -> torch.Tensor:
+    """The number that ``h`` must exceed."""
+    return tensor(firing_threshold(node, _numpy(dtype)), dtype)
 
 
-def own_mechanism(node: LIF, dtype: torch.dtype) -> str | None:
-    """The ``reset_mechanism`` of snnTorch that is this node's law, or None.
-
-    snnTorch derives the reset from the *stored* membrane, not from the last spike. The two differ
-    when a membrane lies above the threshold without a spike: from the start, or because 0 does.
-    """
-    lines_of_ours = (
-        bool(node.bias.any())
-        or node.v_min is not None
-        or node.refractory > 0
-        or (node.alpha is not None and bool((node.gain_syn != 1).any()))
-    )
-    threshold = firing_threshold(node, dtype)
-    above = bool((tensor(node.v_init, dtype) > threshold).any() or (threshold < 0).any())
-    if lines_of_ours or above:
-        return None
-    if node.reset == "none":
-        return "none"
-    if node.reset == "hard" and not node.reset_to.any():
-        # Leaky "zero" zeroes before integration: for it both timings would be the same step.
-        return "zero" if node.reset_timing == "same" or node.alpha is not None else None
-    by_threshold = node.compare == ">" and bool((node.reset_to == node.threshold).all())
-    if node.reset == "soft" and node.reset_timing == "next" and by_threshold:
-        return "subtract"
-    return None
+def _numpy(dtype: torch.dtype) -> np.dtype[Any]:
+    return torch.empty((), dtype=dtype).numpy().dtype
 
 
 def made(kind: type[Any], *decays: torch.Tensor, **options: Any) -> Any:
@@ -117,7 +93,7 @@ class Stock:
     def __init__(self, node: LIF, mechanism: str, shape: Shape, dtype: torch.dtype) -> None:
         self._node, self._shape, self._dtype = node, shape, dtype
         self._gains = (gain_of(node.gain_in, dtype), gain_of(node.gain_syn, dtype))
-        options = {"threshold": firing_threshold(node, dtype), "reset_mechanism": mechanism}
+        options = {"threshold": threshold_of(node, dtype), "reset_mechanism": mechanism}
         beta = tensor(node.beta, dtype)
         if node.alpha is None:
             self._cell = made(snn.Leaky, beta, **options)
@@ -160,7 +136,7 @@ class Composed:
         self._membrane = made(
             snn.Leaky,
             tensor(node.beta, dtype),
-            threshold=firing_threshold(node, dtype),
+            threshold=threshold_of(node, dtype),
             reset_mechanism="none",
         )
         self._synapse = (

@@ -81,11 +81,10 @@ def test_ties_fall_on_the_stated_side(backend, beta, reset, current):
     ],
 )
 def test_stock_resets_serve_where_they_are_exact(backend, given, mechanism):
-    import torch
 
-    from neurorobust_snntorch.neurons import own_mechanism
+    from neurorobust.backends.snntorch_law import own_mechanism
 
-    assert own_mechanism(population(np.random.default_rng(0), **given), torch.float64) == mechanism
+    assert own_mechanism(population(np.random.default_rng(0), **given), np.float64) == mechanism
 
 
 def test_snntorch_forgets_our_neurons(backend, snn):

@@ -7,6 +7,7 @@ network, which makes it exact. See ``docs/exporters.md`` for the table.
 
 import numpy as np
 
+from neurorobust.backends.snntorch_law import firing_threshold, own_mechanism
 from neurorobust.errors import Unsupported
 from neurorobust.exporters.code.piece import Parameters, Piece, entering, gained
 from neurorobust.exporters.code.text import call, literal, sizes
@@ -42,41 +43,6 @@ def neuron_piece(name: str, identifier: str, node: LIF | LI, shape: Shape, x: st
         if mechanism
         else _own(identifier, node, shape, x)
     )
-
-
-def firing_threshold(node: LIF) -> Array:
-    """The float32 number that the membrane must exceed: for ``>=`` the next one below."""
-    threshold = node.threshold.astype(np.float32)
-    if node.compare == ">=":
-        return np.asarray(np.nextafter(threshold, np.float32(-np.inf)))
-    return threshold
-
-
-def own_mechanism(node: LIF) -> str | None:
-    """The ``reset_mechanism`` of snnTorch that is this node's law, or None.
-
-    snnTorch takes the reset from the stored membrane, not from the last spike; the two differ
-    where a membrane lies above the threshold without a spike.
-    """
-    lines_of_ours = (
-        bool(node.bias.any())
-        or node.v_min is not None
-        or node.refractory > 0
-        or (node.alpha is not None and bool((node.gain_syn != 1).any()))
-    )
-    threshold = firing_threshold(node)
-    above = bool((node.v_init.astype(np.float32) > threshold).any() or (threshold < 0).any())
-    if lines_of_ours or above:
-        return None
-    if node.reset == "none":
-        return "none"
-    if node.reset == "hard" and not node.reset_to.any():
-        # Leaky "zero" zeroes before it integrates: both timings would be the same step.
-        return "zero" if node.reset_timing == "same" or node.alpha is not None else None
-    by_threshold = node.compare == ">" and bool((node.reset_to == node.threshold).all())
-    if node.reset == "soft" and node.reset_timing == "next" and by_threshold:
-        return "subtract"
-    return None
 
 
 def _module(
