@@ -81,7 +81,6 @@ def test_ties_fall_on_the_stated_side(backend, beta, reset, current):
     ],
 )
 def test_stock_resets_serve_where_they_are_exact(backend, given, mechanism):
-
     from neurorobust.backends.snntorch_law import own_mechanism
 
     assert own_mechanism(population(np.random.default_rng(0), **given), np.float64) == mechanism
