@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.table import Table
 
 from neurorobust.attacks import ArithmeticAttack, Linf, provoked
+from neurorobust.chips import load_profile
 from neurorobust.data.digits import load_digits
+from neurorobust.engine.estimators import Stbp
+from neurorobust.engine.integer_gradient import IntegerTarget
 from neurorobust.engine.network import Network
-from neurorobust.engine.quantised import IntegerTarget
-from neurorobust.engine.surrogate import Stbp
 from neurorobust.ir import FixedDense
 from neurorobust.lower import lower
-from neurorobust.profiles import load_profile
 from neurorobust.zoo.digits import load_or_train
 
 STEPS = 10

@@ -23,8 +23,8 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from neurorobust.engine.estimators import Estimator, Hart, Rga, Stbp
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Estimator, Hart, Rga, Stbp
 from neurorobust.engine.threads import one_thread
 from neurorobust.ir import LIF, Affine, BatchNorm, Conv2d, Graph, Pool2d
 from neurorobust.zoo.vgg import calibrated, vgg11

@@ -14,13 +14,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from neurorobust.api import diff
 from neurorobust.backends import get_backend
-from neurorobust.difference import Difference, Side, diff
+from neurorobust.compare import Difference, Side
 from neurorobust.engine.threads import one_thread
 from neurorobust.ir import Edge, Graph
-from neurorobust.lower import fold_batch_norm
+from neurorobust.lower.passes import fold_batch_norm
 from neurorobust.testing import random_graph, random_stimulus
-from neurorobust.testing.planted_faults import FAULTS, conv_network, plant
+from tests.support.planted_faults import FAULTS, conv_network, plant
 
 
 def network(rng: np.random.Generator) -> Graph:

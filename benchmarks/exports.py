@@ -19,12 +19,12 @@ from rich.console import Console
 from rich.table import Table
 
 from neurorobust.backends import RunResult
+from neurorobust.compare.selfcheck import probes, self_check
+from neurorobust.compare.verdict import Verdict
 from neurorobust.data import Stimulus
 from neurorobust.errors import Unsupported
-from neurorobust.exporters.code import export_code
-from neurorobust.exporters.code.running import interpreter_of, result_of, samples_of
-from neurorobust.exporters.selfcheck import probes, self_check
-from neurorobust.exporters.verdict import Verdict
+from neurorobust.formats.code import export_code
+from neurorobust.formats.code.running import interpreter_of, result_of, samples_of
 from neurorobust.ir import Model
 from neurorobust.testing.random_networks import random_graph
 from neurorobust.testing.random_programs import random_program

@@ -12,10 +12,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from tests.unit.import_cases.compare import Tally, compare, stimulus
-from tests.unit.import_cases.norse_networks import norse_case
-from tests.unit.import_cases.snntorch_networks import snntorch_case
-from tests.unit.import_cases.spikingjelly_networks import spikingjelly_case
+from tests.support.import_cases.compare import Tally, compare, stimulus
+from tests.support.import_cases.norse_networks import norse_case
+from tests.support.import_cases.snntorch_networks import snntorch_case
+from tests.support.import_cases.spikingjelly_networks import spikingjelly_case
 
 FRAMEWORKS = {"snnTorch": snntorch_case, "Norse": norse_case, "SpikingJelly": spikingjelly_case}
 NUMBERS = (("random", torch.float32), ("grid", torch.float32), ("random", torch.float64))

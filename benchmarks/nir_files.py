@@ -17,9 +17,8 @@ from rich.table import Table
 
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
-from neurorobust.exporters.nir import save_nir
-from neurorobust.exporters.nir.framework import READERS, run_nir_in
-from neurorobust.importers.nir import load_nir
+from neurorobust.formats.nir import load_nir, save_nir
+from neurorobust.formats.nir.framework import READERS, run_nir_in
 from neurorobust.ir import (
     LIF,
     Array,
@@ -33,8 +32,8 @@ from neurorobust.ir import (
     Output,
     Program,
 )
-from neurorobust.testing.nir_networks import random_nir_graph
 from neurorobust.testing.random_networks import random_graph
+from tests.support.nir_networks import random_nir_graph
 
 DT_S = 1e-4
 EULER = {"discretisation": "euler", "reset": "hard"}

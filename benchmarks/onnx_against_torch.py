@@ -10,12 +10,12 @@ from rich.table import Table
 from run import medians
 
 from neurorobust.backends import Precision, Rung, get_backend
+from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus, encode
 from neurorobust.data.digits import load_digits
 from neurorobust.engine.threads import one_thread
 from neurorobust.ir import Model
 from neurorobust.lower import lower
-from neurorobust.profiles import load_profile
 from neurorobust.zoo.digits import train
 
 SAMPLES = 1000

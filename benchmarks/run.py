@@ -17,14 +17,14 @@ from torch import Tensor
 
 from neurorobust.attacks import Target
 from neurorobust.backends import Executable, get_backend
+from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus, encode
 from neurorobust.data.digits import load_digits
+from neurorobust.engine.estimators import Estimator, Rga, Stbp
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Estimator, Rga, Stbp
 from neurorobust.engine.threads import one_thread
 from neurorobust.ir import Program
 from neurorobust.lower import lower
-from neurorobust.profiles import load_profile
 from neurorobust.zoo.digits import train
 
 ROUNDS = 5

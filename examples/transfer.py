@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from neurorobust.attacks import Linf, Pgd, craft
+from neurorobust.chips import load_profile
 from neurorobust.data.digits import load_digits
+from neurorobust.engine.estimators import Rga
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Rga
 from neurorobust.lower import lower
 from neurorobust.metrics import Column, transfer
-from neurorobust.profiles import load_profile
-from neurorobust.replay import Batch, open_lanes, replay
+from neurorobust.study.lanes import open_lanes
+from neurorobust.study.replay import Batch, replay
 from neurorobust.zoo.digits import load_or_train
 
 OUT = Path("out/transfer")

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from neurorobust.difference import diff as diff
+    from neurorobust.api import diff as diff
 
 __version__ = "0.1.0"
 
@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """``neurorobust.diff``, imported when it is wanted."""
     if name == "diff":
-        from neurorobust.difference import diff
+        from neurorobust.api import diff
 
         return diff
     msg = f"module {__name__!r} has no attribute {name!r}"

@@ -21,11 +21,11 @@ from neurorobust.backends.hosted import hosted
 from neurorobust.backends.runs import read_out, require_run
 from neurorobust.data import Stimulus
 from neurorobust.errors import BackendUnavailable, InvalidInput
+from neurorobust.formats.lava.mapping import build, image_to_lava, periodic
+from neurorobust.formats.lava.schedule import Schedule
+from neurorobust.formats.lava.wiring import Wiring, paths_into, wire
 from neurorobust.ir import Array, FixedInput, FixedTernaryLIF, Graph, Model, Output, Program
 from neurorobust_lava.limits import FLOAT_LIMITS, LIMITS, prepared
-from neurorobust_lava.mapping import build, image_to_lava, periodic
-from neurorobust_lava.schedule import Schedule
-from neurorobust_lava.wiring import Wiring, paths_into, wire
 
 if TYPE_CHECKING:
     from neurorobust_lava.process import LavaWorker, Reset

@@ -5,24 +5,20 @@ from collections.abc import Callable
 import numpy as np
 
 from neurorobust.errors import LowerError
+from neurorobust.formats.lava.mapping import LOW_INTEGER, MAX_DELAY, quiet_start
+from neurorobust.formats.lava.wiring import (
+    POPULATIONS,
+    SYNAPSES,
+    entries,
+    layers_of,
+    paths_into,
+    wire,
+)
 from neurorobust.ir import LIF, Array, FixedLIF, FixedNeuron, FixedTernaryLIF, Graph, Model, Node
-from neurorobust.ir.fixed import DECAY_ONE, STATE_LIMIT, STATE_SHIFT
-from neurorobust.lower import fold_batch_norm, fold_gains, fold_preprocessing
-from neurorobust_lava.wiring import POPULATIONS, SYNAPSES, entries, layers_of, paths_into, wire
-
-MAX_DELAY = 62
-LOW_INTEGER = -(STATE_LIMIT - 1)
-LOW_FLOAT = -1e30
+from neurorobust.ir.fixed import DECAY_ONE, STATE_SHIFT
+from neurorobust.lower.passes import fold_batch_norm, fold_gains, fold_preprocessing
 
 Limit = Callable[[Model], list[str]]
-
-
-def quiet_start(node: Node) -> Array | float:
-    """The membrane, farthest from its thresholds, from which a population waits for its input."""
-    if isinstance(node, FixedTernaryLIF):
-        middle = (node.vth_low.astype(np.int64) + node.vth_high) << (STATE_SHIFT - 1)
-        return np.asarray(middle.clip(LOW_INTEGER, -LOW_INTEGER))
-    return LOW_INTEGER if isinstance(node, FixedNeuron) else LOW_FLOAT
 
 
 def _unwired(model: Model) -> list[str]:

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from neurorobust.backends.worker import RemoteCause, WorkerClient, interpreter
 from neurorobust.errors import InvalidInput, InvalidModel, RemoteError, WorkerCrashed
+from neurorobust.formats.lava.network import LavaNetwork
 from neurorobust_lava.environment import LAVA_ENVIRONMENT, WORKER
-from neurorobust_lava.network import LavaNetwork
 
 Reset = Literal["none", "clear", "fresh"]
 Array = npt.NDArray[Any]

@@ -14,12 +14,12 @@ from neurorobust.backends.contract import Precision, Record, RunResult
 from neurorobust.backends.runs import require_run
 from neurorobust.data.stimulus import Stimulus
 from neurorobust.errors import InvalidInput
-from neurorobust.exporters.onnx import onnx_model
+from neurorobust.formats.onnx import onnx_model
 from neurorobust.ir import Array, Model, Pool2d, Program
 from neurorobust.ir.linear import Conv
 
 if TYPE_CHECKING:
-    from neurorobust.exporters.onnx.save import Recorded
+    from neurorobust.formats.onnx.save import Recorded
 
 WORKING_SET = 1 << 25
 """Values that the windows of one convolution, or all that is recorded, may hold at a time."""

@@ -27,7 +27,7 @@ from neurorobust.ir import Array, Graph, Model, Program
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from neurorobust.engine.fixed import FixedNetwork
+    from neurorobust.engine.integer import FixedNetwork
     from neurorobust.engine.network import Network
 
 
@@ -72,7 +72,7 @@ class TorchBackend:
         dtype = dtype_of(precision)
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         if isinstance(model, Program):
-            from neurorobust.engine.fixed import FixedNetwork
+            from neurorobust.engine.integer import FixedNetwork
 
             return _Quantised(FixedNetwork(model, device=device))
         from neurorobust.engine.network import Network

@@ -17,7 +17,7 @@ from neurorobust.attacks.schedule import checkpoints
 from neurorobust.attacks.steps import require_at_least, steepest, unfinished
 from neurorobust.attacks.threats import L2
 from neurorobust.attacks.threats.base import per_sample
-from neurorobust.engine.surrogate import Estimator
+from neurorobust.engine.estimators import Estimator
 
 IMPROVING = 0.75
 """Share of steps since the last checkpoint that must have raised the loss."""

@@ -16,8 +16,8 @@ from neurorobust.attacks.cw import CarliniWagner
 from neurorobust.attacks.registry import make_attack
 from neurorobust.attacks.target import Scored, Target
 from neurorobust.attacks.threats import THREATS, Threat
+from neurorobust.engine.estimators import Estimator
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Estimator
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, Graph
 

@@ -12,9 +12,9 @@ from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.steps import require_at_least, steepest
 from neurorobust.attacks.threats.base import per_sample
+from neurorobust.engine.estimators import Estimator
+from neurorobust.engine.integer_gradient import STRAINS, IntegerTarget, StrainedTarget
 from neurorobust.engine.network import Network, Trace
-from neurorobust.engine.quantised import STRAINS, IntegerTarget, StrainedTarget
-from neurorobust.engine.surrogate import Estimator
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, Graph
 
@@ -65,7 +65,7 @@ def provoked(
 
 
 class ArithmeticAttack(GradientAttack):
-    """Signed steps up a strain, on an IntegerTarget; see ``neurorobust.engine.quantised.strain``.
+    """Signed steps up a strain, on an IntegerTarget; see ``engine.integer_gradient.strain``.
 
     A sample is returned as it was when a *legal* iterate provoked most, the strain deciding between
     equals. What the network decides is recorded as for any attack, but not aimed at.

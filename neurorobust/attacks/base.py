@@ -15,8 +15,8 @@ from neurorobust.attacks.knowledge import Knowledge
 from neurorobust.attacks.parts import Parts
 from neurorobust.attacks.target import EOT, VOTES, Scored, Target
 from neurorobust.attacks.threats import L2, Linf, Threat
+from neurorobust.engine.estimators import Estimator, assert_forward_identity
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Estimator, assert_forward_identity
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array
 from neurorobust.progress import Progress

@@ -13,7 +13,7 @@ from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import make_loss
 from neurorobust.attacks.steps import require_at_least, steepest
 from neurorobust.attacks.threats import Threat
-from neurorobust.engine.surrogate import Estimator
+from neurorobust.engine.estimators import Estimator
 
 GREY_VALUES = 255
 """Steps of the papers' 8-bit images; epsilon is converted to them."""

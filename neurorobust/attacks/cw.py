@@ -16,7 +16,7 @@ from neurorobust.attacks.losses import margin
 from neurorobust.attacks.steps import require_at_least
 from neurorobust.attacks.threats import L2, Threat
 from neurorobust.attacks.threats.base import norm, per_sample
-from neurorobust.engine.surrogate import Estimator
+from neurorobust.engine.estimators import Estimator
 
 LARGEST = 1e10
 """Upper bound of the search for c, before any success."""

@@ -23,7 +23,7 @@ from neurorobust.attacks.target import EOT, VOTES, Scored
 from neurorobust.attacks.targeted import Targeted
 from neurorobust.attacks.threats import Linf, Threat
 from neurorobust.attacks.transferred import Transferred
-from neurorobust.engine.surrogate import ESTIMATORS, Estimator, make_estimator
+from neurorobust.engine.estimators import ESTIMATORS, Estimator, make_estimator
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array
 from neurorobust.progress import Progress

@@ -13,7 +13,7 @@ from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import make_loss
 from neurorobust.attacks.steps import require_at_least, steepest, unit_mean
-from neurorobust.engine.surrogate import Estimator
+from neurorobust.engine.estimators import Estimator
 
 
 class MiFgsm(GradientAttack):

@@ -5,7 +5,7 @@ from typing import Any
 from neurorobust.attacks.base import ATTACKS, Attack, GradientAttack
 from neurorobust.attacks.targeted import Targeted
 from neurorobust.attacks.transferred import Transferred
-from neurorobust.engine.surrogate import Estimator, make_estimator
+from neurorobust.engine.estimators import Estimator, make_estimator
 from neurorobust.errors import InvalidInput
 
 WRAPPERS = (Targeted, Transferred)

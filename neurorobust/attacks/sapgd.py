@@ -18,7 +18,7 @@ from neurorobust.attacks.schedule import checkpoints
 from neurorobust.attacks.steps import require_at_least, unit_mean
 from neurorobust.attacks.threats import Linf, Threat
 from neurorobust.attacks.threats.base import per_sample
-from neurorobust.engine.surrogate import Estimator
+from neurorobust.engine.estimators import Estimator
 
 FIRST, SECOND = 0.5, 0.8
 """Decay of the first and of the second moment of the gradient."""

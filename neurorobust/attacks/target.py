@@ -11,8 +11,8 @@ from neurorobust.attacks.draws import Draws
 from neurorobust.attacks.losses import LOSSES, Loss
 from neurorobust.backends import Executable
 from neurorobust.data import Stimulus
+from neurorobust.engine.estimators import Estimator
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Estimator
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import LI, Model, Output
 

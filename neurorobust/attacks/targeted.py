@@ -15,7 +15,7 @@ from neurorobust.attacks.draws import Draws
 from neurorobust.attacks.steps import unfinished
 from neurorobust.attacks.target import Scored, Target
 from neurorobust.attacks.threats import Threat
-from neurorobust.engine.surrogate import Estimator
+from neurorobust.engine.estimators import Estimator
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array
 from neurorobust.metrics.intervals import Proportion

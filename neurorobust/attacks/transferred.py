@@ -9,7 +9,7 @@ from neurorobust.attacks.base import Attack, record
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.knowledge import Knowledge
 from neurorobust.attacks.target import Scored, Target
-from neurorobust.engine.surrogate import Estimator
+from neurorobust.engine.estimators import Estimator
 from neurorobust.errors import InvalidInput
 
 

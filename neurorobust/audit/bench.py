@@ -14,7 +14,7 @@ from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import LOSSES, Loss
 from neurorobust.audit.evaluation import Evaluation, MakeAttack
 from neurorobust.audit.foreign import ForeignTarget, Given
-from neurorobust.engine.surrogate import Estimator
+from neurorobust.engine.estimators import Estimator
 from neurorobust.ir import Array
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from neurorobust.attacks import Attack, Pgd, Threat
-from neurorobust.engine.surrogate import Estimator
+from neurorobust.engine.estimators import Estimator
 from neurorobust.ir import Array
 
 MakeAttack = Callable[[Estimator], Attack]

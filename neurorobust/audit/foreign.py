@@ -8,8 +8,8 @@ from torch import Tensor
 from neurorobust.attacks import Target
 from neurorobust.attacks.draws import Draws
 from neurorobust.attacks.losses import LOSSES, Loss, cross_entropy
+from neurorobust.engine.estimators import Estimator
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Estimator
 from neurorobust.errors import InvalidInput, Unsupported
 
 

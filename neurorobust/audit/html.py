@@ -7,12 +7,10 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from neurorobust.audit.card import EvaluationCard, Rung, Status
 from neurorobust.files import write_atomic
-from neurorobust.report import looks
-from neurorobust.report.figures import Drawing
-from neurorobust.report.looks import INK
-from neurorobust.report.pages import render_template
-from neurorobust.report.svg import render, styled
-from neurorobust.report.tables import value
+from neurorobust.render import looks
+from neurorobust.render.looks import INK
+from neurorobust.render.pages import render_template
+from neurorobust.render.svg import Drawing, render, styled
 
 WIDTH = 7.2
 _NOISE = "#8a9097"
@@ -26,7 +24,7 @@ def page(card: EvaluationCard) -> str:
         "epsilon": looks.epsilon,
         "interval": looks.interval,
         "percent": looks.percent,
-        "value": value,
+        "value": looks.value,
     }
     return render_template(
         "audit/card.html.j2",

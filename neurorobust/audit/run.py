@@ -16,8 +16,7 @@ from neurorobust.audit.checks import CHECKS
 from neurorobust.audit.evaluation import Evaluation
 from neurorobust.audit.foreign import Evaluated, ForeignTarget
 from neurorobust.audit.refusals import aligned, require_labels, require_sound
-from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import (
+from neurorobust.engine.estimators import (
     ESTIMATORS,
     Assg,
     Estimator,
@@ -26,6 +25,7 @@ from neurorobust.engine.surrogate import (
     Stbp,
     make_estimator,
 )
+from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, Graph
 from neurorobust.metrics import Proportion

@@ -70,8 +70,8 @@ def demo(
 ) -> None:
     """Train, lower, attack and replay a small network on real digits; write report.html."""
     from neurorobust.cli.stages import ConsoleStages
-    from neurorobust.demo import run_demo
-    from neurorobust.report import print_summary
+    from neurorobust.study.demo import run_demo
+    from neurorobust.study.transfer import print_summary
 
     made = run_demo(
         out, ConsoleStages(console), seed=seed, command=shlex.join(["neurorobust", *sys.argv[1:]])
@@ -90,7 +90,7 @@ def report(
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Write report.html anew from the results in a folder."""
-    from neurorobust.report import print_summary, write_report
+    from neurorobust.study.transfer import print_summary, write_report
 
     path = write_report(folder)
     if as_json:

@@ -15,10 +15,10 @@ from neurorobust.cli.inputs import labelled, model_of, source_of
 if TYPE_CHECKING:
     from neurorobust.attacks import Threat
     from neurorobust.audit import EvaluationCard
-    from neurorobust.campaign import Campaign
     from neurorobust.cli.stages import ConsoleStages
     from neurorobust.engine.network import Network
     from neurorobust.ir import Graph, Program
+    from neurorobust.study.attack import Campaign
 
 CANNOT = 2
 """Exit code: the attacks were not possible."""
@@ -63,9 +63,9 @@ def attack(  # noqa: PLR0917  # options are passed by name
     Sets that the folder holds are reused, and an interrupted run goes on where it was. Ends with 2
     if the attacks are not possible.
     """
-    from neurorobust.campaign import attack_all, crafters, write_campaign
-    from neurorobust.campaign.console import print_campaign
     from neurorobust.cli.stages import ConsoleStages
+    from neurorobust.study.attack import attack_all, crafters, write_campaign
+    from neurorobust.study.attack.console import print_campaign
 
     stages = ConsoleStages(errors if as_json else console)
 
@@ -97,8 +97,8 @@ def attack(  # noqa: PLR0917  # options are passed by name
 def _network(model: "Graph | Program", device: str, double: bool) -> "Network":  # noqa: FBT001
     import torch
 
+    from neurorobust.engine.integer_gradient import IntegerTarget
     from neurorobust.engine.network import Network
-    from neurorobust.engine.quantised import IntegerTarget
     from neurorobust.errors import InvalidInput
     from neurorobust.ir import Graph
 
@@ -117,9 +117,9 @@ def _network(model: "Graph | Program", device: str, double: bool) -> "Network": 
 def _threats(spelling: str, eps: str, network: "Network") -> "list[Threat]":
     """One threat per radius."""
     from neurorobust.attacks import THREATS
-    from neurorobust.campaign.spelled import number, spelled
     from neurorobust.errors import InvalidInput
     from neurorobust.names import known_name
+    from neurorobust.study.attack.spelled import number, spelled
 
     named, radii = spelled(spelling), [number(part.strip()) for part in eps.split(",")]
     if len(named) != 1 or len(set(radii)) < len(radii):
@@ -138,8 +138,8 @@ def _audited(
     campaign: "Campaign", twin: "Network | None", limit: int, stages: "ConsoleStages", seed: int
 ) -> "EvaluationCard | str":
     """The card, or why there is none."""
-    from neurorobust.campaign import audit_campaign
     from neurorobust.errors import InvalidInput
+    from neurorobust.study.attack import audit_campaign
 
     if not limit:
         return "no audit was asked for; leave out --audit 0"

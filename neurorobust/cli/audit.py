@@ -50,8 +50,8 @@ def audit(  # noqa: PLR0917  # options are passed by name
 
     Exit code 0: no check is red. 1: a check is red. 2: it cannot be audited.
     """
-    from neurorobust.campaign.spelled import number
     from neurorobust.cli.stages import ConsoleStages
+    from neurorobust.study.attack.spelled import number
 
     stages = ConsoleStages(errors if as_json else console)
     card = _audit(
@@ -119,7 +119,7 @@ def _audit(
 ) -> "EvaluationCard":
     from neurorobust.attacks import Attack, Linf, make_attack
     from neurorobust.audit import audit as hold
-    from neurorobust.engine.surrogate import Estimator
+    from neurorobust.engine.estimators import Estimator
 
     name, parameters = attack
     test = labelled(data, first=0, limit=limit, seed=seed)

@@ -10,7 +10,7 @@ from neurorobust.cli.console import console, errors
 from neurorobust.errors import NeurorobustError
 
 if TYPE_CHECKING:
-    from neurorobust.deploy import Check
+    from neurorobust.fit import Check
 
 FAILED, CANNOT = 1, 2
 """Exit codes: some rule failed; the check itself was not possible."""
@@ -43,7 +43,7 @@ def check(  # noqa: PLR0917  # options are passed by name
         if figure is not None:
             _draw(checks, figure)
         if html is not None:
-            from neurorobust.deploy import write_page
+            from neurorobust.fit import write_page
 
             write_page(checks, html)
     except NeurorobustError as error:
@@ -66,11 +66,11 @@ def _checks(
 ) -> "list[Check]":
     from dataclasses import replace
 
-    from neurorobust.deploy import check as hold
-    from neurorobust.deploy import extract, measure
-    from neurorobust.deploy.netx import with_findings
-    from neurorobust.deploy.reading import read_model, read_samples
-    from neurorobust.profiles import load_profile
+    from neurorobust.chips import load_profile
+    from neurorobust.fit import check as hold
+    from neurorobust.fit import extract, measure
+    from neurorobust.fit.netx import with_findings
+    from neurorobust.formats.reading import read_model, read_samples
 
     chips = [load_profile(name).profile for name in profiles]
     found = []
@@ -87,8 +87,8 @@ def _checks(
 
 
 def _draw(checks: "list[Check]", path: Path) -> None:
-    from neurorobust.deploy import cores_figure, save_figure
     from neurorobust.errors import InvalidInput
+    from neurorobust.fit import cores_figure, save_figure
 
     if len({found.content_hash for found in checks}) > 1:
         msg = "--figure shows one network; write several with --html"

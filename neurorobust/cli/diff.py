@@ -53,11 +53,11 @@ def diff(  # noqa: PLR0917  # options are passed by name
 
     Exit code 0: they agree, up to rounding. 1: they differ. 2: they cannot be compared.
     """
+    from neurorobust.api import diff as compare
     from neurorobust.cli.stages import ConsoleStages
-    from neurorobust.difference import Reading
-    from neurorobust.difference import diff as compare
-    from neurorobust.difference.console import print_difference
-    from neurorobust.difference.html import write_page
+    from neurorobust.compare.console import print_difference
+    from neurorobust.compare.html import write_page
+    from neurorobust.formats.loading import Reading
 
     found = compare(
         a,
@@ -86,7 +86,7 @@ def _samples(inputs: str | None, limit: int, seed: int) -> "Array | Stimulus | N
     if inputs is None:
         return None
     if Path(inputs).suffix in (".npy", ".npz"):
-        from neurorobust.deploy.reading import read_samples
+        from neurorobust.formats.reading import read_samples
 
         return read_samples(inputs)[:limit]
     from neurorobust.cli.inputs import labelled

@@ -13,7 +13,7 @@ from neurorobust.cli.console import command, console, errors
 from neurorobust.errors import InvalidInput, NeurorobustError
 
 if TYPE_CHECKING:
-    from neurorobust.doctor import Finding
+    from neurorobust.formats.netx.lint import Finding
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
@@ -42,8 +42,8 @@ def doctor(  # noqa: PLR0917  # options are passed by name
     Ends with 0 if nothing does, 1 on an error or warning, 2 if the file cannot be read or an
     option is out of range.
     """
-    from neurorobust.doctor import examine
-    from neurorobust.importers.netx import NetxCall
+    from neurorobust.formats.netx import NetxCall
+    from neurorobust.formats.netx.lint import examine
 
     tag = None if select_tag == "none" else select_tag
     try:

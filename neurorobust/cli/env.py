@@ -1,39 +1,15 @@
 """``neurorobust env``: the environments of out-of-process backends."""
 
 import json
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from neurorobust.cli.console import command, console
-from neurorobust.errors import BackendUnavailable
-
-if TYPE_CHECKING:
-    from neurorobust.backends.worker import EnvironmentSpec
-
-GROUP = "neurorobust.environments"
 
 app = typer.Typer(help="Environments of backends that need their own Python.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Environment or tier: lava, lava-dl.")]
-
-
-def _find(name: str) -> "tuple[EnvironmentSpec, str]":
-    """The environment that has a tier of this name.
-
-    Raises:
-        BackendUnavailable: if there is none.
-    """
-    known = []
-    for point in entry_points(group=GROUP):
-        spec: EnvironmentSpec = point.load()
-        for tier in spec.tiers:
-            if tier.name == name:
-                return spec, name
-            known.append(tier.name)
-    msg = f"no environment is named {name!r}; known are {', '.join(sorted(known))}"
-    raise BackendUnavailable(msg)
 
 
 @app.command()
@@ -42,7 +18,7 @@ def build(name: Name) -> None:
     """Build an environment, unless it is there."""
     from neurorobust.backends.worker import environments
 
-    spec, tier = _find(name)
+    spec, tier = environments.find(name)
     found = environments.build(spec, tier, lambda line: console.print(line, markup=False))
     console.print(f"{name}: {found.state}, {found.detail}", markup=False, soft_wrap=True)
 
@@ -56,8 +32,12 @@ def status(
     """Tell where environments stand."""
     from neurorobust.backends.worker import environments
 
-    specs = [point.load() for point in entry_points(group=GROUP)]
-    wanted = [_find(name)] if name else [(spec, tier.name) for spec in specs for tier in spec.tiers]
+    specs = environments.registered()
+    wanted = (
+        [environments.find(name)]
+        if name
+        else [(spec, tier.name) for spec in specs for tier in spec.tiers]
+    )
     rows = []
     for spec, tier in wanted:
         found = environments.status(spec, tier)
@@ -85,7 +65,7 @@ def path(name: Name) -> None:
     """Print the folder of an environment, whether it exists or not."""
     from neurorobust.backends.worker import environments
 
-    typer.echo(environments.path(*_find(name)))
+    typer.echo(environments.path(*environments.find(name)))
 
 
 @app.command()
@@ -94,6 +74,6 @@ def remove(name: Name) -> None:
     """Remove an environment that was built here."""
     from neurorobust.backends.worker import environments
 
-    spec, tier = _find(name)
+    spec, tier = environments.find(name)
     gone = environments.remove(spec, tier)
     console.print(f"{name}: {'removed' if gone else 'was not built'}", markup=False)

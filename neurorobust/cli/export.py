@@ -10,8 +10,8 @@ from neurorobust.cli.console import console, errors
 from neurorobust.errors import InvalidInput, LowerError, NeurorobustError, Unsupported
 
 if TYPE_CHECKING:
-    from neurorobust.exporters.code import Target
-    from neurorobust.exporters.verdict import Verdict
+    from neurorobust.compare.verdict import Verdict
+    from neurorobust.formats.code import Target
     from neurorobust.ir import Graph, Model, Program
 
 REFUSED, CANNOT = 1, 2
@@ -79,8 +79,8 @@ def _written(
     samples: Path | None,
 ) -> "tuple[list[Path], Verdict, dict[str, Any]]":
     """Files, verdict, and what else the target needs to know."""
-    from neurorobust.deploy.reading import read_model, read_samples
-    from neurorobust.exporters.verdict import not_run
+    from neurorobust.compare.verdict import not_run
+    from neurorobust.formats.reading import read_model, read_samples
 
     if to not in (*CODE, *FILES):
         msg = f"--to is {to!r}; known are {', '.join((*CODE, *FILES))}"
@@ -93,7 +93,7 @@ def _written(
         msg = f"--profile is for nir, lava and netx; {to} has none"
         raise InvalidInput(msg)
     if to in CODE:
-        from neurorobust.exporters.code import export_code
+        from neurorobust.formats.code import export_code
 
         made = export_code(model, out, cast("Target", to), exact=exact, check=check, inputs=inputs)
         return [made.code, made.weights], made.verdict, {}
@@ -101,12 +101,12 @@ def _written(
         msg = f"--exact is for norse; {to} has no such choice"
         raise InvalidInput(msg)
     if to == "netx":
-        from neurorobust.exporters.netx import save_netx
+        from neurorobust.formats.netx import save_netx
 
         call = save_netx(_lowered(model, path, None), out)
         reason = "the file was read back as netx reads it, and its integers compared"
         return [out], not_run(reason, to), {"call": call.arguments()}
-    from neurorobust.exporters.checked import export_nir, export_onnx
+    from neurorobust.formats.checked import export_nir, export_onnx
 
     if to == "onnx":
         return [out], export_onnx(model, out, check=check, inputs=inputs), {}
@@ -118,9 +118,9 @@ def _written(
 
 def _lowered(model: "Model", path: Path, profile: str | None) -> "Program":
     """A Program as it is; a Graph lowered for a profile."""
+    from neurorobust.chips import load_profile
     from neurorobust.ir import Program
     from neurorobust.lower import lower
-    from neurorobust.profiles import load_profile
 
     if isinstance(model, Program):
         if profile is not None:

@@ -73,16 +73,16 @@ def _read(file: Path, kind: str, options: dict[str, Any]) -> "Model":
         msg = f"--{', --'.join(more)}: a {kind} file says so itself; leave it out"
         raise InvalidInput(msg)
     if kind == "onnx":
-        from neurorobust.importers.onnx import load_onnx
+        from neurorobust.formats.onnx import load_onnx
 
         return load_onnx(file)
     if kind == "nir":
-        from neurorobust.importers.nir import load_nir
+        from neurorobust.formats.nir import load_nir
 
         return load_nir(file, **options)
     if "steps" not in options:
         msg = f"{file}: a netx file does not say how many steps a sample lasts; give --steps"
         raise InvalidInput(msg)
-    from neurorobust.importers.netx import load_netx
+    from neurorobust.formats.netx import load_netx
 
     return cast("Model", load_netx(file, **options))

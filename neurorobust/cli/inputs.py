@@ -14,7 +14,7 @@ DIGITS = "digits"
 
 def model_of(model: str, folder: Path, seed: int, stages: "ConsoleStages") -> "Graph | Program":
     """A saved Graph or Program, or the built-in network, trained into the folder if need be."""
-    from neurorobust.deploy.reading import read_model
+    from neurorobust.formats.reading import read_model
     from neurorobust.zoo.digits import load_or_train
 
     if model != DIGITS:
@@ -71,7 +71,7 @@ def labelled(data: str, *, first: int, limit: int, seed: int) -> "Labelled":
     from neurorobust.data.arrays import load_arrays
     from neurorobust.data.labelled import Labelled
     from neurorobust.errors import InvalidInput
-    from neurorobust.study import digits_samples, image_samples
+    from neurorobust.study.quantise import digits_samples, image_samples
 
     if data.endswith(".npz"):
         name, note, (x, y) = Path(data).stem, "", load_arrays(data)

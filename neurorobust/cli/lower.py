@@ -11,9 +11,9 @@ from neurorobust.cli.console import console, errors
 from neurorobust.errors import LowerError, NeurorobustError
 
 if TYPE_CHECKING:
+    from neurorobust.chips.arithmetic import InputCoding
     from neurorobust.ir import Program
-    from neurorobust.lower.scaling import Scaling
-    from neurorobust.profiles.arithmetic import InputCoding
+    from neurorobust.lower.population.scaling import Scaling
 
 REFUSED, CANNOT = 1, 2
 """Exit codes: the network has no form on the target; something given cannot be read or used."""
@@ -78,7 +78,7 @@ def lower(  # noqa: PLR0917  # options are passed by name
         from neurorobust.ir import save_model
 
         if net is not None:
-            from neurorobust.exporters.netx import save_netx
+            from neurorobust.formats.netx import save_netx
 
             save_netx(program, net)
         save_model(program, out)
@@ -104,11 +104,12 @@ def lower(  # noqa: PLR0917  # options are passed by name
 def _lowered(
     path: Path, profile: str, calibration: Path | None, options: dict[str, Any]
 ) -> "Program":
-    from neurorobust.deploy.reading import read_model, read_samples
+    from neurorobust.chips import load_profile
     from neurorobust.errors import InvalidInput
+    from neurorobust.fit import with_cores
+    from neurorobust.formats.reading import read_model, read_samples
     from neurorobust.ir import Graph, Program
     from neurorobust.lower import lower as run
-    from neurorobust.profiles import load_profile
 
     target = load_profile(profile).profile
     graph = read_model(path)
@@ -120,7 +121,7 @@ def _lowered(
     if not isinstance(program, Program):
         msg = f"{target.id} has no integers, so there is no Program; lower for another profile"
         raise InvalidInput(msg)
-    return program
+    return with_cores(program, target)
 
 
 def _table(report: list[dict[str, Any]], columns: dict[str, str]) -> Table:

@@ -11,7 +11,7 @@ from neurorobust.cli.console import command, console, errors
 from neurorobust.cli.inputs import labelled, model_of, source_of
 
 if TYPE_CHECKING:
-    from neurorobust.neurobench import Counts
+    from neurorobust.metrics.neurobench import Counts
 
 
 @partial(command, code=2)
@@ -39,7 +39,7 @@ def neurobench(  # noqa: PLR0917  # options are passed by name
     Ends with 2 if it cannot be done.
     """
     from neurorobust.cli.stages import ConsoleStages
-    from neurorobust.neurobench import count
+    from neurorobust.metrics.neurobench import count
 
     source = source_of(data, model)
     stages = ConsoleStages(errors if as_json else console)

@@ -13,9 +13,9 @@ from neurorobust.cli.console import command, console, errors
 from neurorobust.cli.inputs import DIGITS, graph_of, source_of
 
 if TYPE_CHECKING:
-    from neurorobust.lower.scaling import Scaling
-    from neurorobust.profiles.arithmetic import InputCoding
-    from neurorobust.study import Samples
+    from neurorobust.chips.arithmetic import InputCoding
+    from neurorobust.lower.population.scaling import Scaling
+    from neurorobust.study.quantise import Samples
 
 _EACH = "comma-separated"
 
@@ -56,11 +56,11 @@ def quantise(  # noqa: PLR0917  # options are passed by name
 
     Ends with 2 if it cannot be done.
     """
+    from neurorobust.chips import load_profile
     from neurorobust.cli.stages import ConsoleStages
-    from neurorobust.profiles import load_profile
-    from neurorobust.study import Sweep, load_attacks, whole_numbers, write_page
-    from neurorobust.study import quantise as run
-    from neurorobust.study.console import print_study
+    from neurorobust.study.quantise import Sweep, load_attacks, whole_numbers, write_page
+    from neurorobust.study.quantise import quantise as run
+    from neurorobust.study.quantise.console import print_study
 
     rules = tuple(name.strip() for name in scaling.split(","))
     sweep = Sweep(
@@ -94,7 +94,7 @@ def quantise(  # noqa: PLR0917  # options are passed by name
 
 
 def _samples(data: str, limit: int | None, calibration: int | None, seed: int) -> "Samples":
-    from neurorobust.study import digits_samples, image_samples
+    from neurorobust.study.quantise import digits_samples, image_samples
 
     if data == DIGITS:
         return digits_samples(seed=seed, limit=limit, calibration=calibration)

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from neurorobust.backends import backend_names, get_backend, known_features
 from neurorobust.errors import BackendUnavailable
-from neurorobust.replay.lanes import RUNGS
+from neurorobust.study.lanes import RUNGS
 
 
 def support_table() -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from rich.console import Console
 from rich.table import Table
 
-from neurorobust.deploy.result import Check, Result
-from neurorobust.deploy.words import against, amount, quantity, span, verdict
-from neurorobust.report.looks import integer
+from neurorobust.fit.result import Check, Result
+from neurorobust.fit.words import against, amount, quantity, span, verdict
+from neurorobust.render.looks import integer
 
 _ARTICLE = {"sample": "a sample", "event": "an event"}
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from neurorobust import ir
 from neurorobust.engine.dynamics import Integrator, Neuron, li_sequence
-from neurorobust.engine.surrogate.shapes import SURROGATES
-from neurorobust.engine.surrogate.temporal import SurrogateSpikes
+from neurorobust.engine.estimators.shapes import SURROGATES
+from neurorobust.engine.estimators.temporal import SurrogateSpikes
 
 
 class LIF(nn.Module):
@@ -17,7 +17,7 @@ class LIF(nn.Module):
 
     Args:
         node: Its law.
-        surrogate: See ``neurorobust.engine.surrogate.shapes``.
+        surrogate: See ``neurorobust.engine.estimators.shapes``.
         width: Width of the surrogate.
     """
 

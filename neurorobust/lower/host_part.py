@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from neurorobust.chips.arithmetic import InputCoding
 from neurorobust.ir import Edge, Graph, Node, Output
 from neurorobust.ir.edges import chain_edges
-from neurorobust.profiles.arithmetic import InputCoding
 
 
 @dataclass(frozen=True, slots=True)

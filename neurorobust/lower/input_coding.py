@@ -10,12 +10,12 @@ host      those and the population itself             its spikes
 ========  ==========================================  ==============================================
 """
 
+from neurorobust.chips.arithmetic import InputCoding
 from neurorobust.ir import Graph, Header
-from neurorobust.lower.constant_current import constant_current
-from neurorobust.lower.first_on_host import first_on_host
 from neurorobust.lower.host_part import Coded, reached
 from neurorobust.lower.log import Log
-from neurorobust.profiles.arithmetic import InputCoding
+from neurorobust.lower.passes.constant_current import constant_current
+from neurorobust.lower.passes.first_on_host import first_on_host
 
 
 def coded(graph: Graph, coding: InputCoding, log: Log) -> Coded:

@@ -7,8 +7,8 @@ import numpy as np
 
 from neurorobust.ir import LIF, Array, FixedLIF
 from neurorobust.ir.fixed import DECAY_ONE
-from neurorobust.lower.population import STATE_ONE, Population
-from neurorobust.lower.scaling import Scaled
+from neurorobust.lower.population.scaled import STATE_ONE, Population
+from neurorobust.lower.population.scaling import Scaled
 
 _WAYS = {
     "weight bits": "take more weight bits, or scaling='mse'",

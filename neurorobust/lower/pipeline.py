@@ -5,34 +5,34 @@ from typing import Any
 
 import numpy as np
 
-from neurorobust.data import Stimulus
-from neurorobust.engine.host import sent
-from neurorobust.errors import InvalidInput, LowerError
-from neurorobust.ir import Array, Graph, Program
-from neurorobust.lower.calibration import Calibration, shown
-from neurorobust.lower.drop_unreached import drop_unreached
-from neurorobust.lower.fold_batch_norm import fold_batch_norm
-from neurorobust.lower.fold_gains import fold_gains
-from neurorobust.lower.fold_preprocessing import fold_preprocessing
-from neurorobust.lower.host_part import Coded
-from neurorobust.lower.input_coding import binary_input, coded
-from neurorobust.lower.limits import Limits
-from neurorobust.lower.log import Log
-from neurorobust.lower.measure import measure
-from neurorobust.lower.one_synapse import one_synapse
-from neurorobust.lower.pool_to_conv import pool_to_conv
-from neurorobust.lower.round_weights import round_weights
-from neurorobust.lower.scaling import Rule, Scaling
-from neurorobust.lower.shift_reset import shift_reset
-from neurorobust.lower.to_fixed import to_fixed
-from neurorobust.profiles.arithmetic import InputCoding
-from neurorobust.profiles.schema import (
+from neurorobust.chips.arithmetic import InputCoding
+from neurorobust.chips.schema import (
     FloatArithmetic,
     LoihiArithmetic,
     Profile,
     WeightArithmetic,
     whole,
 )
+from neurorobust.compare.lowering import measure, shown
+from neurorobust.data import Stimulus
+from neurorobust.engine.host import sent
+from neurorobust.errors import InvalidInput, LowerError
+from neurorobust.ir import Array, Graph, Program
+from neurorobust.lower.host_part import Coded
+from neurorobust.lower.input_coding import binary_input, coded
+from neurorobust.lower.log import Log
+from neurorobust.lower.passes.drop_unreached import drop_unreached
+from neurorobust.lower.passes.fold_batch_norm import fold_batch_norm
+from neurorobust.lower.passes.fold_gains import fold_gains
+from neurorobust.lower.passes.fold_preprocessing import fold_preprocessing
+from neurorobust.lower.passes.one_synapse import one_synapse
+from neurorobust.lower.passes.pool_to_conv import pool_to_conv
+from neurorobust.lower.passes.round_weights import round_weights
+from neurorobust.lower.passes.shift_reset import shift_reset
+from neurorobust.lower.passes.to_fixed import to_fixed
+from neurorobust.lower.population.calibration import Calibration
+from neurorobust.lower.population.limits import Limits
+from neurorobust.lower.population.scaling import Rule, Scaling
 
 CODINGS: tuple[InputCoding, ...] = ("graded", "bias", "host")
 PASSES = (
@@ -63,7 +63,7 @@ def lower(
     Args:
         graph: The network as trained.
         profile: The target.
-        scaling: How the scale of each population is chosen; see ``neurorobust.lower.scaling``.
+        scaling: How the scale of each population is chosen; see ``lower.population.scaling``.
         percentile: Of the weights that the scaling ``percentile`` keeps whole.
         weight_bits: Fewer than the profile's, 2 or more.
         decay_bits: Fewer than the profile's, 1 or more.
@@ -89,10 +89,7 @@ def lower(
     if isinstance(arithmetic, LoihiArithmetic):
         limits = Limits.of(arithmetic).narrowed(weight_bits=weight_bits, decay_bits=decay_bits)
         coding = _coding(arithmetic, profile.id, graph, input_coding)
-        program = _integers(
-            graph, limits, profile.id, rule=rule, coding=coding, samples=calibration
-        )
-        return program.with_(report=_joined(program.report, _placed(program, profile)))
+        return _integers(graph, limits, profile.id, rule=rule, coding=coding, samples=calibration)
     integer_only = {
         "scaling": scaling != "max_abs",
         "decay_bits": decay_bits is not None,
@@ -201,16 +198,6 @@ def _sent(graph: Graph, parts: Coded, samples: Array) -> Stimulus | None:
     if parts.host is None:
         return None
     return sent(parts.host, parts.graph.input_shape, shown(graph, samples))
-
-
-def _placed(program: Program, profile: Profile) -> list[dict[str, Any]]:
-    """Cores that each population takes, and what of a core it uses most; nothing without cores."""
-    from neurorobust.deploy import place  # it folds batch norms, and so imports this package
-
-    return [
-        {"layer": layer.layer, "cores": len(layer.cores), "core_limit": layer.binding}
-        for layer in place(program, profile).layers
-    ]
 
 
 def _joined(report: list[dict[str, Any]], added: list[dict[str, Any]]) -> list[dict[str, Any]]:

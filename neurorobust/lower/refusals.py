@@ -12,9 +12,9 @@ from neurorobust.ir import (
     Node,
     Output,
 )
-from neurorobust.lower.limits import Limits
 from neurorobust.lower.log import Log
-from neurorobust.lower.pool_to_conv import GROUPS_MAX
+from neurorobust.lower.passes.pool_to_conv import GROUPS_MAX
+from neurorobust.lower.population.limits import Limits
 
 SENSOR_LEVELS = 256
 """Grid assumed for a continuous input: a graded message of eight bits."""

@@ -9,7 +9,7 @@
 """
 
 import neurorobust.testing.checks  # noqa: F401  # registers the checks
-from neurorobust.testing.compare import Expected, assert_agrees
+from neurorobust.compare.expected import Expected, assert_agrees
 from neurorobust.testing.draws import random_stimulus
 from neurorobust.testing.outcome import CHECKS, Check, Outcome, Skipped, check
 from neurorobust.testing.random_networks import random_graph

@@ -14,9 +14,9 @@ import numpy as np
 from rich.console import Console
 
 from neurorobust.backends import Backend, RunResult, require_backend
+from neurorobust.compare.expected import Expected
 from neurorobust.errors import BackendUnavailable
 from neurorobust.ir import Array
-from neurorobust.testing.compare import Expected
 from neurorobust.testing.draws import random_stimulus
 from neurorobust.testing.random_programs import random_program
 from neurorobust.testing.trial import records, reference_run

@@ -15,10 +15,10 @@ from neurorobust.backends import (
     Support,
     get_backend,
 )
+from neurorobust.compare.expected import Expected, assert_agrees, spike_dtype
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.ir import Array, Model
-from neurorobust.testing.compare import Expected, assert_agrees, spike_dtype
 from neurorobust.testing.draws import random_stimulus
 from neurorobust.testing.outcome import Skipped
 from neurorobust.testing.random_networks import random_graph

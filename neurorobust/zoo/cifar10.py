@@ -20,8 +20,8 @@ from neurorobust.data.images import load_images
 from neurorobust.data.split import LEVELS, Split
 from neurorobust.engine.layers import LI, LIF, SpikingSequential
 from neurorobust.progress import Progress
+from neurorobust.train.loop import train_graph
 from neurorobust.zoo.command import run
-from neurorobust.zoo.training import train_graph
 
 CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),

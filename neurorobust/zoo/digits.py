@@ -15,10 +15,10 @@ from neurorobust.engine.layers import LI, LIF, SpikingSequential
 from neurorobust.engine.threads import one_thread
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
-from neurorobust.importers.sequential import from_sequential
+from neurorobust.formats.modules.sequential import from_sequential
 from neurorobust.ir.identity import canonical_json
 from neurorobust.progress import Progress
-from neurorobust.zoo.training import fit
+from neurorobust.train.loop import fit
 
 RECIPE: dict[str, Any] = {
     "architecture": "conv12(3x3)-bn-lif-conv24(3x3,stride 2)-bn-lif-fc10-li",

@@ -19,12 +19,12 @@ from neurorobust import ir
 from neurorobust.attacks import Linf, Pgd
 from neurorobust.data.images import load_images, part_files
 from neurorobust.data.split import Split
+from neurorobust.engine.estimators import Rga
 from neurorobust.engine.layers import LI, LIF, SpikingSequential
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Rga
 from neurorobust.progress import Progress
+from neurorobust.train.loop import train_graph
 from neurorobust.zoo.command import run
-from neurorobust.zoo.training import train_graph
 
 RECIPE: dict[str, Any] = {
     "architecture": "conv16(3x3)-bn-lif-avgpool2-conv32(3x3)-bn-lif-avgpool2-fc128-lif-fc10-li",

@@ -6,7 +6,7 @@ from neurorobust.backends import backend_names, get_backend
 from neurorobust.errors import BackendUnavailable
 from neurorobust.testing import CHECKS
 from neurorobust.testing.coverage import RUNGS
-from tests.helpers import require_backend
+from tests.support.helpers import require_backend
 
 
 def rungs_of(name):

@@ -17,9 +17,10 @@ from neurorobust import ir
 from neurorobust.backends import get_backend, require_backend
 from neurorobust.data import encode
 from neurorobust.errors import BackendUnavailable, InvalidFile, InvalidInput, Unsupported
-from neurorobust.replay import Batch, Lane, replay
+from neurorobust.study.lanes import Lane
+from neurorobust.study.replay import Batch, replay
 from neurorobust.testing.networks import fixed_lif, fixed_neurons, lif, neurons
-from tests.helpers import require_backend as need
+from tests.support.helpers import require_backend as need
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from neurorobust.metrics import wilson
-from tests.helpers import require_backend
+from tests.support.helpers import require_backend
 
 COMMAND = [sys.executable, "-m", "neurorobust", "demo"]
 

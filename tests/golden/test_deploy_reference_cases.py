@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from neurorobust.backends import get_backend
+from neurorobust.chips import load_profile, profile_names
+from neurorobust.chips.formula import parse
+from neurorobust.chips.schema import LoihiArithmetic
 from neurorobust.data import Stimulus
-from neurorobust.deploy.costs import evaluate
+from neurorobust.fit.costs import evaluate
 from neurorobust.ir import Edge, FixedDense, FixedInput, FixedLIF, Header, Output, Program
 from neurorobust.lower import Limits
-from neurorobust.profiles import load_profile, profile_names
-from neurorobust.profiles.formula import parse
-from neurorobust.profiles.schema import LoihiArithmetic
-from tests.helpers import shared_data
+from tests.support.helpers import shared_data
 
 CHIPS = (
     "akida",

@@ -9,10 +9,11 @@ import torch
 from neurorobust.attacks import Linf, SignNoise, UniformNoise
 from neurorobust.attacks.arithmetic import ArithmeticAttack, provoked
 from neurorobust.backends import get_backend
+from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
+from neurorobust.engine.estimators import Rga, Stbp
+from neurorobust.engine.integer_gradient import IntegerTarget, StrainedTarget
 from neurorobust.engine.network import Network
-from neurorobust.engine.quantised import IntegerTarget, StrainedTarget
-from neurorobust.engine.surrogate import Rga, Stbp
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import (
     LI,
@@ -29,7 +30,6 @@ from neurorobust.ir import (
     Program,
 )
 from neurorobust.lower import lower
-from neurorobust.profiles import load_profile
 
 STEPS, WIDTH, DRAWS = 6, 40, 10
 EPSILON = 16 / 255

@@ -22,11 +22,11 @@ from neurorobust.attacks import (
 )
 from neurorobust.attacks import base as attacks_base
 from neurorobust.attacks.events.spikefool import solve
+from neurorobust.engine.estimators import Assg, Stbp
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Assg, Stbp
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import LI, LIF, Affine, Flatten, Graph, Header, Input, Output
-from neurorobust.replay import Batch
+from neurorobust.study.replay import Batch
 
 STEPS, SHAPE = 8, (2, 5, 6)
 

@@ -17,12 +17,12 @@ from neurorobust.attacks import (
     Targeted,
     UniformNoise,
 )
+from neurorobust.engine.estimators import Stbp, TimeExtended
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Stbp, TimeExtended
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Header
-from tests.laws.attack_cases import linear, same
-from tests.unit.audit_cases import dense, samples
+from tests.support.attack_cases import linear, same
+from tests.support.audit_cases import dense, samples
 
 
 class TestStochastic:

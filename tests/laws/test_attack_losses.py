@@ -6,7 +6,7 @@ import torch
 
 from neurorobust.attacks import Pgd
 from neurorobust.attacks.losses import LOSSES, make_loss
-from neurorobust.engine.surrogate import Rga
+from neurorobust.engine.estimators import Rga
 from neurorobust.errors import InvalidInput
 
 

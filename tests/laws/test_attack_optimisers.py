@@ -32,11 +32,11 @@ from neurorobust.attacks import (
 )
 from neurorobust.attacks import base as attacks_base
 from neurorobust.attacks.schedule import checkpoints
+from neurorobust.engine.estimators import Assg, Rga, Stbp
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Assg, Rga, Stbp
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import LI, LIF, Affine, Graph, Header, Input, Output
-from tests.laws.attack_cases import HEADER, WITHOUT_GRID, linear, same
+from tests.support.attack_cases import HEADER, WITHOUT_GRID, linear, same
 
 EPSILON = 16 / 255
 

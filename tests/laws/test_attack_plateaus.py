@@ -16,10 +16,10 @@ from neurorobust.attacks import (
     Targeted,
 )
 from neurorobust.attacks.losses import LOSSES
+from neurorobust.engine.estimators import Assg, Stbp
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Assg, Stbp
 from neurorobust.ir import LI, LIF, Affine, Graph, Header, Input, Output
-from tests.laws.attack_cases import HEADER, linear
+from tests.support.attack_cases import HEADER, linear
 
 STEPS = 6
 

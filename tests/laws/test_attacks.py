@@ -13,8 +13,8 @@ from safetensors.numpy import save_file
 from neurorobust.attacks import Attack, AttackSet, Fgsm, Linf, Pgd, UniformNoise, craft
 from neurorobust.attacks import base as attacks_base
 from neurorobust.attacks.craft import describe
+from neurorobust.engine.estimators import Rga, Stbp
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Rga, Stbp
 from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.ir import LI, LIF, Affine, Graph, Header, Input, Output
 

@@ -12,7 +12,7 @@ from neurorobust.data import Stimulus
 from neurorobust.engine.dynamics import Neuron, exact_fire
 from neurorobust.engine.network import EXACT, Network, Trace
 from neurorobust.ir import LI, LIF, Affine, Edge, Graph, Header, Input, Output
-from neurorobust.testing.strategies import graphs
+from tests.support.strategies import graphs
 
 reference, torch_backend = get_backend("reference"), replace(get_backend("torch"), device="cpu")
 EVERYTHING = ("spikes", "membrane")

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import (
+from neurorobust.engine.estimators import (
     Assg,
     Estimator,
     Hart,
@@ -21,9 +20,10 @@ from neurorobust.engine.surrogate import (
     make_estimator,
     tune,
 )
+from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import LIF, Affine, Conv2d, Flatten, Graph, Header, Input, Output
-from tests.laws.estimator_cases import STEPS, gradient, mixed
+from tests.support.estimator_cases import STEPS, gradient, mixed
 
 
 def sample(seed=1, batch=3):

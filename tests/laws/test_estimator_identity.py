@@ -8,8 +8,7 @@ import torch
 from hypothesis import given, settings
 
 from neurorobust.engine.dynamics import Neuron, exact_fire, initial_state, lif_sequence, lif_step
-from neurorobust.engine.network import EXACT, Network, Spikes, Trace
-from neurorobust.engine.surrogate import (
+from neurorobust.engine.estimators import (
     SURROGATES,
     Assg,
     Bptr,
@@ -22,9 +21,10 @@ from neurorobust.engine.surrogate import (
     TimeExtended,
     assert_forward_identity,
 )
+from neurorobust.engine.network import EXACT, Network, Spikes, Trace
 from neurorobust.ir import LIF
-from neurorobust.testing.strategies import graphs
-from tests.laws.estimator_cases import STEPS, mixed
+from tests.support.estimator_cases import STEPS, mixed
+from tests.support.strategies import graphs
 
 search = settings(max_examples=12, deadline=None, derandomize=True, database=None)
 

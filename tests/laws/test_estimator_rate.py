@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from neurorobust.engine.dynamics import Neuron
+from neurorobust.engine.estimators import Bptr, Cba, Hart, Rga, Stbp, assert_forward_identity
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Bptr, Cba, Hart, Rga, Stbp, assert_forward_identity
 from neurorobust.ir import LI, LIF, Affine, Edge, Graph, Header, Input, Output
-from tests.laws.estimator_cases import STEPS, gradient, mixed, net
+from tests.support.estimator_cases import STEPS, gradient, mixed, net
 
 FAMILY = {"rga": Rga, "bptr": Bptr, "cba": Cba, "hart": Hart}
 

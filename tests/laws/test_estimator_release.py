@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from neurorobust.engine.estimators import Rga, Stbp
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Rga, Stbp
 from neurorobust.ir import Affine, BatchNorm, Conv2d
 from neurorobust.zoo.vgg import calibrated, vgg11
 

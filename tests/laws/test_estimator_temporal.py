@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from neurorobust.engine import layers
+from neurorobust.engine.estimators import Assg, Bptr, Hart, Mix, Pdsg, Rga, Stbp, TimeExtended
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Assg, Bptr, Hart, Mix, Pdsg, Rga, Stbp, TimeExtended
 from neurorobust.ir import LIF, Affine, BatchNorm, Conv2d, Flatten, Graph, Header, Input, Output
-from tests.laws.estimator_cases import STEPS, gradient, mixed
+from tests.support.estimator_cases import STEPS, gradient, mixed
 
 BETA, THETA = 0.8, 1.0
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
-from neurorobust.engine.fixed import FixedNetwork, network
-from neurorobust.engine.fixed.bounds import magnitudes
-from neurorobust.engine.fixed.products import ExactProduct, Synapse
-from neurorobust.engine.fixed.spans import SpanTable
-from neurorobust.engine.fixed.trace import Counters
+from neurorobust.engine.integer import FixedNetwork, network
+from neurorobust.engine.integer.bounds import magnitudes
+from neurorobust.engine.integer.products import ExactProduct, Synapse
+from neurorobust.engine.integer.spans import SpanTable
+from neurorobust.engine.integer.trace import Counters
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import (
     FixedConv2d,
@@ -29,7 +29,7 @@ from neurorobust.ir import (
     Output,
     Program,
 )
-from neurorobust.testing.strategies import programs
+from tests.support.strategies import programs
 
 reference = get_backend("reference")
 EVERYTHING = ("spikes", "membrane", "overflows")
@@ -352,7 +352,7 @@ def test_on_a_gpu():
 
 def test_importing_compiles_nothing():
     code = (
-        "from neurorobust.engine.fixed import kernels as k\n"
+        "from neurorobust.engine.integer import kernels as k\n"
         "raise SystemExit(len(k.dense.signatures) + len(k.neurons.signatures))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

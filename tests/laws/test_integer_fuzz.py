@@ -3,7 +3,7 @@
 import pytest
 
 from neurorobust.testing.fuzz import fuzz
-from tests.helpers import require_backend
+from tests.support.helpers import require_backend
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,8 @@ from hypothesis import given, settings
 
 from neurorobust.attacks import Linf, Pgd, Target, UniformNoise
 from neurorobust.attacks.craft import craft
-from neurorobust.engine.fixed import FixedNetwork
-from neurorobust.engine.network import EXACT, Network, Trace
-from neurorobust.engine.quantised import IntegerTarget
-from neurorobust.engine.surrogate import (
+from neurorobust.chips import load_profile
+from neurorobust.engine.estimators import (
     Assg,
     Bptr,
     Cba,
@@ -22,6 +20,9 @@ from neurorobust.engine.surrogate import (
     TimeExtended,
     assert_forward_identity,
 )
+from neurorobust.engine.integer import FixedNetwork
+from neurorobust.engine.integer_gradient import IntegerTarget
+from neurorobust.engine.network import EXACT, Network, Trace
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import (
     LI,
@@ -42,9 +43,8 @@ from neurorobust.ir import (
     Program,
 )
 from neurorobust.lower import lower
-from neurorobust.profiles import load_profile
 from neurorobust.testing import random_program, random_stimulus
-from neurorobust.testing.strategies import programs
+from tests.support.strategies import programs
 
 STEPS, LEVELS = 5, 16
 WITHOUT = ("FixedTernaryLIF", "periodic reset")

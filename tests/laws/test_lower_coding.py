@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neurorobust.backends import get_backend
+from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus, encode
 from neurorobust.engine.host import sent
 from neurorobust.errors import InvalidInput, LowerError, Unsupported
@@ -27,9 +28,8 @@ from neurorobust.ir import (
 )
 from neurorobust.lower import lower
 from neurorobust.lower.host_range import host_range
-from neurorobust.profiles import load_profile
-from tests.helpers import require_backend
-from tests.unit.lowering_oracle import dense, graph, run
+from tests.support.helpers import require_backend
+from tests.support.lowering_oracle import dense, graph, run
 
 LOIHI2 = load_profile("loihi2").profile
 LOIHI1 = load_profile("loihi1").profile

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurorobust.backends import get_backend
+from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
 from neurorobust.errors import LowerError
 from neurorobust.ir import LI, LIF, Affine, Conv2d, Flatten, Graph, Header, Input, Output
 from neurorobust.lower import lower
-from neurorobust.profiles import load_profile
-from tests.unit.lowering_oracle import ROOM, dense, graph, run
+from tests.support.lowering_oracle import ROOM, dense, graph, run
 
 LOIHI2 = load_profile("loihi2").profile
 fast = settings(derandomize=True, max_examples=25, deadline=None)

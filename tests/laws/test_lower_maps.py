@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurorobust.backends import get_backend
+from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
 from neurorobust.errors import LowerError
 from neurorobust.ir import (
@@ -28,16 +29,16 @@ from neurorobust.ir import (
     Pool2d,
     Program,
 )
-from neurorobust.lower import compose as composing
-from neurorobust.lower import fold_batch_norm, lower, one_synapse, pool_to_conv
-from neurorobust.lower.compose import NoSingleMapError, applied, compose
+from neurorobust.lower import lower
 from neurorobust.lower.log import Log
+from neurorobust.lower.passes import compose as composing
+from neurorobust.lower.passes import fold_batch_norm, one_synapse, pool_to_conv
+from neurorobust.lower.passes.compose import NoSingleMapError, applied, compose
+from neurorobust.lower.passes.pool_to_conv import regrouped
 from neurorobust.lower.pipeline import PASSES
-from neurorobust.lower.pool_to_conv import regrouped
-from neurorobust.profiles import load_profile
 from neurorobust.testing.random_networks import random_graph
-from tests.helpers import require_backend
-from tests.unit.lowering_oracle import graph, run
+from tests.support.helpers import require_backend
+from tests.support.lowering_oracle import graph, run
 
 LOIHI2 = load_profile("loihi2").profile
 fast = settings(derandomize=True, max_examples=150, deadline=None)

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neurorobust.chips import load_profile
 from neurorobust.errors import LowerError
 from neurorobust.ir import LIF, Affine, Graph, Header, Input, Output, Program
-from neurorobust.lower import drop_unreached, lower, shift_reset
-from neurorobust.profiles import load_profile
-from tests.unit.lowering_oracle import ROOM, dense, run
+from neurorobust.lower import lower
+from neurorobust.lower.passes import drop_unreached, shift_reset
+from tests.support.lowering_oracle import ROOM, dense, run
 
 LOIHI2 = load_profile("loihi2").profile
 fast = settings(derandomize=True, max_examples=80, deadline=None)

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from neurorobust.chips import load_profile
+from neurorobust.compare.lowering import measure
 from neurorobust.errors import LowerError
 from neurorobust.ir import (
     LI,
@@ -20,9 +22,8 @@ from neurorobust.ir import (
     Output,
     Pool2d,
 )
-from neurorobust.lower import lower, measure
-from neurorobust.profiles import load_profile
-from tests.unit.lowering_oracle import ROOM, dense, graph, run
+from neurorobust.lower import lower
+from tests.support.lowering_oracle import ROOM, dense, graph, run
 
 LOIHI2 = load_profile("loihi2").profile
 

@@ -8,15 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurorobust.backends import get_backend
+from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput, LowerError
 from neurorobust.ir import LI, LIF, Affine, Conv2d, Flatten, Graph, Header, Input, Output
-from neurorobust.lower import Rule, lower, to_fixed
-from neurorobust.lower.population import Population
-from neurorobust.lower.scaling import scaled, weight_error
-from neurorobust.lower.to_fixed import _graded_input
-from neurorobust.profiles import load_profile
-from tests.unit.lowering_oracle import LOIHI, dense, graph, run
+from neurorobust.lower import Rule, lower
+from neurorobust.lower.passes import to_fixed
+from neurorobust.lower.passes.to_fixed import _graded_input
+from neurorobust.lower.population.scaled import Population
+from neurorobust.lower.population.scaling import scaled, weight_error
+from tests.support.lowering_oracle import LOIHI, dense, graph, run
 
 LOIHI2 = load_profile("loihi2").profile
 fast = settings(derandomize=True, max_examples=25, deadline=None)

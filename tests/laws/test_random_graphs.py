@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
 from neurorobust.ir import LI, LIF, FixedLIF, load_model, save_model
-from neurorobust.testing.strategies import graphs, programs
+from tests.support.strategies import graphs, programs
 
 reference = get_backend("reference")
 EVERYTHING = ("spikes", "membrane")

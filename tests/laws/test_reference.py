@@ -37,7 +37,7 @@ from neurorobust.testing.networks import (
     stimulus,
 )
 from neurorobust_reference.integer_law import trunc0, w32, wrap
-from tests.helpers import shared_data
+from tests.support.helpers import shared_data
 
 reference = get_backend("reference")
 EVERYTHING = ("spikes", "membrane")

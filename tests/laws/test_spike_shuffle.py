@@ -6,9 +6,9 @@ import torch
 
 from neurorobust.data.digits import load_digits
 from neurorobust.engine.network import EXACT, Network
-from neurorobust.engine.shuffle import Shuffled, spike_shuffle
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.ir import LI, LIF, Affine, Edge, Graph, Header, Input, Output
+from neurorobust.metrics.shuffle import Shuffled, spike_shuffle
 from neurorobust.zoo import digits
 
 STEPS = 12

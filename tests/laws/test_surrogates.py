@@ -12,8 +12,7 @@ import torch
 from hypothesis import given, settings
 
 from neurorobust.engine.dynamics import Neuron
-from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import (
+from neurorobust.engine.estimators import (
     ESTIMATORS,
     SURROGATES,
     Rga,
@@ -22,7 +21,8 @@ from neurorobust.engine.surrogate import (
     collapses,
     make_estimator,
 )
-from neurorobust.engine.surrogate.rga import rate_slope
+from neurorobust.engine.estimators.rga import rate_slope
+from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import (
     LI,
@@ -34,8 +34,8 @@ from neurorobust.ir import (
     Input,
     Output,
 )
-from neurorobust.testing.strategies import graphs
-from tests.laws.estimator_cases import STEPS, gradient, mixed, net
+from tests.support.estimator_cases import STEPS, gradient, mixed, net
+from tests.support.strategies import graphs
 
 search = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from neurorobust_lava.process import LavaWorker
-from tests.helpers import require_lava
+from tests.support.helpers import require_lava
 
 _WHEEL = (
     "import importlib.metadata as m; "

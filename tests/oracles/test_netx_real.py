@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 
 from neurorobust.errors import InvalidInput, RemoteError, WorkerTimeout
-from neurorobust.exporters.netx import save_netx
-from neurorobust.importers.netx import load_netx, netx_latency
-from neurorobust.importers.netx.weights import optimise, stored
+from neurorobust.formats.netx import load_netx, netx_latency, save_netx
+from neurorobust.formats.netx.weights import optimise, stored
 from neurorobust.ir import FixedLI, FixedLIF
 from neurorobust_lava.netx import run_netx
-from tests.helpers import asked_again
-from tests.unit.netx_files import REFUSED, dense_file, image_file, write_net
-from tests.unit.netx_programs import KINDS, STEPS, random_program, stimulus
-from tests.unit.test_netx_export import flat
-from tests.unit.test_netx_import import assert_equal_to_netx
+from tests.formats.test_netx_export import flat
+from tests.formats.test_netx_import import assert_equal_to_netx
+from tests.support.helpers import asked_again
+from tests.support.netx_files import REFUSED, dense_file, image_file, write_net
+from tests.support.netx_programs import KINDS, STEPS, random_program, stimulus
 
 OPTIMISE = Path(__file__).with_name("optimise_weights.py")
 LIMITS = (1, 2, 3, 7, 8, 31, 64, 100, 127, 128, 129, 200, 254, 255, 256, 257, 300, 1000, 5000)

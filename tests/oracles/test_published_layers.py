@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from neurorobust.ir import FixedConv2d, FixedDense, FixedLIF
-from tests.helpers import shared_data
 from tests.oracles.engines import ENGINES, chain, current_of, differing, run
+from tests.support.helpers import shared_data
 
 DENSE = FixedLIF(vth=np.array(6), dv=np.array(415))
 TINY = FixedLIF(vth=np.array(25), dv=np.array(1024), bias_exp=np.array(6))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neurorobust.importers.netx import load_netx, netx_latency
+from neurorobust.formats.netx import load_netx, netx_latency
 from neurorobust.ir import Flatten
 from tests.oracles.engines import ENGINES, chain, current_of, differing, run
 

@@ -5,10 +5,10 @@ import pytest
 
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
-from neurorobust.importers.netx import load_netx, netx_latency
+from neurorobust.formats.netx import load_netx, netx_latency
 from neurorobust_lava.netx import run_netx
-from tests.helpers import asked_again
-from tests.oracles.slayer_networks import SORTS, Count, compare
+from tests.support.helpers import asked_again
+from tests.support.slayer_networks import SORTS, Count, compare
 
 pytestmark = pytest.mark.lava
 

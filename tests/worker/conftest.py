@@ -10,7 +10,7 @@ import pytest
 
 from neurorobust.backends.worker import WorkerClient
 from neurorobust_lava.process import LavaWorker
-from tests.helpers import require_lava
+from tests.support.helpers import require_lava
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only looked at
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")

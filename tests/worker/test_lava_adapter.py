@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from neurorobust.data import Stimulus
+from neurorobust.formats.lava.wiring import wire
 from neurorobust.ir import (
     Edge,
     FixedConv2d,
@@ -20,8 +21,7 @@ from neurorobust.ir import (
 )
 from neurorobust_lava.backend import LavaBackend, _Run
 from neurorobust_lava.process import LavaWorker
-from neurorobust_lava.wiring import wire
-from tests.worker.program_law import run_law
+from tests.support.program_law import run_law
 
 pytestmark = pytest.mark.lava
 

@@ -19,8 +19,7 @@ from neurorobust.errors import (
     WorkerCrashed,
     WorkerTimeout,
 )
-from neurorobust_lava.environment import WORKER
-from neurorobust_lava.network import (
+from neurorobust.formats.lava.network import (
     Connection,
     Conv,
     DelayDense,
@@ -32,10 +31,11 @@ from neurorobust_lava.network import (
     Source,
     chain,
 )
+from neurorobust.formats.lava.schedule import Schedule
+from neurorobust_lava.environment import WORKER
 from neurorobust_lava.process import LavaWorker
-from neurorobust_lava.schedule import Schedule
+from tests.support.lava_law import LifLaw, feed_forward
 from tests.worker.conftest import SHARED_MEMORY, gone, group_of, leftovers
-from tests.worker.lava_law import LifLaw, feed_forward
 
 pytestmark = pytest.mark.lava
 
@@ -496,7 +496,7 @@ def test_death_of_the_host_in_the_middle_of_a_run_leaves_nothing(lava_python, tm
     import sys
     sys.path[:0] = {sys.path!r}
     from pathlib import Path
-    from neurorobust_lava.network import Dense, LavaNetwork, Lif, chain
+    from neurorobust.formats.lava.network import Dense, LavaNetwork, Lif, chain
     from neurorobust_lava.process import LavaWorker
     import numpy as np
     worker = LavaWorker(python=Path({str(lava_python)!r}), log=Path({str(tmp_path / "log")!r}))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neurorobust.errors import InvalidInput
-from neurorobust_lava.schedule import Schedule
+from neurorobust.formats.lava.schedule import Schedule
 
 
 @pytest.mark.parametrize("gap", [0, 3])

@@ -13,8 +13,8 @@ from neurorobust.attacks.adapters.require import require
 from neurorobust.attacks.target import Queried
 from neurorobust.backends import Executable
 from neurorobust.data import encode
+from neurorobust.engine.estimators import Estimator
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Estimator
 from neurorobust.errors import Unsupported
 from neurorobust.ir import Array, Model
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from neurorobust.attacks.adapters.module import ScoresModule
 from neurorobust.attacks.adapters.require import require
+from neurorobust.engine.estimators import Estimator
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Estimator
 from neurorobust.errors import Unsupported
 
 

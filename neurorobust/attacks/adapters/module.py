@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from neurorobust.attacks.target import Target
+from neurorobust.engine.estimators import Estimator
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Estimator
 from neurorobust.errors import Unsupported
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from neurorobust.attacks.adapters.module import ScoresModule
 from neurorobust.attacks.adapters.require import require
+from neurorobust.engine.estimators import Estimator
 from neurorobust.engine.network import Network
-from neurorobust.engine.surrogate import Estimator
 from neurorobust.errors import Unsupported
 
 

@@ -11,7 +11,7 @@ from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import make_loss
 from neurorobust.attacks.steps import require_at_least
 from neurorobust.attacks.threats import Events, Threat
-from neurorobust.engine.surrogate import Estimator
+from neurorobust.engine.estimators import Estimator
 
 
 class EventFlips(GradientAttack):

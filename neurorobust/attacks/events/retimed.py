@@ -16,7 +16,7 @@ from neurorobust.attacks.losses import make_loss
 from neurorobust.attacks.steps import require_at_least, unit_mean
 from neurorobust.attacks.threats import Retiming, Threat
 from neurorobust.attacks.threats.retiming import event_places
-from neurorobust.engine.surrogate import Estimator
+from neurorobust.engine.estimators import Estimator
 
 LIMIT = 10.0
 """Logits stay within plus and minus this."""

@@ -14,7 +14,7 @@ from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import margin
 from neurorobust.attacks.steps import require_at_least
 from neurorobust.attacks.threats import Events, Threat
-from neurorobust.engine.surrogate import Estimator
+from neurorobust.engine.estimators import Estimator
 from neurorobust.errors import InvalidInput
 
 PROBES = 128

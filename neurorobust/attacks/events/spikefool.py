@@ -15,7 +15,7 @@ from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.steps import require_at_least
 from neurorobust.attacks.threats import Events, Threat
-from neurorobust.engine.surrogate import Estimator
+from neurorobust.engine.estimators import Estimator
 
 BEHIND = 1e-3
 """How far behind the plane the solver aims."""

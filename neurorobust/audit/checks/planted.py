@@ -30,7 +30,7 @@ from neurorobust.audit.card import Seen, Status
 from neurorobust.audit.check import absent, check
 from neurorobust.audit.foreign import ForeignTarget
 from neurorobust.audit.probe import inferred
-from neurorobust.engine.surrogate import Estimator
+from neurorobust.engine.estimators import Estimator
 from neurorobust.metrics import Proportion
 
 CORNERS = 20

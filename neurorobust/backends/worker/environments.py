@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,8 @@ from neurorobust.backends.worker.commands import Outcome, Say, run
 from neurorobust.backends.worker.interpreters import find_python, probe, uv_command
 from neurorobust.errors import BackendUnavailable, EnvironmentBuildError
 
+GROUP = "neurorobust.environments"
+"""Entry-point group in which distributions register their environments."""
 _STATE_FILE = "neurorobust-environment.json"
 _CREATE_TIMEOUT_S = 300.0
 _HEALTH_TIMEOUT_S = 180.0
@@ -107,6 +110,24 @@ class EnvironmentStatus:
     def usable(self) -> bool:
         """Whether a worker can be started from it."""
         return self.python is not None
+
+
+def registered() -> tuple[EnvironmentSpec, ...]:
+    """The environments of all installed distributions."""
+    return tuple(point.load() for point in sorted(entry_points(group=GROUP)))
+
+
+def find(name: str) -> tuple[EnvironmentSpec, str]:
+    """The environment that has a tier of this name, and the name.
+
+    Raises:
+        BackendUnavailable: if there is none.
+    """
+    known = {tier.name: spec for spec in registered() for tier in spec.tiers}
+    if name not in known:
+        msg = f"no environment is named {name!r}; known are {', '.join(sorted(known))}"
+        raise BackendUnavailable(msg)
+    return known[name], name
 
 
 def home() -> Path:

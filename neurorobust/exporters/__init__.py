@@ -1,1 +1,0 @@
-"""Graphs and Programs → files of other frameworks."""

@@ -1,0 +1,402 @@
+"""Where the layers of a network go on a chip, and which wall binds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import ceil, prod
+
+from neurorobust.chips.arithmetic import ChipArithmetic, FloatArithmetic
+from neurorobust.chips.rules import Placement as Method
+from neurorobust.chips.schema import Profile, whole
+from neurorobust.fit.blocks import Fan, Need, Sizes, boxes
+from neurorobust.fit.extract import extract
+from neurorobust.fit.layers import Layer, Network
+from neurorobust.fit.matching import match, rivals
+from neurorobust.ir import Model, Program, Shape
+
+ROUNDS = 50
+"""Block counts only grow from round to round; few rounds settle any network seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """One used core.
+
+    Attributes:
+        index: On its chip, counted through over chips.
+        layers: What lies on it.
+        use: Of every wall.
+        limit: Of every wall.
+    """
+
+    index: int
+    layers: tuple[str, ...]
+    use: Mapping[str, float]
+    limit: Mapping[str, float]
+
+    @property
+    def binding(self) -> str:
+        """The wall of which most is used; empty without walls."""
+        return max(self.use, key=self._share, default="")
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the binding wall that is used."""
+        return self._share(self.binding) if self.use else 0.0
+
+    def _share(self, name: str) -> float:
+        return self.use[name] / self.limit[name] if self.limit[name] else float(self.use[name] > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlacement:
+    """A layer on its cores.
+
+    Attributes:
+        layer: Its name; relays of a layer are named ``relays of …``.
+        blocks: Into how many it is cut; 0 if it fits in no way.
+        block: Filters, rows, columns of a block.
+        cores: Their indices; empty if it is not placed.
+        use: Of every wall, by the largest block.
+        limit: Of every wall.
+        binding: The wall that decides: of which most is used, or that is exceeded most.
+        why: Why it is not placed.
+    """
+
+    layer: str
+    blocks: int
+    block: Shape
+    cores: tuple[int, ...]
+    use: Mapping[str, float]
+    limit: Mapping[str, float]
+    binding: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A network on a chip.
+
+    Attributes:
+        profile: Name of the profile.
+        method: ``split``, ``match``, ``whole``, ``closed``, or ``none`` without cores.
+        layers: One entry per layer, relays behind the layer that needs them.
+        cores: Used cores.
+        cores_per_chip: Cores of a chip; 0 if the target has none.
+        why: Why nothing is placed.
+    """
+
+    profile: str
+    method: str
+    layers: tuple[LayerPlacement, ...] = ()
+    cores: tuple[Core, ...] = ()
+    cores_per_chip: int = 0
+    why: str = ""
+
+    @property
+    def chips(self) -> int:
+        """Chips used."""
+        return ceil(len(self.cores) / self.cores_per_chip) if self.cores_per_chip else 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether every layer has its place."""
+        return bool(self.layers) and all(layer.cores for layer in self.layers)
+
+
+def place(model: Model, profile: Profile) -> Placement:
+    """Spread a model over the cores of a chip.
+
+    ``split`` cuts every layer into the fewest equal boxes (filters × rows × columns) that pass all
+    walls, and gives each a core, or shares cores in order where the chip allows that. ``match``
+    gives each layer one core by a maximum matching. ``whole`` puts everything on one core.
+    """
+    return place_network(extract(model), profile)
+
+
+def with_cores(program: Program, profile: Profile) -> Program:
+    """The Program with ``cores`` and ``core_limit`` in the rows of its lowering report.
+
+    They say how many cores a population takes, and what of a core it uses most; a target without
+    cores adds nothing.
+    """
+    added = {
+        layer.layer: {"cores": len(layer.cores), "core_limit": layer.binding}
+        for layer in place(program, profile).layers
+    }
+    return program.with_(report=[row | added.get(row["layer"], {}) for row in program.report])
+
+
+def place_network(network: Network, profile: Profile) -> Placement:
+    """``place`` for what has been extracted already."""
+    method = profile.placement
+    if method is None:
+        return Placement(profile.id, "none", why="the target has no cores")
+    if method.method == "closed":
+        return Placement(profile.id, "closed", why=method.why)
+    needs = Need.of(method.walls)
+    bits = weight_bits(profile)
+    sizes = {layer.name: Sizes(layer, bits, needs) for layer in network.layers}
+    if method.method == "split":
+        return _Split(network, profile.id, method, sizes, needs).placed()
+    if method.method == "match":
+        return _match(network, profile.id, method, sizes, needs)
+    return _whole(network, profile.id, method, sizes, needs)
+
+
+def weight_bits(profile: Profile) -> int:
+    """Bits that weights on no grid will have on the chip."""
+    if isinstance(profile.arithmetic, FloatArithmetic):
+        return 32
+    value = profile.arithmetic.weight_bits.value
+    found = max(value) if isinstance(value, list) else value
+    if isinstance(found, int):
+        return found
+    if isinstance(profile.arithmetic, ChipArithmetic):
+        return 8
+    return whole(profile.arithmetic.weight_bits, "weight_bits")
+
+
+def _cores(method: Method) -> int:
+    value = method.cores.value
+    return value if isinstance(value, int) else 0
+
+
+@dataclass(slots=True)
+class _Split:
+    """Cutting layers into equal boxes."""
+
+    network: Network
+    profile: str
+    method: Method
+    sizes: dict[str, Sizes]
+    needs: tuple[Need, ...]
+    blocks: dict[str, Shape] = field(default_factory=dict)
+
+    def placed(self) -> Placement:
+        limit = {need.wall.constraint: need.limit() for need in self.needs}
+        for _ in range(ROUNDS):
+            before = dict(self.blocks)
+            for layer in reversed(self.network.layers):
+                self.blocks[layer.name] = self._box(layer)
+            for layer in self.network.layers:
+                self.sizes[layer.name].reach(self._fan(layer))
+            if self.blocks == before:
+                break
+        layers: list[LayerPlacement] = []
+        cores: list[Core] = []
+        for layer in self.network.layers:
+            size = self.blocks[layer.name]
+            use = self.sizes[layer.name].largest(size)
+            binding = max(use, key=lambda name: use[name] / limit[name], default="")
+            if any(use[name] > limit[name] for name in use):
+                why = f"one neuron alone takes {use[binding]:g} of {limit[binding]:g}"
+                layers.append(LayerPlacement(layer.name, 0, size, (), use, limit, binding, why))
+                continue
+            own = [self._settle(cores, layer, box, limit) for box in boxes(layer.shape, size)]
+            layers.append(
+                LayerPlacement(
+                    layer.name, len(own), size, tuple(sorted(set(own))), use, limit, binding
+                )
+            )
+            if self.method.relay is not None and (relays := self._relays(layer, cores, limit)):
+                layers.append(relays)
+        return Placement(self.profile, "split", tuple(layers), tuple(cores), _cores(self.method))
+
+    def _box(self, layer: Layer) -> Shape:
+        """The fewest equal boxes that pass all walls; single neurons if none do."""
+        filters, high, wide = layer.shape
+        if not self._passes(layer, (1, 1, 1)):
+            return (1, 1, 1)
+        planes = sorted(
+            (ceil(high / rows) * ceil(wide / columns), abs(rows - columns), rows, columns)
+            for rows in _divisions(high)
+            for columns in _divisions(wide)
+        )
+        best: tuple[int, Shape] | None = None
+        for cuts, _, rows, columns in planes:
+            if best and cuts >= best[0]:
+                break
+            if count := self._filters(layer, rows, columns):
+                parts = ceil(filters / count) * cuts
+                if best is None or parts < best[0]:
+                    best = (parts, (count, rows, columns))
+        return best[1] if best else (1, 1, 1)
+
+    def _filters(self, layer: Layer, rows: int, columns: int) -> int:
+        """Most filters per block of so many rows and columns, evened out; 0 if not even one."""
+        low, high = 0, layer.shape[0]
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._passes(layer, (middle, rows, columns)):
+                low = middle
+            else:
+                high = middle - 1
+        return ceil(layer.shape[0] / ceil(layer.shape[0] / low)) if low else 0
+
+    def _passes(self, layer: Layer, block: Shape) -> bool:
+        use = self.sizes[layer.name].largest(block)
+        return all(use[need.wall.constraint] <= need.limit() for need in self.needs)
+
+    def _fan(self, layer: Layer) -> Fan:
+        """Axons that a neuron sends: blocks it reaches, on average over its layer, rounded up."""
+        single = shared = 0.0
+        for target in self.network.layers:
+            block = self.blocks[target.name]
+            for synapse in target.synapses:
+                if synapse.source != layer.name:
+                    continue
+                sizes = self.sizes[target.name]
+                rows, columns = (
+                    sum(
+                        sizes.section(axis, first, min(size, axis.size_out - first)).inputs
+                        for first in range(0, axis.size_out, size)
+                    )
+                    for axis, size in ((synapse.rows, block[1]), (synapse.columns, block[2]))
+                )
+                reached = ceil(target.shape[0] / block[0]) * rows * columns
+                copies = ceil(reached / (synapse.shape_in[1] * synapse.shape_in[2]))
+                if synapse.shared:
+                    shared += copies
+                else:
+                    single += copies
+        return Fan(single, shared)
+
+    def _settle(
+        self,
+        cores: list[Core],
+        layer: Layer,
+        box: tuple[Shape, Shape],
+        limit: Mapping[str, float],
+    ) -> int:
+        """Index of the core a block goes to: the last one if shared and roomy, else a new one."""
+        use = self.sizes[layer.name].use(*box)
+        if self.method.share and cores:
+            last = cores[-1]
+            both = {name: last.use[name] + use[name] for name in use}
+            if all(both[name] <= limit[name] for name in both):
+                named = last.layers if layer.name in last.layers else (*last.layers, layer.name)
+                cores[-1] = Core(last.index, named, both, limit)
+                return last.index
+        cores.append(Core(len(cores), (layer.name,), use, limit))
+        return len(cores) - 1
+
+    def _relays(
+        self, layer: Layer, cores: list[Core], limit: Mapping[str, float]
+    ) -> LayerPlacement | None:
+        """Cores of neurons that only repeat spikes, where a neuron must reach several axons."""
+        reach = self.method.relay.value if self.method.relay else None
+        if not isinstance(reach, int) or (copies := self._copies(layer)) <= reach:
+            return None
+        per_core = int(min(limit.values())) // copies  # sources whose copies fit on one core
+        if not per_core:
+            why = f"each spike has to reach {copies} axons, more than one level of relays can"
+            use = dict.fromkeys(limit, float(copies))
+            return LayerPlacement(
+                f"relays of {layer.name}", 0, (1, 1, 1), (), use, limit, next(iter(limit)), why
+            )
+        first = len(cores)
+        for start in range(0, layer.size, per_core):
+            sources = min(per_core, layer.size - start)
+            use = {n: float(sources * (copies if n == "neurons" else 1)) for n in limit}
+            cores.append(Core(len(cores), (f"relays of {layer.name}",), use, limit))
+        use = dict(cores[first].use)
+        own = tuple(range(first, len(cores)))
+        binding = max(use, key=lambda name: use[name] / limit[name])
+        block = (per_core, 1, 1)
+        return LayerPlacement(f"relays of {layer.name}", len(own), block, own, use, limit, binding)
+
+    def _copies(self, layer: Layer) -> int:
+        """Axons that a spike of the layer must reach."""
+        copies = 0
+        for target in self.network.layers:
+            block = self.blocks[target.name]
+            parts = prod(ceil(n / b) for n, b in zip(target.shape, block, strict=True))
+            for synapse in target.synapses:
+                if synapse.source == layer.name:
+                    types = synapse.weights.copies if synapse.weights else 1
+                    copies += parts * types
+        return copies
+
+
+def _divisions(size: int) -> list[int]:
+    """Sizes into which an axis can be cut evenly, each number of parts once."""
+    return sorted({ceil(size / parts) for parts in range(1, size + 1)}, reverse=True)
+
+
+def _match(
+    network: Network,
+    profile: str,
+    method: Method,
+    sizes: Mapping[str, Sizes],
+    needs: tuple[Need, ...],
+) -> Placement:
+    count = _cores(method)
+    limits = [{need.wall.constraint: need.limit(core) for need in needs} for core in range(count)]
+    uses = [sizes[layer.name].use((0, 0, 0), layer.shape) for layer in network.layers]
+    fits = [
+        [core for core in range(count) if all(use[n] <= limits[core][n] for n in use)]
+        for use in uses
+    ]
+    found = match(fits, count)
+    layers, cores = [], []
+    for index, (layer, use, core) in enumerate(zip(network.layers, uses, found, strict=True)):
+        if core is not None:
+            limit = limits[core]
+            cores.append(Core(core, (layer.name,), use, limit))
+        else:  # against the core that is exceeded least
+            limit = min(limits, key=lambda given: max(use[n] / given[n] for n in use))
+        binding = max(use, key=lambda name: use[name] / limit[name], default="")
+        layers.append(
+            LayerPlacement(
+                layer.name,
+                int(core is not None),
+                layer.shape,
+                () if core is None else (core,),
+                use,
+                limit,
+                binding,
+                "" if core is not None else _left_over(index, network, fits, found, binding),
+            )
+        )
+    cores.sort(key=lambda core: core.index)
+    return Placement(profile, "match", tuple(layers), tuple(cores), count)
+
+
+def _left_over(
+    index: int,
+    network: Network,
+    fits: list[list[int]],
+    found: tuple[int | None, ...],
+    binding: str,
+) -> str:
+    if not fits[index]:
+        return f"no core has enough {binding}"
+    layers, cores = rivals(index, fits, found)
+    names = ", ".join(network.layers[i].name for i in sorted(layers))
+    return f"{names} all need one of the cores {', '.join(map(str, sorted(cores)))}"
+
+
+def _whole(
+    network: Network,
+    profile: str,
+    method: Method,
+    sizes: Mapping[str, Sizes],
+    needs: tuple[Need, ...],
+) -> Placement:
+    limit = {need.wall.constraint: need.limit() for need in needs}
+    uses = {layer.name: sizes[layer.name].use((0, 0, 0), layer.shape) for layer in network.layers}
+    total = {name: sum(use[name] for use in uses.values()) for name in limit}
+    over = [name for name in total if total[name] > limit[name]]
+    why = f"all layers together take {total[over[0]]:g} of {limit[over[0]]:g}" if over else ""
+    layers = []
+    for layer in network.layers:
+        use = uses[layer.name]
+        binding = max(use, key=lambda name: use[name] / limit[name], default="")
+        own = () if over else (0,)
+        layers.append(
+            LayerPlacement(layer.name, int(not over), layer.shape, own, use, limit, binding, why)
+        )
+    names = tuple(layer.name for layer in network.layers)
+    return Placement(
+        profile, "whole", tuple(layers), (Core(0, names, total, limit),), _cores(method)
+    )

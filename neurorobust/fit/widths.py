@@ -1,0 +1,152 @@
+"""Holding the integers of a Program against the widths of a chip of the integer law.
+
+What the law itself bounds (strides and groups to 127, exponents of weights) a Program cannot break.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from neurorobust.chips.leaf import Leaf
+from neurorobust.chips.schema import LoihiArithmetic, Profile
+from neurorobust.fit.extract import bias_coded
+from neurorobust.fit.result import Result, Status, origin
+from neurorobust.ir import (
+    Array,
+    FixedDense,
+    FixedInput,
+    FixedLIF,
+    FixedNeuron,
+    FixedTernaryLIF,
+    Program,
+)
+from neurorobust.ir.fixed import DECAY_ONE
+
+
+def widths(program: Program, profile: Profile) -> Iterator[Result]:
+    """Results for mantissas, exponents, thresholds, decays and messages; none for unknown widths.
+
+    With b bits: mantissas of biases lie within ``2^(b-1) - 1``, thresholds within ``2^b - 1``, and
+    decays are multiples of ``4096 / 2^b``.
+    """
+    arithmetic = profile.arithmetic
+    if not isinstance(arithmetic, LoihiArithmetic):
+        return
+    for name, node in program.nodes.items():
+        if isinstance(node, FixedNeuron):
+            yield from _neuron(name, node, arithmetic, profile)
+    source = program.nodes[program.input]
+    assert isinstance(source, FixedInput)  # noqa: S101  # of every Program
+    if bias_coded(program):
+        if program.host is None:  # a range of the file's format, not of what will be sent
+            return
+        yield from _most(
+            "bias mantissa",
+            program.input,
+            max(-source.low, source.high),
+            _bound(arithmetic.bias_mantissa_bits, sign=True),
+            leaf=arithmetic.bias_mantissa_bits,
+            profile=profile,
+        )
+    elif arithmetic.input_codings is not None:
+        yield _messages(program, source, arithmetic.input_codings, profile)
+
+
+def _neuron(
+    name: str, node: FixedNeuron, arithmetic: LoihiArithmetic, profile: Profile
+) -> Iterator[Result]:
+    mantissa, exponent = np.broadcast_arrays(node.bias_mant, node.bias_exp)
+    acting = exponent[mantissa != 0]
+    if acting.size:
+        bits, leaf = arithmetic.bias_mantissa_bits, arithmetic.bias_exponent_max
+        bound = _bound(bits, sign=True)
+        yield from _most("bias mantissa", name, _peak(mantissa), bound, leaf=bits, profile=profile)
+        top = leaf.value if isinstance(leaf.value, int) else None
+        yield from _most("bias exponent", name, int(acting.max()), top, leaf=leaf, profile=profile)
+        low, least = int(acting.min()), "bias exponent, at least"
+        yield _held(least, name, low, 0, sense="least", leaf=leaf, profile=profile)
+    thresholds: tuple[Array, ...] = ()
+    if isinstance(node, FixedLIF):
+        thresholds = (node.vth,)
+    elif isinstance(node, FixedTernaryLIF):
+        thresholds = (node.vth_high, node.vth_low)
+    bits = arithmetic.threshold_bits
+    for threshold in thresholds:
+        used, bound = _peak(threshold), _bound(bits, sign=False)
+        yield from _most("threshold", name, used, bound, leaf=bits, profile=profile)
+    bits = arithmetic.decay_bits
+    most = bits.value if isinstance(bits.value, int) else None
+    decays = np.concatenate([np.ravel(DECAY_ONE - 1 - node.du), np.ravel(DECAY_ONE - node.dv)])
+    yield from _most("decay bits", name, _fraction_bits(decays), most, leaf=bits, profile=profile)
+
+
+def _peak(values: Array) -> int:
+    return int(np.abs(values.astype(np.int64)).max())
+
+
+def _bound(bits: Leaf, *, sign: bool) -> int | None:
+    return (1 << (bits.value - sign)) - 1 if isinstance(bits.value, int) else None
+
+
+def _fraction_bits(decays: Array) -> int:
+    """Bits of a fraction of 4096 that all decays share."""
+    shared = int(np.bitwise_or.reduce(decays.astype(np.int64), initial=DECAY_ONE))
+    return (DECAY_ONE // (shared & -shared)).bit_length() - 1
+
+
+def _messages(program: Program, source: FixedInput, codings: Leaf, profile: Profile) -> Result:
+    """Whether the chip is sent payloads, and may be."""
+    wide = (source.low, source.high) != (0, 1)
+    readers = [program.nodes[edge.target] for edge in program.outgoing(program.input)]
+    bare = all(isinstance(node, FixedDense) and node.message_bits == 0 for node in readers)
+    graded = wide and not bare
+    listed = codings.value if isinstance(codings.value, list) else []
+    allowed = ("spikes", "graded") if "graded" in listed else ("spikes",)
+    used = "graded" if graded else "spikes"
+    good = used in allowed
+    return Result(
+        constraint="messages",
+        kind="wall",
+        layer=program.input,
+        used=used,
+        limit=allowed,
+        sense="one_of",
+        status="ok" if good else "fail",
+        note=codings.condition or "",
+        advice="" if good else "lower with input_coding 'bias' or 'host'",
+        **origin(codings, profile),
+    )
+
+
+def _most(
+    constraint: str, layer: str, used: int, limit: int | None, *, leaf: Leaf, profile: Profile
+) -> Iterator[Result]:
+    if limit is not None:
+        yield _held(constraint, layer, used, limit, sense="most", leaf=leaf, profile=profile)
+
+
+def _held(
+    constraint: str,
+    layer: str,
+    used: int,
+    limit: int,
+    *,
+    sense: str,
+    leaf: Leaf,
+    profile: Profile,
+) -> Result:
+    headroom = limit - used if sense == "most" else used - limit
+    status: Status = "ok" if headroom >= 0 else "fail"
+    return Result(
+        constraint=constraint,
+        kind="wall",
+        layer=layer,
+        used=used,
+        limit=limit,
+        sense=sense,
+        headroom=headroom,
+        status=status,
+        note=leaf.condition or "",
+        advice="" if status == "ok" else "lower the Graph for this profile",
+        **origin(leaf, profile) | {"unit": "bit" if constraint == "decay bits" else "1"},
+    )

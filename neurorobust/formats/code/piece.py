@@ -1,0 +1,71 @@
+"""One node in generated code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from neurorobust.formats.code.text import literal, sizes
+from neurorobust.ir import Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """The source of one node.
+
+    Attributes:
+        make: Lines of the constructor.
+        start: Lines before the first step, which make the state.
+        step: Lines of one step.
+        out: The name or expression that then holds the output.
+        tensors: What the weights file holds for it, by key.
+        imports: Import lines.
+        helpers: Functions and classes beside the network, by name.
+    """
+
+    make: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    step: tuple[str, ...] = ()
+    out: str
+    tensors: Mapping[str, Array] = field(default_factory=dict)
+    imports: tuple[str, ...] = ()
+    helpers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Parameters:
+    """Parameters beside those that a node's module keeps: numbers in place, arrays as buffers.
+
+    Attributes:
+        identifier: Of the node.
+        make: Lines that register the buffers.
+        tensors: The buffers.
+    """
+
+    identifier: str
+    make: list[str] = field(default_factory=list)
+    tensors: dict[str, Array] = field(default_factory=dict)
+
+    def __call__(self, field_name: str, value: Array) -> str:
+        """The expression of a parameter in a method of the network."""
+        value = np.asarray(value, np.float32)
+        if not value.ndim:
+            return literal(value)
+        key = f"{self.identifier}_{field_name}"
+        if key not in self.tensors:
+            self.tensors[key] = value
+            zeros = f"torch.zeros({sizes(value.shape)})"
+            self.make.append(f'self.register_buffer("{key}", {zeros})')
+        return f"self.{key}"
+
+
+def gained(x: str, gain: str) -> str:
+    """An input times its gain."""
+    return f"({x}) * {gain}" if " + " in x else f"{x} * {gain}"
+
+
+def entering(identifier: str, x: str) -> tuple[tuple[str, ...], str]:
+    """A line of its own for an input that is more than a name, and the name then."""
+    if " " not in x:
+        return (), x
+    return (f"in_{identifier} = {x}",), f"in_{identifier}"

@@ -1,0 +1,1 @@
+"""A model on the way to Lava: processes, connections, timing; nothing here imports Lava."""

@@ -1,0 +1,323 @@
+"""A network as Lava sees it: processes and connections, in plain arrays and integers.
+
+Every class here is one Lava process of the same name, with Lava's own parameters and nothing
+derived. The equations are those of lava-nc 0.10.0. In ``fixed_pt``, with ``trunc`` towards zero:
+
+    synapse   sends in step t what it computed from the spikes of step t - 1
+    u         wrap24(trunc(u · (4095 - du) / 4096) + 64 · a)
+    v         clip24(trunc(v · (4096 - dv) / 4096) + u + bias_mant · 2^bias_exp)
+    spike     v > 64 · vth, then v = 0
+
+In ``floating_pt``: ``u = u·(1 - du) + a``, ``v = v·(1 - dv) + u + bias_mant``, ``v > vth``.
+
+A population and a flat port are joined in C order, so (X, Y, C) feeds a Dense as is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Tag = Literal["fixed_pt", "floating_pt"]
+SignMode = Literal["mixed", "excitatory", "inhibitory"]
+Array = npt.NDArray[Any]
+Parameter = int | float | Array
+"""A number for the whole population, or an array that broadcasts against its shape."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """RingBuffer source: sends row t - 1 of its input in step t, and zeros after the last one."""
+
+    kind: ClassVar[str] = "source"
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sink:
+    """Keeps what arrives in step t as row t - 1 of its record."""
+
+    kind: ClassVar[str] = "sink"
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dense:
+    """Fully connected synapses.
+
+    In ``fixed_pt`` a matrix of mixed signs holds 8-bit weights in steps of 2: Lava clears the
+    lowest bit (3 becomes 2, -3 becomes -4). Without ``sign_mode`` the signs in the matrix decide.
+
+    Args:
+        name: Unique name.
+        weights: Shape (out, in). ``fixed_pt``: integers in -256..255 (mixed), 0..255
+            (excitatory) or -255..0 (inhibitory).
+        weight_exp: The sum is shifted left by it, -8..7; ``fixed_pt`` only.
+        num_weight_bits: 1..8; ``fixed_pt`` only.
+        sign_mode: How signs are stored; ``fixed_pt`` only.
+        num_message_bits: 0: any input that is not zero counts as one spike; else its value counts.
+    """
+
+    kind: ClassVar[str] = "dense"
+    name: str
+    weights: Array
+    weight_exp: int = 0
+    num_weight_bits: int = 8
+    sign_mode: SignMode | None = None
+    num_message_bits: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DelayDense:
+    """Fully connected synapses with a delay each: a spike of step t arrives in t + 1 + delay.
+
+    Args:
+        name: Unique name.
+        weights: As for :class:`Dense`.
+        delays: Shape (out, in), integers in 0..63, steps.
+        max_delay: Length of the delay line, steps; 0 takes the largest delay.
+        weight_exp: As for :class:`Dense`, but each delay's sum is shifted by itself.
+        num_weight_bits: As for :class:`Dense`.
+        sign_mode: As for :class:`Dense`.
+        num_message_bits: As for :class:`Dense`.
+    """
+
+    kind: ClassVar[str] = "delay_dense"
+    name: str
+    weights: Array
+    delays: Array
+    max_delay: int = 0
+    weight_exp: int = 0
+    num_weight_bits: int = 8
+    sign_mode: SignMode | None = None
+    num_message_bits: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sparse(Dense):
+    """A :class:`Dense` that keeps its weights that are not zero; the sums are the same."""
+
+    kind: ClassVar[str] = "sparse"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DelaySparse(DelayDense):
+    """A :class:`DelayDense` that keeps the weights that are not zero, with their delays.
+
+    Sums of payloads beyond 32 bits differ: here each delay's sum wraps before it is shifted, as
+    that of a :class:`Dense` does; DelayDense wraps each product and shifts a wider sum.
+    """
+
+    kind: ClassVar[str] = "delay_sparse"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conv:
+    """Convolution, kernel flipped, channels last, x before y.
+
+    From PyTorch: ``weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1)``, images
+    ``(C, H, W).transpose(2, 1, 0)`` and every pair (h, w) as (w, h). ``fixed_pt`` takes weights
+    as they are (no 8-bit range) and wraps the sum at 24 bits.
+
+    Args:
+        name: Unique name.
+        weight: Shape (K, KX, KY, C / groups).
+        input_shape: (X, Y, C).
+        stride: Along x and y, 1..127.
+        padding: Zeros on both sides along x and y, 0..127.
+        dilation: Along x and y, 1..127.
+        groups: 1..127; Lava keeps it in int8 and computes zeros from 128 on.
+        num_message_bits: As for :class:`Dense`.
+    """
+
+    kind: ClassVar[str] = "conv"
+    name: str
+    weight: Array
+    input_shape: tuple[int, int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    num_message_bits: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lif:
+    """Leaky integrate-and-fire population.
+
+    Args:
+        name: Unique name.
+        shape: Shape of the population.
+        du: Current decay. ``fixed_pt``: -1..4095.
+        dv: Voltage decay. ``fixed_pt``: 0..4096.
+        vth: Threshold, exceeded strictly. ``fixed_pt``: 0..2^25 - 1; v saturates below 2^17,
+            so a threshold from there on never fires.
+        bias_mant: Added to v in every step. ``fixed_pt``: int16.
+        bias_exp: Shift of the bias, -15..15; ``floating_pt`` ignores it.
+        u: Current before the first step.
+        v: Voltage before the first step.
+    """
+
+    kind: ClassVar[str] = "lif"
+    name: str
+    shape: tuple[int, ...]
+    du: Parameter = 0
+    dv: Parameter = 0
+    vth: Parameter = 10
+    bias_mant: Parameter = 0
+    bias_exp: Parameter = 0
+    u: Parameter = 0
+    v: Parameter = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LifReset:
+    """A :class:`Lif` that is set to u = v = 0 at the start of some steps.
+
+    These are the steps t, counted from 1, with ``t % reset_interval`` equal to
+    ``reset_offset % reset_interval``.
+
+    Args:
+        name: Unique name.
+        shape: Shape of the population.
+        reset_interval: Steps between two resets, ≥ 1.
+        reset_offset: Phase, ≥ 0; see :class:`neurorobust.formats.lava.schedule.Schedule`.
+        du: As for :class:`Lif`.
+        dv: As for :class:`Lif`.
+        vth: As for :class:`Lif`.
+        bias_mant: As for :class:`Lif`.
+        bias_exp: As for :class:`Lif`.
+        u: As for :class:`Lif`; a reset goes to 0, not here.
+        v: As for :class:`Lif`; a reset goes to 0, not here.
+    """
+
+    kind: ClassVar[str] = "lif_reset"
+    name: str
+    shape: tuple[int, ...]
+    reset_interval: int
+    reset_offset: int
+    du: Parameter = 0
+    dv: Parameter = 0
+    vth: Parameter = 10
+    bias_mant: Parameter = 0
+    bias_exp: Parameter = 0
+    u: Parameter = 0
+    v: Parameter = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TernaryLif:
+    """A :class:`Lif` with two thresholds: it sends 1 above ``vth_hi`` and -1 below ``vth_lo``.
+
+    Args:
+        name: Unique name.
+        shape: Shape of the population.
+        vth_hi: Upper threshold. ``fixed_pt``: magnitude below 2^25.
+        vth_lo: Lower threshold, not above the upper one.
+        du: As for :class:`Lif`.
+        dv: As for :class:`Lif`.
+        bias_mant: As for :class:`Lif`.
+        bias_exp: As for :class:`Lif`.
+        u: As for :class:`Lif`.
+        v: As for :class:`Lif`.
+    """
+
+    kind: ClassVar[str] = "ternary_lif"
+    name: str
+    shape: tuple[int, ...]
+    vth_hi: Parameter = 10
+    vth_lo: Parameter = -10
+    du: Parameter = 0
+    dv: Parameter = 0
+    bias_mant: Parameter = 0
+    bias_exp: Parameter = 0
+    u: Parameter = 0
+    v: Parameter = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Sets u = v = 0 in a population after the steps t with ``(t - 1) % interval == offset``.
+
+    Args:
+        name: Unique name.
+        target: The population.
+        interval: Steps between two resets, ≥ 1.
+        offset: Phase, 0..interval - 1.
+    """
+
+    kind: ClassVar[str] = "reset"
+    name: str
+    target: str
+    interval: int
+    offset: int
+
+
+Synapse = Dense | DelayDense | Conv
+Population = Lif | LifReset | TernaryLif
+Process = Source | Sink | Synapse | Population | Reset
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """From the output of one process to the input of another; several into one input add up."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class LavaNetwork:
+    """A whole network, in one arithmetic.
+
+    Args:
+        tag: ``fixed_pt`` for the chip's integers, ``floating_pt`` for floats.
+        processes: All processes; their names are unique.
+        connections: Between them, loops included as long as a synapse is on each.
+    """
+
+    tag: Tag
+    processes: tuple[Process, ...]
+    connections: tuple[Connection, ...]
+
+    def serialise(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Split into a JSON description and the arrays it refers to.
+
+        Returns:
+            The description, in which ``{"array": key}`` stands for an array, and the arrays.
+        """
+        arrays: dict[str, Array] = {}
+        processes = [_serialise(process, arrays) for process in self.processes]
+        connections = [[link.source, link.target] for link in self.connections]
+        return {"tag": self.tag, "processes": processes, "connections": connections}, arrays
+
+    def named(self, kind: str) -> Mapping[str, Process]:
+        """All processes of a kind by name, in order."""
+        return {process.name: process for process in self.processes if process.kind == kind}
+
+
+def chain(*names: str) -> tuple[Connection, ...]:
+    """Connections from each process to the next: ``chain("in", "fc1", "lif1", "out")``."""
+    return tuple(map(Connection, names, names[1:]))
+
+
+def _serialise(process: Process, arrays: dict[str, Array]) -> dict[str, Any]:
+    """Description of one process; its arrays are moved to ``arrays``."""
+    record: dict[str, Any] = {"kind": process.kind}
+    for part in fields(process):
+        value = getattr(process, part.name)
+        if isinstance(value, np.ndarray) and value.ndim:
+            key = f"a{len(arrays)}"
+            arrays[key] = value
+            record[part.name] = {"array": key}
+        elif isinstance(value, np.ndarray | np.generic):
+            record[part.name] = value.item()
+        elif isinstance(value, tuple):
+            record[part.name] = [int(size) for size in value]
+        else:
+            record[part.name] = value
+    return record

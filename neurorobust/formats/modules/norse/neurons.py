@@ -1,0 +1,276 @@
+"""Norse's cells in the law of ``neurorobust.ir.neurons``, as Norse 1.1.0 computes them.
+
+With ``a = dt tau_mem_inv`` and ``b = dt tau_syn_inv``, each in the precision of its parameter:
+
+================  ==================================================================================
+cell              Graph
+================  ==================================================================================
+LIFBoxCell        LIF: beta 1-a, gain_in a, bias a v_leak; reset hard to v_reset, or soft by v_th
+LIFCell           LIF: alpha 1-b, beta 1-a, gain_syn a, bias a v_leak; reset hard to v_reset
+LIFRecurrentCell  the same between its input weights and a loop of one step
+IAFCell           LIF: beta 1, starts at v_reset; ``dt`` is not used
+LIBoxCell         LI: beta 1-a, gain_in a, bias a v_leak
+LICell            LI: beta 1-b, then that
+================  ==================================================================================
+
+All fire above the threshold (``>``), reset in the same step, and start at v_leak (IAFCell aside).
+LIF, LIFRecurrent, LI and IAF are these cells over all steps at once.
+"""
+
+# ruff: noqa: TID251 (imported by from_norse when it is called)
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import nn
+
+from neurorobust.errors import InvalidInput, Unsupported
+from neurorobust.formats.modules.tracing.arrays import per_neuron
+from neurorobust.formats.modules.tracing.cells import Cell, Population
+from neurorobust.formats.modules.tracing.record import Framework
+from neurorobust.ir import LI, LIF, Affine, Array, Node, Shape
+from neurorobust.ir.base import ShapeError
+
+with warnings.catch_warnings():
+    # Norse 1.1.0 compiles helpers with torch.jit.script when imported; torch 2.13 deprecates that.
+    warnings.filterwarnings("ignore", r".*torch\.jit\.", DeprecationWarning)
+    import norse.torch as norse
+    from norse.torch.functional.iaf import IAFFeedForwardState
+    from norse.torch.functional.leaky_integrator import LIState
+    from norse.torch.functional.leaky_integrator_box import LIBoxState
+    from norse.torch.functional.lif import LIFFeedForwardState, LIFState
+    from norse.torch.functional.lif_box import LIFBoxFeedForwardState
+    from norse.torch.functional.reset import reset_subtract, reset_value
+    from norse.torch.module import snn
+
+METHODS = ("heaviside", "super", "triangle", "tanh", "circ", "heavi_erfc")
+"""Surrogates of Norse whose spikes are those of a step function."""
+
+
+class NorseCell(Cell):
+    """A cell of Norse; its state is a named tuple."""
+
+    keeps_state: ClassVar[bool] = False
+    state: ClassVar[Callable[..., Any]]
+
+    def __init__(self, path: str, module: nn.Module) -> None:
+        super().__init__(path, module)
+        self.sequence = isinstance(module, snn.SNN | snn.SNNRecurrent)
+
+    def inputs(self, input_tensor: Any, state: Any = None) -> tuple[Any, tuple[Any, ...]]:
+        """``(input_tensor, state)``."""
+        if state is None:
+            return input_tensor, (None,) * len(self.parts)
+        return input_tensor, tuple(getattr(state, part, None) for part in self.parts)
+
+    def outputs(self, fired: Any, state: Mapping[str, Any]) -> Any:
+        """The output and the state."""
+        if getattr(self.module, "record_states", False):
+            msg = f"{self.path}: records its states; set record_states=False"
+            raise Unsupported(msg)
+        return fired, type(self).state(**state)
+
+    def _array(self, name: str, population: Shape) -> Array:
+        return per_neuron(self.path, name, getattr(self._parameters(), name), population)
+
+    def _parameters(self) -> Any:
+        return self.module.p
+
+    def _rate(self, name: str, population: Shape) -> Array:
+        """``dt * name`` as Norse rounds it, in double precision from there on."""
+        cell: Any = self.module
+        scaled = cell.dt * getattr(cell.p, name)
+        return per_neuron(self.path, name, scaled, population).astype(np.float64)
+
+    def _spiking(self, population: Shape, **law: Any) -> LIF:
+        parameters = self._parameters()
+        if parameters.method not in METHODS:
+            msg = (
+                f"{self.path}: method {parameters.method!r} is no step function forwards; known "
+                f"are {', '.join(METHODS)}"
+            )
+            raise Unsupported(msg)
+        return LIF(threshold=self._array("v_th", population), compare=">", **law)
+
+    def _leak(self, population: Shape) -> tuple[Array, Array, Array]:
+        """The rate ``a``, the constant drive, and the membrane at the start."""
+        rate = self._rate("tau_mem_inv", population)
+        leak = self._array("v_leak", population)
+        return rate, np.asarray(rate * leak), leak
+
+
+class LIFBox(NorseCell):
+    """LIF without synaptic current."""
+
+    parts: ClassVar[tuple[str, ...]] = ("v",)
+    state: ClassVar[Callable[..., Any]] = LIFBoxFeedForwardState
+
+    def population(self, features: Shape) -> Population:
+        """Both resets that Norse offers."""
+        rate, bias, leak = self._leak(features)
+        reset: dict[str, Any]
+        if self._parameters().reset_method is reset_value:
+            reset = {"reset": "hard", "reset_value": self._array("v_reset", features)}
+        elif self._parameters().reset_method is reset_subtract:
+            reset = {"reset": "soft"}
+        else:
+            msg = (
+                f"{self.path}: reset_method {self._parameters().reset_method} is a function of "
+                "its own; known are reset_value and reset_subtract"
+            )
+            raise Unsupported(msg)
+        node = self._spiking(features, beta=1 - rate, gain_in=rate, bias=bias, v_init=leak, **reset)
+        target = "to v_reset" if node.reset == "hard" else "by v_th"
+        rule = f"LIFBoxCell: Euler step of v; reset {node.reset} {target}, same step; "
+        return Population(node=node, shape=features, rule=rule + FIRES)
+
+
+class LIFCurrent(NorseCell):
+    """LIF with synaptic current."""
+
+    parts: ClassVar[tuple[str, ...]] = ("v", "i")
+    state: ClassVar[Callable[..., Any]] = LIFFeedForwardState
+
+    def population(self, features: Shape) -> Population:
+        """The current jumps, drives the membrane, then decays."""
+        rule = "LIFCell: jump, Euler step of v, decay of i; reset hard to v_reset, same step; "
+        return Population(node=self._lif(features), shape=features, rule=rule + FIRES)
+
+    def _lif(self, population: Shape) -> LIF:
+        rate, bias, leak = self._leak(population)
+        return self._spiking(
+            population,
+            alpha=1 - self._rate("tau_syn_inv", population),
+            beta=1 - rate,
+            gain_syn=rate,
+            bias=bias,
+            v_init=leak,
+            reset="hard",
+            reset_value=self._array("v_reset", population),
+        )
+
+
+class LIFRecurrent(LIFCurrent):
+    """LIF with synaptic current, input weights and recurrence."""
+
+    parts: ClassVar[tuple[str, ...]] = ("z", "v", "i")
+    state: ClassVar[Callable[..., Any]] = LIFState
+
+    def population(self, features: Shape) -> Population:
+        """Input weights before the neurons, recurrent weights around them."""
+        cell: Any = self.module
+        into, loop = (
+            Affine(weight=weight.detach().cpu().numpy())
+            for weight in (cell.input_weights, cell.recurrent_weights)
+        )
+        shape = into.output_shape(features)
+        if loop.output_shape(shape) != shape:
+            msg = f"recurrent weights {loop.weight.shape} do not fit {shape[0]} neurons"
+            raise ShapeError(msg)
+        rule = (
+            "LIFRecurrentCell: LIFCell with input weights; recurrence one step later, without "
+            "bias; reset hard to v_reset, same step; "
+        )
+        before: tuple[tuple[str, Node], ...] = ((".input", into),)
+        return Population(
+            node=self._lif(shape), shape=shape, rule=rule + FIRES, before=before, loop=loop
+        )
+
+
+class IAF(NorseCell):
+    """Integrate-and-fire."""
+
+    parts: ClassVar[tuple[str, ...]] = ("v",)
+    state: ClassVar[Callable[..., Any]] = IAFFeedForwardState
+
+    def population(self, features: Shape) -> Population:
+        """No decay and no gain."""
+        target = self._array("v_reset", features)
+        node = self._spiking(features, beta=1.0, reset="hard", reset_value=target, v_init=target)
+        rule = "IAFCell: no decay, dt not used; reset hard to v_reset, same step; fires above v_th"
+        return Population(node=node, shape=features, rule=f"{rule}; starts at v_reset")
+
+
+class LIBox(NorseCell):
+    """Leaky integrator without synaptic current."""
+
+    parts: ClassVar[tuple[str, ...]] = ("v",)
+    state: ClassVar[Callable[..., Any]] = LIBoxState
+
+    def population(self, features: Shape) -> Population:
+        """The output is the membrane."""
+        rule = "LIBoxCell: Euler step of v, which is the output; starts at v_leak"
+        return Population(node=self._li(features), shape=features, rule=rule)
+
+    def _li(self, population: Shape) -> LI:
+        rate, bias, leak = self._leak(population)
+        return LI(beta=1 - rate, gain_in=rate, bias=bias, v_init=leak)
+
+
+class LICurrent(LIBox):
+    """Leaky integrator with synaptic current."""
+
+    parts: ClassVar[tuple[str, ...]] = ("v", "i")
+    state: ClassVar[Callable[..., Any]] = LIState
+
+    def population(self, features: Shape) -> Population:
+        """The current is an integrator of its own."""
+        current = LI(beta=1 - self._rate("tau_syn_inv", features))
+        return Population(
+            node=self._li(features),
+            shape=features,
+            rule="LICell: current, then Euler step of v, which is the output; starts at v_leak",
+            before=((".syn", current),),
+        )
+
+
+FIRES = "fires above v_th; starts at v_leak"
+KINDS: Mapping[type, type[NorseCell]] = {
+    norse.LIFCell: LIFCurrent,
+    norse.LIF: LIFCurrent,
+    norse.LIFBoxCell: LIFBox,
+    norse.LIFRecurrentCell: LIFRecurrent,
+    norse.LIFRecurrent: LIFRecurrent,
+    norse.IAFCell: IAF,
+    norse.IAF: IAF,
+    norse.LICell: LICurrent,
+    norse.LI: LICurrent,
+    norse.LIBoxCell: LIBox,
+}
+WITHOUT_DT = (norse.IAFCell, norse.IAF)
+
+
+def cell(path: str, module: nn.Module) -> Cell | None:
+    """The cell of a module of Norse.
+
+    Raises:
+        Unsupported: for a cell of Norse, or one derived from it, without a law here.
+    """
+    if kind := KINDS.get(type(module)):
+        return kind(path, module)
+    if isinstance(module, snn.SNNCell | snn.SNNRecurrentCell | snn.SNN | snn.SNNRecurrent):
+        known = ", ".join(kind.__name__ for kind in KINDS)
+        msg = f"{path}: a {type(module).__name__} has no law in a Graph; known are {known}"
+        raise Unsupported(msg)
+    return None
+
+
+def dt_of(module: nn.Module, given: float | None) -> float | None:
+    """The step of the cells, which must be one and the given one.
+
+    Raises:
+        InvalidInput: if it is not.
+    """
+    cells = {n: m for n, m in module.named_modules() if type(m) in KINDS}
+    steps = {n: float(m.dt) for n, m in cells.items() if not isinstance(m, WITHOUT_DT)}
+    for name, dt in steps.items():
+        wanted = given if given is not None else next(iter(steps.values()))
+        if dt != wanted:
+            msg = f"{name}: its dt is {dt}, not {wanted}; all cells of a Graph share one step"
+            raise InvalidInput(msg)
+    return given if given is not None else next(iter(steps.values()), None)
+
+
+FRAMEWORK = Framework("norse", "1.1.0", cell)

@@ -1,0 +1,40 @@
+"""A chain of torch layers with our neurons → Graph."""
+
+from torch import nn
+
+from neurorobust.engine.layers import LI, LIF
+from neurorobust.errors import Unsupported
+from neurorobust.formats.modules.layers import plain
+from neurorobust.ir import Graph, Header, Input, Node, Output, Shape
+from neurorobust.ir.edges import chain_edges
+from neurorobust.ir.ports import Readout
+
+
+def from_sequential(
+    layers: nn.Sequential, *, header: Header, input_shape: Shape, readout: Readout
+) -> Graph:
+    """Read weights, statistics and neurons as they are; nothing is folded.
+
+    Nodes are named by kind and number in the chain: ``conv1``, ``lif2`` ….
+
+    Raises:
+        Unsupported: naming the first layer that has no node, or an option that would be lost.
+    """
+    nodes: dict[str, Node] = {"input": Input(shape=input_shape)}
+    for index, layer in enumerate(layers):
+        node = _node(f"layer {index} ({type(layer).__name__})", layer)
+        if node is not None:
+            count = sum(type(other) is type(node) for other in nodes.values())
+            nodes[f"{node.kind.lower().removesuffix('2d')}{count + 1}"] = node
+    nodes["output"] = Output(readout=readout)
+    return Graph(header=header, nodes=nodes, edges=chain_edges(nodes))
+
+
+def _node(label: str, layer: nn.Module) -> Node | None:
+    if isinstance(layer, LIF | LI):
+        return layer.node
+    if found := plain(label, layer):
+        return found.node
+    known = "Linear, Conv1d/2d, BatchNorm, AvgPool2d, MaxPool2d, Flatten, LIF, LI"
+    msg = f"{label}: has no node in a Graph; known are {known}"
+    raise Unsupported(msg)

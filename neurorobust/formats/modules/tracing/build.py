@@ -1,0 +1,272 @@
+"""What a run showed → nodes and edges."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from neurorobust.errors import InvalidInput, Unsupported
+from neurorobust.formats.modules.tracing.expressions import (
+    Added,
+    Applied,
+    Expression,
+    Fired,
+    Flattened,
+    Membrane,
+    Source,
+    State,
+    Zero,
+    as_lags,
+    described,
+    folded,
+    last_step,
+    parts,
+    undated,
+)
+from neurorobust.formats.modules.tracing.record import Record
+from neurorobust.formats.modules.tracing.values import Layout, Traced, data, zeros
+from neurorobust.ir import Edge, Flatten, Input, Node, Output, Shape
+from neurorobust.ir.edges import topological_order
+from neurorobust.ir.ports import Readout
+
+OutputKind = Literal["spikes", "membrane"]
+MEMBRANES = ("mem", "v")
+Feed = list[tuple[str, int]]
+"""Nodes with delays, whose sum is a value."""
+
+
+@dataclass(slots=True)
+class Wiring:
+    """Nodes and edges in the making."""
+
+    record: Record
+    nodes: dict[str, Node]
+    laws: dict[str, Expression]
+    edges: list[Edge] = field(default_factory=list)
+    maps: dict[Expression, str] = field(default_factory=dict)
+    cells: dict[str, str] = field(default_factory=dict)
+    membranes: dict[str, str] = field(default_factory=dict)
+
+    def feed(self, value: Expression) -> Feed:
+        """The nodes whose sum is this value, in lags; they are made if they are not yet."""
+        match value:
+            case Source(when):
+                return [("input", when.number)]
+            case Added(terms):
+                return [source for term in terms for source in self.feed(term)]
+            case Applied(layer, to):
+                return [(self._map(value, layer, self.record.layers[layer], to), 0)]
+            case Flattened(of):
+                return [(self._map(value, "flatten", Flatten(), of), 0)]
+            case Fired(cell, when):
+                return [(self._population(cell), when.number)]
+            case Membrane(cell, when):
+                return [(self._membrane(cell), when.number)]
+        what = "zeros" if isinstance(value, Zero) else described(value)
+        msg = f"forward computes with {what}, which no step of the run replaced by a value"
+        raise Unsupported(msg)
+
+    def connect(self, feed: Feed, target: str) -> None:
+        """Edges, in the order of the sum."""
+        self.edges += [Edge(source, target, delay) for source, delay in feed]
+
+    def add(self, name: str, node: Node) -> str:
+        """Add a node under a free name."""
+        free, number = name, 2
+        while free in self.nodes:
+            free, number = f"{name}_{number}", number + 1
+        self.nodes[free] = node
+        return free
+
+    def lost(self) -> list[str]:
+        """Layers and cells that were called and have no node."""
+        applied = {value.layer for value in self.maps if isinstance(value, Applied)}
+        seen = applied | set(self.cells) | set(self.membranes)
+        return [path for path in (*self.record.layers, *self.record.cells) if path not in seen]
+
+    def _map(self, value: Expression, path: str, node: Node, to: Expression) -> str:
+        if value not in self.maps:
+            feed = self.feed(to)
+            self.maps[value] = name = self.add(named(path, node), node)
+            self.connect(feed, name)
+        return self.maps[value]
+
+    def _population(self, cell: str) -> str:
+        if cell in self.cells:
+            return self.cells[cell]
+        population = self.record.populations[cell]
+        # Named before its sources are made: a loop leads back to it.
+        name = last = self.add(named(cell, population.node), population.node)
+        if population.after is not None:
+            last = self.add(f"{name}.scale", population.after)
+        self.cells[cell] = last
+        feed = self._chain(name, self.feed(self.laws[cell]), population.before)
+        if population.loop is not None:
+            loop = self.add(f"{name}.recurrent", population.loop)
+            self.edges.append(Edge(last, loop, 1))
+            feed = [*feed, (loop, 0)]
+        self.connect(feed, name)
+        if last != name:
+            self.edges.append(Edge(name, last))
+        return last
+
+    def _membrane(self, cell: str) -> str:
+        if cell not in self.membranes:
+            chain = self.record.populations[cell].membrane
+            if isinstance(chain, str):
+                msg = f"{cell}: its membrane is used as a value, but {chain}"
+                raise Unsupported(msg)
+            *before, (suffix, node) = chain
+            self.membranes[cell] = name = self.add(f"{named(cell, node)}{suffix}", node)
+            self.connect(self._chain(name, self.feed(self.laws[cell]), tuple(before)), name)
+        return self.membranes[cell]
+
+    def _chain(self, name: str, feed: Feed, chain: tuple[tuple[str, Node], ...]) -> Feed:
+        for suffix, node in chain:
+            added = self.add(f"{name}{suffix}", node)
+            self.connect(feed, added)
+            feed = [(added, 0)]
+        return feed
+
+
+def named(path: str, node: Node) -> str:
+    """The name of a node: the path of its module, with its kind where that is only a number."""
+    kind = node.kind.lower()
+    clean = path.replace("/", "_")
+    if clean in ("input", "output"):
+        return f"{kind}_{clean}"
+    return clean if not clean[0].isdigit() else f"{kind}{clean}"
+
+
+def build(
+    record: Record, *, input_shape: Shape, readout: Readout, output: OutputKind
+) -> tuple[dict[str, Node], tuple[Edge, ...]]:
+    """Nodes and edges of what a run showed.
+
+    Raises:
+        Unsupported: for wiring that is not the same in every step, and for layers without effect.
+        InvalidInput: for steps or a readout other than those of forward.
+    """
+    laws = _laws(record)
+    wiring = Wiring(record, {"input": Input(shape=input_shape)}, laws)
+    value = _returned(record, laws, readout, output)
+    feed = wiring.feed(value)
+    lost = [*record.unused, *wiring.lost()]
+    if lost:
+        msg = (
+            f"{lost[0]}: has no effect on the output (in all: {', '.join(lost)}); remove it, or "
+            "return the value that it leads to"
+        )
+        raise Unsupported(msg)
+    wiring.nodes["output"] = Output(readout=readout)
+    wiring.connect(feed, "output")
+    order = topological_order(wiring.nodes, wiring.edges)
+    return {name: wiring.nodes[name] for name in order}, tuple(wiring.edges)
+
+
+def _laws(record: Record) -> dict[str, Expression]:
+    """What each cell is given, in lags."""
+    laws: dict[str, Expression] = {}
+    steps = record.steps
+    for path, seen in record.inputs.items():
+        law = folded(seen)
+        if isinstance(law, int):
+            now, last = described(seen[law]), described(seen[-1])
+            msg = (
+                f"{path}: is fed in another way in step {law} ({now}) than in the last step "
+                f"({last}); a Graph is the same in every step"
+            )
+            raise Unsupported(msg)
+        laws[path] = law
+    counts = {p: len(seen) for p, seen in record.inputs.items() if not record.cells[p].sequence}
+    if len(set(counts.values())) > 1:
+        msg = (
+            f"cells are called a different number of times: {counts}; each takes one step per call"
+        )
+        raise Unsupported(msg)
+    for path, count in counts.items():
+        if count != steps and (count > 1 or record.time_first):
+            msg = f"{path}: forward runs {count} steps, not {steps}; give steps={count}"
+            raise InvalidInput(msg)
+    return laws
+
+
+def _returned(
+    record: Record,
+    laws: dict[str, Expression],
+    readout: Readout,
+    output: OutputKind,
+) -> Expression:
+    """The one returned value that feeds no other, in lags."""
+    found: dict[Expression, Traced] = {}
+    for value in _leaves(record.returned):
+        state = isinstance(value.expression, State)
+        membrane = state and getattr(value.expression, "part", "") in MEMBRANES
+        if membrane if output == "membrane" else not state:
+            expression = value.expression if value.reduction else data(value)
+            found.setdefault(as_lags(expression, last_step(expression) or 0), value)
+    reach = {e: _reach(e, laws) for e in found}
+    ends = [
+        e
+        for e in found
+        if not any(undated(e) in reach[f] and undated(f) not in reach[e] for f in found if f != e)
+    ]
+    if len(ends) != 1:
+        listed = ", ".join(described(e) for e in ends) or "none"
+        msg = (
+            f"forward returns {len(ends)} {output} outputs ({listed}); a Graph has one: return "
+            "the spikes of one layer, or, as the membrane, that of a neuron without reset"
+        )
+        raise Unsupported(msg)
+    _check_readout(found[ends[0]], record, readout)
+    return ends[0]
+
+
+def _check_readout(value: Traced, record: Record, readout: Readout) -> None:
+    """A readout that forward computes itself must be the one that was asked for."""
+    steps, step, reduction = record.steps, last_step(value.expression), value.reduction
+    runs = max((len(seen) for seen in record.inputs.values()), default=1)
+    fixed: Readout | None = None
+    how, whole = "", True
+    if reduction is not None:
+        fixed = "count" if reduction.how == "sum" else "mean"
+        how, whole = f"the {reduction.how} over {reduction.steps} steps", reduction.steps == steps
+    elif value.axes.steps is not None:
+        how, whole = f"{value.axes.steps} steps", value.axes.steps == steps
+    elif step is not None and (runs > 1 or record.time_first):
+        fixed = None if steps == 1 else "last"
+        how, whole = f"what step {step} gives", step == steps - 1
+    if not whole:
+        msg = f"forward returns {how} out of {steps}; a Graph reads the last step, or all of them"
+        raise Unsupported(msg)
+    if fixed not in (None, readout):
+        msg = f"forward returns {how}, which is readout {fixed!r}, not {readout!r}"
+        raise InvalidInput(msg)
+
+
+def _leaves(value: Any) -> list[Traced]:
+    """Traced values within what forward returned; a list of all steps of one value is one."""
+    if isinstance(value, Traced):
+        return [value]
+    if isinstance(value, dict):
+        return _leaves(list(value.values()))
+    if not isinstance(value, tuple | list):
+        return []
+    frames = [v for v in value if isinstance(v, Traced) and v.axes.steps is None]
+    if len(frames) == len(value) > 1:
+        law = folded([frame.expression for frame in frames])
+        if not isinstance(law, int) and last_step(frames[-1].expression) == len(frames) - 1:
+            layout = Layout(frames[0].axes.batch, len(frames))
+            return [zeros(frames[0], law, layout, frames[0].features)]
+    return [leaf for part in value for leaf in _leaves(part)]
+
+
+def _reach(value: Expression, laws: dict[str, Expression]) -> set[Expression]:
+    """All that a value is computed from, in this step or an earlier one."""
+    reached: set[Expression] = set()
+    ahead = [value]
+    while ahead:
+        for part in map(undated, parts(ahead.pop())):
+            if part not in reached:
+                reached.add(part)
+                if isinstance(part, Fired | Membrane):
+                    ahead.append(laws[part.cell])
+    return reached

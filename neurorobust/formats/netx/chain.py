@@ -1,0 +1,237 @@
+"""A Program as the chain of populations that a ``.net`` file describes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurorobust.formats.netx.synapse import Matrix, NoExactForm, as_matrix, matrix
+from neurorobust.ir import (
+    Array,
+    FixedConv2d,
+    FixedDense,
+    FixedInput,
+    FixedLI,
+    FixedLIF,
+    Flatten,
+    Program,
+    Shape,
+)
+from neurorobust.ir.fixed import STATE_SHIFT, FixedNeuron
+
+SILENT_MANTISSA = (1 << 18) - 1
+"""Threshold of a population that only integrates: no membrane of 24 bits reaches it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """A population and the synapses that drive it.
+
+    Attributes:
+        name: Node of the population.
+        shape: Its shape.
+        before: Shape of the population, or input, that feeds it.
+        du, dv, vth: Parameters, as arrays that broadcast to the shape.
+        bias: Mantissa with the exponent 6, the same.
+        feed: Synapses from before; None where the input itself drives the population.
+        recurrent: Synapses from the population to itself, one step later; None without.
+    """
+
+    name: str
+    shape: Shape
+    before: Shape
+    du: Array
+    dv: Array
+    vth: Array
+    bias: Array
+    feed: Matrix | FixedConv2d | None
+    recurrent: Matrix | None
+
+    def signature(self) -> list[Array]:
+        """What is computed, in a form that does not depend on how it is written."""
+        values = [np.broadcast_to(v, self.shape).ravel() for v in (self.du, self.dv, self.vth)]
+        values.append(np.broadcast_to(self.bias, self.shape).ravel())
+        feed = self.feed
+        if isinstance(feed, FixedConv2d) and (made := as_matrix(feed, int(np.prod(self.shape)))):
+            feed = made
+        if isinstance(feed, FixedConv2d):
+            geometry = (*feed.stride, *feed.padding, *feed.dilation, feed.groups)
+            values += [feed.weight, np.array(geometry)]
+        for synapse in (feed, self.recurrent):
+            if isinstance(synapse, Matrix):
+                values += [synapse.weight, synapse.delay]
+        return values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain:
+    """A Program, population by population.
+
+    Attributes:
+        source: The input.
+        stages: All populations, in order.
+        graded: Whether inputs count by their value, not as one spike each.
+        reset: (interval, offset) of all populations; (0, 0) for none.
+    """
+
+    source: FixedInput
+    stages: tuple[Stage, ...]
+    graded: bool
+    reset: tuple[int, int]
+
+    @property
+    def block(self) -> bool:
+        """Whether the first population takes the input without synapses."""
+        return self.stages[0].feed is None
+
+    @property
+    def top(self) -> int:
+        """Largest magnitude of an input as it counts."""
+        return max(abs(self.source.low), self.source.high) if self.graded else 1
+
+
+def chain(program: Program) -> Chain:
+    """Take a Program apart.
+
+    Raises:
+        NoExactForm: naming the first thing that is no chain of populations in netx's terms.
+    """
+    if program.host is not None:
+        msg = "has a part on the host; export program.with_(host=None), the part on the chip"
+        raise NoExactForm(msg)
+    names = [n for n in program.order if isinstance(program.nodes[n], FixedNeuron)]
+    before = program.input
+    stages = []
+    graded: set[bool] = set()
+    for name in names:
+        stages.append(_stage(program, name, before, graded))
+        before = name
+    if not stages:
+        msg = "has no population"
+        raise NoExactForm(msg)
+    _ends_in(program, before)
+    for stage in stages[:-1]:
+        if isinstance(program.nodes[stage.name], FixedLI):
+            msg = f"{stage.name}: an integrator sends membranes; netx sends spikes between layers"
+            raise NoExactForm(msg)
+    source = program.nodes[program.input]
+    assert isinstance(source, FixedInput)  # noqa: S101  # holds for every checked Program
+    if len(graded) > 1:
+        msg = f"{names[0]}: takes its input once as payloads and once as spikes; choose one"
+        raise NoExactForm(msg)
+    return Chain(source, tuple(stages), graded == {True}, _reset(program, names))
+
+
+def _stage(program: Program, name: str, before: str, graded: set[bool]) -> Stage:
+    node = program.nodes[name]
+    if not isinstance(node, FixedLIF | FixedLI):
+        msg = f"{name}: a {node.kind} has no counterpart in netx; use FixedLIF"
+        raise NoExactForm(msg)
+    feed: list[tuple[str, FixedDense, int]] = []
+    back: list[tuple[str, FixedDense, int]] = []
+    convs: list[FixedConv2d] = []
+    direct = False
+    for edge in program.incoming(name):
+        synapse = program.nodes[edge.source]
+        if isinstance(synapse, FixedInput) and before == edge.source and not edge.delay:
+            direct = True
+            continue
+        if not isinstance(synapse, FixedDense | FixedConv2d):
+            msg = f"{name}: {edge.source} ({synapse.kind}) feeds it without a synapse"
+            raise NoExactForm(msg)
+        origin, delay = _origin(program, edge.source)
+        delay += edge.delay
+        if origin not in (before, name):
+            msg = f"{edge.source}: comes from {origin}, not from {before}; netx holds chains only"
+            raise NoExactForm(msg)
+        if isinstance(synapse, FixedConv2d):
+            if delay or origin == name:
+                msg = f"{edge.source}: netx ignores delays and recurrence of convolutions"
+                raise NoExactForm(msg)
+            convs.append(synapse)
+        else:
+            (back if origin == name else feed).append((edge.source, synapse, delay))
+        if origin == program.input:
+            graded |= _graded(program, synapse)
+    if direct + len(convs) + bool(feed) != 1:
+        msg = f"{name}: needs one kind of synapse: a convolution, dense ones, or the input itself"
+        raise NoExactForm(msg)
+    made = matrix(feed) if feed else convs[0] if convs else None
+    vth = node.vth if isinstance(node, FixedLIF) else np.array(SILENT_MANTISSA)
+    return Stage(
+        name=name,
+        shape=program.shapes[name],
+        before=program.shapes[before],
+        du=node.du,
+        dv=node.dv,
+        vth=vth,
+        bias=_bias(name, node),
+        feed=made,
+        recurrent=_recurrent(name, made, back) if back else None,
+    )
+
+
+def _origin(program: Program, synapse: str) -> tuple[str, int]:
+    """Where the spikes of a synapse come from, and how late."""
+    name, delay = synapse, 0
+    while name == synapse or isinstance(program.nodes[name], Flatten):
+        edges = program.incoming(name)
+        if len(edges) > 1:
+            msg = f"{name}: adds up {len(edges)} inputs; netx connects layers one by one"
+            raise NoExactForm(msg)
+        name, delay = edges[0].source, delay + edges[0].delay
+    return name, delay
+
+
+def _graded(program: Program, synapse: FixedDense | FixedConv2d) -> set[bool]:
+    """Whether a synapse counts the input's values; empty where the input is 0 or 1 anyway."""
+    source = program.nodes[program.input]
+    assert isinstance(source, FixedInput)  # noqa: S101  # holds for every checked Program
+    if source.low >= 0 and source.high <= 1:
+        return set()
+    return {isinstance(synapse, FixedConv2d) or synapse.message_bits > 0}
+
+
+def _recurrent(
+    name: str, feed: Matrix | FixedConv2d | None, back: list[tuple[str, FixedDense, int]]
+) -> Matrix:
+    made = matrix(back)
+    if not isinstance(feed, Matrix):
+        msg = f"{name}: netx has recurrence in dense layers only"
+        raise NoExactForm(msg)
+    if feed.delayed or (made.delay != (made.weight != 0)).any():
+        msg = f"{name}: netx handles delays beside recurrence wrongly; use edges of delay 1 only"
+        raise NoExactForm(msg)
+    return made
+
+
+def _bias(name: str, node: FixedNeuron) -> Array:
+    mant, exp = node.bias_mant.astype(np.int64), node.bias_exp.astype(np.int64)
+    bias = np.where(exp >= 0, mant << exp.clip(0), mant >> (-exp).clip(0))
+    made = np.asarray(bias >> STATE_SHIFT)
+    wide = np.iinfo(np.int16)
+    if (bias != made << STATE_SHIFT).any() or made.min() < wide.min or made.max() > wide.max:
+        msg = (
+            f"{name}: biases span {bias.min()}..{bias.max()}; netx holds multiples of 64 within "
+            f"{wide.min << STATE_SHIFT}..{wide.max << STATE_SHIFT}; lower with a bias_exp of 6"
+        )
+        raise NoExactForm(msg)
+    return made
+
+
+def _ends_in(program: Program, last: str) -> None:
+    origin, delay = _origin(program, program.output)
+    if origin != last or delay:
+        msg = f"{program.output}: reads {origin}; netx gives the spikes of the last layer only"
+        raise NoExactForm(msg)
+
+
+def _reset(program: Program, names: list[str]) -> tuple[int, int]:
+    resets = set()
+    for name in names:
+        node = program.nodes[name]
+        assert isinstance(node, FixedNeuron)  # noqa: S101  # the caller's selection
+        resets.add((node.reset_interval, node.reset_offset))
+    if len(resets) > 1:
+        msg = f"populations reset differently ({sorted(resets)}); netx resets all alike"
+        raise NoExactForm(msg)
+    return resets.pop()

@@ -1,0 +1,55 @@
+"""A file together with how it will be run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurorobust.formats.netx.call import NetxCall
+from neurorobust.formats.netx.document import Document, Record
+from neurorobust.formats.netx.layers import InputBlock, Plan
+from neurorobust.formats.netx.refusal import Refused
+from neurorobust.formats.netx.synapses import matrices
+from neurorobust.formats.netx.values import layer_shape
+from neurorobust.ir import Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """What rules look at.
+
+    Attributes:
+        document: The file.
+        call: Arguments of ``netx.hdf5.Network``.
+        plan: The layers as far as they can be read.
+        select_tag: Tag of the run configuration.
+        input_range: Smallest and largest integer that will be sent, or None.
+    """
+
+    document: Document
+    call: NetxCall
+    plan: Plan
+    select_tag: str | None
+    input_range: tuple[int, int] | None
+
+    @property
+    def records(self) -> Iterator[Record]:
+        """Records that take part."""
+        end = self.call.num_layers
+        return iter(self.document.records[self.call.skip_layers : end])
+
+    @property
+    def dense(self) -> Iterator[tuple[Record, Array, Array | None]]:
+        """Dense records with their integer matrices, where these can be read."""
+        for record in self.records:
+            if record.type in ("dense", "dense_rec") and "weight/imag" not in record.values:
+                try:
+                    outputs = int(np.prod(layer_shape(record), dtype=object))
+                    yield record, *matrices(record, outputs)
+                except Refused:
+                    continue
+
+    @property
+    def block(self) -> bool:
+        """Whether the network starts with an input population."""
+        return bool(self.plan.layers) and isinstance(self.plan.layers[0], InputBlock)

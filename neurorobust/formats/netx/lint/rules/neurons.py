@@ -1,0 +1,103 @@
+"""Neuron parameters that are not what the file says."""
+
+import numpy as np
+
+from neurorobust.formats.netx.lint.case import Case
+from neurorobust.formats.netx.lint.finding import Seen, rule
+from neurorobust.formats.netx.neurons import CUBA, SILENT
+from neurorobust.ir.fixed import DECAY_ONE
+
+MANTISSA_MAX = (1 << 12) - 1
+"""Largest mantissa of a bias on a chip: 13 bits with sign."""
+EPSILON_LOST = 4096
+"""Threshold mantissa from which on 0.01 / 4096 is lost beside the threshold in 32-bit floats."""
+
+
+@rule("bias-wraps", "error", avoid="keep biases within -32768..32767")
+def BIAS_WRAPS(case: Case) -> Seen:  # noqa: N802
+    """Biases beyond 16 bits."""
+    for record in case.records:
+        if record.type == "input" or "bias" not in record.values:
+            continue
+        bias = np.trunc(np.atleast_1d(record.values["bias"]))
+        wide = np.iinfo(np.int16)
+        over = (bias < wide.min) | (bias > wide.max)
+        if over.any():
+            first = int(bias[over][0])
+            wrapped = (first - wide.min) % (1 << 16) + wide.min
+            yield record.index, f"bias {first} becomes {wrapped} ({int(over.sum())} in all)"
+
+
+@rule(
+    "bias-needs-more-than-13-bits",
+    "warning",
+    avoid=f"keep biases within -{MANTISSA_MAX}..{MANTISSA_MAX}",
+)
+def BIAS_WIDE(case: Case) -> Seen:  # noqa: N802
+    """Biases that Lava's simulation takes and the mantissa of a chip does not hold."""
+    for record in case.records:
+        if record.type == "input" or "bias" not in record.values:
+            continue
+        bias = np.trunc(np.atleast_1d(record.values["bias"]))
+        wide = np.iinfo(np.int16)
+        over = (np.abs(bias) > MANTISSA_MAX) & (bias >= wide.min) & (bias <= wide.max)
+        if over.any():
+            largest = int(bias[over][np.abs(bias[over]).argmax()])
+            what = f"bias {largest} ({int(over.sum())} in all beyond ±{MANTISSA_MAX}) needs more"
+            yield record.index, f"{what} than the 13 bits of a chip's mantissa; simulation takes 16"
+
+
+@rule("refractory-ignored", "warning", avoid="train with a refractory delay of 1")
+def REFRACTORY(case: Case) -> Seen:  # noqa: N802
+    """Refractory steps, which netx does not read."""
+    for record in case.records:
+        delay = (record.neuron or {}).get("refDelay")
+        if delay is not None and record.neuron_type in CUBA and delay.max() > 1:
+            what = f"refDelay {delay.max():g} is not read; neurons can fire again in the next step"
+            yield record.index, what
+
+
+@rule("graded-spikes-ignored", "error", avoid="train with binary spikes")
+def GRADED(case: Case) -> Seen:  # noqa: N802
+    """Graded spikes, which netx sends as ones."""
+    for record in case.records:
+        graded = (record.neuron or {}).get("gradedSpike")
+        if graded is not None and record.neuron_type in CUBA and graded.any():
+            yield record.index, "gradedSpike is not read; every spike counts as 1"
+
+
+@rule("weight-exponent-ignored", "error", avoid="write weights that need no exponent")
+def WEIGHT_EXPONENT(case: Case) -> Seen:  # noqa: N802
+    """Exponents of weights, which netx does not read."""
+    for record in case.records:
+        for name in ("weight_exp", "wgtExp"):
+            for place, values in (("", record.values), ("neuron/", record.neuron or {})):
+                exponent = values.get(name, np.zeros(()))
+                if exponent.any():
+                    largest = exponent.ravel()[np.abs(exponent).argmax()]
+                    what = f"{place}{name} {largest:g} is not read; weights act by a factor of"
+                    yield record.index, f"{what} 2^{-largest:g} off"
+
+
+@rule("threshold-epsilon", "note", avoid=f"use a scale at which vThMant is below {EPSILON_LOST}")
+def THRESHOLD_EPSILON(case: Case) -> Seen:  # noqa: N802
+    """Thresholds at which SLAYER fires on equality and Lava does not."""
+    for record in case.records:
+        vth = (record.neuron or {}).get("vThMant")
+        if vth is None or record.neuron_type not in CUBA:
+            continue
+        touched = (vth >= EPSILON_LOST) & (vth < SILENT - 1)
+        if touched.any():
+            largest = int(vth[touched].max())
+            what = f"vThMant {largest}: SLAYER fires at v = {largest << 6} already, Lava above it"
+            yield record.index, what
+
+
+@rule("input-decay-ignored", "warning", avoid="give the input population a current_decay of 1")
+def INPUT_DECAY(case: Case) -> Seen:  # noqa: N802
+    """A current decay of an input population, whose input enters behind the current."""
+    for record in case.records:
+        decay = (record.neuron or {}).get("iDecay")
+        if record.type == "input" and decay is not None and (decay != DECAY_ONE).any():
+            what = f"iDecay {decay.min():g} has no effect: the input enters as bias; SLAYER filters"
+            yield record.index, f"{what} it with {1 - decay.min() / DECAY_ONE:.3g} per step"

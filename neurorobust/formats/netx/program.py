@@ -1,0 +1,105 @@
+"""A ``.net`` file → Program."""
+
+from pathlib import Path
+
+import numpy as np
+
+from neurorobust.errors import InvalidFile
+from neurorobust.formats.netx.builder import Builder
+from neurorobust.formats.netx.call import NetxCall
+from neurorobust.formats.netx.document import Document, read_netx
+from neurorobust.formats.netx.layers import InputBlock, Plan, interpret
+from neurorobust.formats.netx.refusal import Refusal, listed
+from neurorobust.formats.netx.synapses import Conv
+from neurorobust.ir import Header, Program, Shape
+from neurorobust.ir.ports import Readout
+
+
+def load_netx(
+    path: Path | str,
+    *,
+    steps: int,
+    dt_s: float = 1e-3,
+    readout: Readout | None = None,
+    num_layers: int | None = None,
+    skip_layers: int = 0,
+    input_shape: Shape | None = None,
+    input_message_bits: int = 0,
+    reset_interval: int | None = None,
+    reset_offset: int | None = None,
+) -> Program:
+    """Read a network that lava-dl's netx runs, with the weights that Lava uses in effect.
+
+    The nodes carry the number of their layer: ``dense3``, ``lif3``. The input takes the integers
+    that netx is given: spikes (0 or 1) or payloads per step (coding ``events``), or, where the file
+    starts with an input population, an image x that acts in every step as ``bias_mant = x weight +
+    bias`` of the file (coding ``direct``). Latency is taken out, see ``netx_latency``. The
+    Program's report counts the weights that do not act as the file says; ``formats.netx.lint``
+    explains them.
+
+    Args:
+        path: The file.
+        steps: Steps a stimulus is shown for, at least 1.
+        dt_s: Duration of a step, which a file does not say.
+        readout: How scores are read; None counts spikes, or takes the last membrane where the last
+            layer cannot fire.
+        num_layers: Records of the file to read; None reads all.
+        skip_layers: Records at the start that are left out.
+        input_shape: (C, H, W), where a first convolution lacks it in the file.
+        input_message_bits: 0 takes any non-zero input as one spike; above 0 inputs are payloads of
+            so many bits.
+        reset_interval: Steps between two resets of all neurons; None for none.
+        reset_offset: Phase of the reset as netx counts it; None takes the one that starts every
+            stimulus from rest (0 after an input population, 1 otherwise).
+
+    Raises:
+        InvalidFile: naming every layer that has no exact form in a Program, the reason, and the
+            way out.
+        InvalidInput: if an argument is out of range.
+    """
+    call = NetxCall(
+        num_layers=num_layers,
+        skip_layers=skip_layers,
+        input_shape=input_shape,
+        input_message_bits=input_message_bits,
+        reset_interval=reset_interval,
+        reset_offset=reset_offset or 0,
+    )
+    header = Header(name=Path(path).stem, dt_s=dt_s, steps=steps)
+    return build(read_netx(path), call, header, readout=readout, in_phase=reset_offset is None)
+
+
+def build(
+    document: Document,
+    call: NetxCall,
+    header: Header,
+    *,
+    readout: Readout | None = None,
+    in_phase: bool = True,
+) -> Program:
+    """The Program of a file that was read; ``in_phase`` starts every stimulus from rest."""
+    plan = interpret(document, call)
+    if plan.refusals:
+        reason = f"cannot be taken over exactly:\n{listed(plan.refusals)}"
+        raise InvalidFile(document.path, reason)
+    if wide := _too_wide(plan, call):
+        raise InvalidFile(document.path, f"cannot be taken over exactly:\n{listed([wide])}")
+    return Builder(plan, call, header, in_phase=in_phase).program(document, readout)
+
+
+def _too_wide(plan: Plan, call: NetxCall) -> Refusal | None:
+    """The first layer whose sums could pass 32 bits, where Lava's arithmetic is another."""
+    top = (1 << max(call.input_message_bits, 1)) - 1
+    for layer in plan.layers:
+        if isinstance(layer, InputBlock):
+            continue
+        if isinstance(layer, Conv):
+            rows = np.abs(layer.weight.reshape(len(layer.weight), -1)).sum(axis=1)
+            reach = top * int(rows.max())
+        else:
+            reach = top * layer.feed.weight.shape[1] << 8
+        if reach >= 1 << 31:
+            what = f"inputs of up to {top} make sums of up to {reach}, beyond 32 bits"
+            return Refusal("range", layer.index, what, "use fewer input_message_bits")
+        top = 1
+    return None

@@ -1,0 +1,256 @@
+"""A ``.nir`` file → Graph."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurorobust.errors import InvalidFile, InvalidInput, InvalidModel
+from neurorobust.formats.nir import maps, neurons
+from neurorobust.formats.nir.document import Document, Entry, read_document
+from neurorobust.formats.nir.original import with_original
+from neurorobust.formats.nir.parameters import Parameters
+from neurorobust.formats.nir.rules import (
+    BatchAxis,
+    Discretisation,
+    Fault,
+    Recurrence,
+    Rules,
+    Start,
+)
+from neurorobust.formats.nir.stamp import KEY, read_stamp, stamped_graph
+from neurorobust.formats.nir.wiring import flatten
+from neurorobust.ir import LIF, Edge, Graph, Header, Input, Node, Output, Shape
+from neurorobust.ir.base import ShapeError
+from neurorobust.ir.edges import topological_order
+from neurorobust.ir.identity import canonical_json
+from neurorobust.ir.neurons import Compare, ResetMode
+from neurorobust.ir.ports import Readout
+
+_LAWS: Mapping[str, Callable[[Parameters], list[Node]]] = {
+    "Affine": maps.affine,
+    "AvgPool2d": maps.pool,
+    "Conv1d": maps.conv,
+    "Conv2d": maps.conv,
+    "CubaLI": neurons.cuba_li,
+    "CubaLIF": neurons.cuba_lif,
+    "Flatten": maps.flatten,
+    "I": neurons.integrator,
+    "IF": neurons.integrate_and_fire,
+    "LI": neurons.li,
+    "LIF": neurons.lif,
+    "Linear": maps.affine,
+    "Scale": maps.scale,
+    "SumPool2d": maps.pool,
+    "Threshold": neurons.threshold,
+}
+KINDS = (*_LAWS, "Delay", "Input", "NIRGraph", "Output")
+"""Types of NIR that are read."""
+
+
+def load_nir(
+    path: Path | str,
+    *,
+    dt_s: float | None = None,
+    reset: ResetMode | Mapping[str, ResetMode] | None = None,
+    discretisation: Discretisation = "euler",
+    compare: Compare = ">",
+    v_init: Start | None = None,
+    recurrence: Recurrence | None = None,
+    steps: int = 100,
+    readout: Readout | None = None,
+    header: Header | None = None,
+    input_shape: Shape | None = None,
+    time_unit_s: float | None = None,
+    batch_axis: BatchAxis = "none",
+    check_shapes: bool = True,
+    use_metadata: bool = True,
+) -> Graph:
+    """Read a file of the Neuromorphic Intermediate Representation.
+
+    A file that ``save_nir`` wrote says everything itself. Any other leaves open how long a step is,
+    how neurons reset, where they start and what waits in a cycle: nothing of this is guessed. The
+    file stays in the provenance of the Graph, bit for bit.
+
+    Args:
+        path: The file.
+        dt_s: Duration of a step in seconds.
+        reset: ``hard`` (to ``v_reset``), ``soft`` (by the threshold) or ``none``; for all neurons,
+            or by node name.
+        discretisation: ``euler``: ``beta = 1 - dt/tau``; ``exponential``: ``beta = exp(-dt/tau)``.
+            Inputs enter with ``R dt/tau`` in both.
+        compare: NIR fires where ``v > v_threshold``.
+        v_init: ``zero``, ``leak`` or ``reset``; needed where these are not all 0.
+        recurrence: What waits one step in a cycle without a Delay: ``spikes`` (a recurrent bias
+            acts from step 0) or ``currents`` (nothing comes back in step 0, as in Norse).
+        steps: T, which a file does not say.
+        readout: None counts spikes, or takes the last value where the last node has none.
+        header: Replaces ``dt_s`` and ``steps`` and says more: coding, bounds, classes.
+        input_shape: Replaces the shape that the file's Input declares.
+        time_unit_s: Unit of all times in the file; None takes seconds if they are plausible.
+        batch_axis: Where the file counts a batch axis: ``none``, ``flatten`` (only in the dims of
+            Flatten nodes) or ``all`` (in shapes, too).
+        check_shapes: Whether declared shapes must be those that the weights give. Without, one
+            value stands for all neurons.
+        use_metadata: Whether what ``save_nir`` wrote beside NIR is used.
+
+    Raises:
+        InvalidFile: naming the node that cannot be read or is left open, and the way out.
+        InvalidInput: if an argument is out of range, or contradicts the file.
+    """
+    document = read_document(path)
+    if use_metadata and KEY in document.root.metadata:
+        graph = _stamped(document, header)
+        _agree(graph, dt_s, reset)
+        return graph
+    given = header.dt_s if header is not None else dt_s
+    if given is None:
+        reason = "does not say how long a step is; pass dt_s in seconds (or a header)"
+        raise InvalidFile(document.path, reason)
+    rules = Rules(
+        dt_s=given,
+        reset=reset,
+        discretisation=discretisation,
+        compare=compare,
+        v_init=v_init,
+        recurrence=recurrence,
+        time_unit_s=time_unit_s,
+        batch_axis=batch_axis,
+        check_shapes=check_shapes,
+    )
+    made = header or Header(name=document.path.stem, dt_s=given, steps=steps, coding="events")
+    try:
+        nodes, edges = _nodes(document.root, rules, input_shape, readout)
+        graph = Graph(header=made, nodes=nodes, edges=tuple(edges))
+    except Fault as fault:
+        raise InvalidFile(document.path, str(fault)) from fault
+    except InvalidModel as error:
+        raise InvalidFile(document.path, str(error)) from error
+    facts = {
+        "source": f"NIR {document.version}",
+        "nir rules": canonical_json(rules.described()),
+    }
+    return with_original(graph, document.root, facts)
+
+
+def _stamped(document: Document, header: Header | None) -> Graph:
+    """The Graph that the file's own metadata describes."""
+    try:
+        found = read_stamp(document.root)
+        if found is None:
+            msg = "is empty"
+            raise ValueError(msg)
+        graph = stamped_graph(found, document.root)
+        profile = str(found.get("profile"))
+    except (ValueError, RecursionError) as error:
+        reason = (
+            f"its metadata '{KEY}' {error}; read the nodes alone with use_metadata=False, dt_s "
+            "and reset"
+        )
+        raise InvalidFile(document.path, reason) from error
+    if header is not None:
+        graph = graph.with_(header=header)
+    if profile != "strict":  # its nodes are those of another reader, not to be written again
+        return graph
+    return with_original(graph, document.root, {})
+
+
+def _agree(graph: Graph, dt_s: float | None, reset: Any) -> None:
+    """Refuse arguments that contradict what the file says itself."""
+    ignore = "leave it out, or ignore the file's metadata with use_metadata=False"
+    if dt_s is not None and dt_s != graph.header.dt_s:
+        msg = f"dt_s is {dt_s:g}, but the file says {graph.header.dt_s:g}; {ignore}"
+        raise InvalidInput(msg)
+    for name, node in graph.of_kind(LIF):
+        asked = reset.get(name) if isinstance(reset, Mapping) else reset
+        if asked is not None and asked != node.reset:
+            msg = f"reset is {asked!r}, but the file says {node.reset!r} of {name!r}; {ignore}"
+            raise InvalidInput(msg)
+
+
+def _nodes(
+    root: Entry, rules: Rules, input_shape: Shape | None, readout: Readout | None
+) -> tuple[dict[str, Node], list[Edge]]:
+    """Nodes in an order in which each comes after its sources, as far as loops allow; and edges."""
+    _require_known(root, "")
+    entries, edges = flatten(root, rules)
+    shapes: dict[str, Shape] = {}
+    nodes: dict[str, Node] = {}
+    heads: dict[str, str] = {}
+    for name in _met(entries, edges):
+        entry = entries[name]
+        sources = [edge.source for edge in edges if edge.target == name and edge.source in shapes]
+        if entry.kind == "Input":
+            made: list[Node] = [Input(shape=input_shape or _port(name, entry, rules))]
+            arriving: Shape = ()
+        elif entry.kind == "Output":
+            arriving = shapes[sources[0]]
+            Parameters(name, entry, rules, arriving).declared(
+                "shape", _port(name, entry, rules), arriving
+            )
+            spiking = all(nodes[source].spiking for source in sources)
+            made = [Output(readout=readout or ("count" if spiking else "last"))]
+        else:
+            arriving = shapes[sources[0]]
+            made = _LAWS[entry.kind](Parameters(name, entry, rules, arriving))
+        for node, full in zip(made, _names(name, len(made)), strict=True):
+            nodes[full] = node
+            arriving = _shape(name, entry, node, arriving)
+        heads[name], shapes[name] = _names(name, len(made))[0], arriving
+    wired = [replace(edge, target=heads[edge.target]) for edge in edges]
+    return nodes, wired + [Edge(head, name) for name, head in heads.items() if head != name]
+
+
+def _met(entries: Mapping[str, Entry], edges: list[Edge]) -> list[str]:
+    """Names so that each comes after one of its sources, and where loops allow after all."""
+    targets: dict[str, list[str]] = {name: [] for name in entries}
+    for edge in edges:
+        targets[edge.source].append(edge.target)
+    ahead = list(topological_order(entries, edges))
+    fed = {name for name, entry in entries.items() if entry.kind == "Input"}
+    met: list[str] = []
+    while ahead:
+        name = next((name for name in ahead if name in fed), None)
+        if name is None:
+            raise Fault(ahead[0], "no path leads to it from the Input", "connect or remove it")
+        met.append(name)
+        fed.update(targets[name])
+        ahead.remove(name)
+    return met
+
+
+def _require_known(graph: Entry, prefix: str) -> None:
+    for name, entry in graph.nodes.items():
+        if entry.kind not in KINDS:
+            what = f"NIR type {entry.kind!r} is not known"
+            raise Fault(f"{prefix}{name}", what, f"known are {', '.join(sorted(KINDS))}")
+        _require_known(entry, f"{prefix}{name}.")
+
+
+def _names(name: str, count: int) -> list[str]:
+    """Names of the nodes that one node of NIR becomes; the last one takes its name."""
+    return [f"{name}.current", name] if count == 2 else [name]
+
+
+def _shape(name: str, entry: Entry, node: Node, arriving: Shape) -> Shape:
+    faults = list(node.faults())
+    if faults:
+        raise Fault(name, f"{entry.kind}: {'; '.join(faults)}", "repair its parameters")
+    try:
+        return node.output_shape(arriving)
+    except ShapeError as error:
+        way_out = (
+            "repair weights or edges (nir itself declares wrong inputs for grouped convolutions: "
+            "input_shape and check_shapes=False read the weights alone)"
+        )
+        raise Fault(name, f"{entry.kind}: {error}", way_out) from error
+
+
+def _port(name: str, entry: Entry, rules: Rules) -> Shape:
+    """The shape that an Input or Output declares, without batch."""
+    shape = entry.values.get("shape")
+    if not isinstance(shape, np.ndarray) or shape.dtype.kind not in "iu" or shape.ndim != 1:
+        raise Fault(name, f"{entry.kind}: has no shape", "write one, or pass input_shape")
+    return tuple(int(n) for n in shape[rules.batch_axis == "all" :])

@@ -1,0 +1,69 @@
+"""A side of a comparison as people name it: a file, and where it runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from neurorobust.backends import Executable, Rung, backend_names
+from neurorobust.chips import load_profile
+from neurorobust.compare.side import Side
+from neurorobust.errors import InvalidInput
+from neurorobust.formats.loading import Reading, read
+from neurorobust.ir import Graph, Model
+from neurorobust.lower import lower
+
+_RUNGS: tuple[Rung, ...] = ("float", "quantised", "device")
+
+
+def open_side(given: Model | str | Path | Executable | Side, reading: Reading) -> Side:
+    """A side from what people name.
+
+    Args:
+        given: A Side; a model; anything that follows ``Executable``; or a file, with
+            ``@backend``, ``@backend:rung`` or ``@backend:rung:precision`` after it if wanted.
+        reading: What files of other formats do not say.
+
+    Raises:
+        InvalidInput: for anything else, or an unknown rung or precision.
+        InvalidFile: for a file that cannot be read.
+    """
+    if isinstance(given, Side):
+        return given
+    if isinstance(given, Model):
+        return Side.of(given)
+    if isinstance(given, str | Path):
+        return _named(str(given), reading)
+    if callable(getattr(given, "run", None)):
+        return Side(label=type(given).__name__, executable=given, precision="single")
+    msg = (
+        f"cannot compare a {type(given).__name__}; give a Graph, a Program, a file, "
+        "file@backend:rung, an Executable or a Side"
+    )
+    raise InvalidInput(msg)
+
+
+def _named(text: str, reading: Reading) -> Side:
+    path, at, lane = text.rpartition("@")
+    if not at or Path(text).exists():
+        path, lane = text, "torch"
+    backend, _, rest = lane.partition(":")
+    rung, _, precision = rest.partition(":")
+    if backend not in backend_names():
+        known = ", ".join(backend_names())
+        msg = f"{text}: no backend is named {backend!r}; known are {known}"
+        raise InvalidInput(msg)
+    if rung and rung not in _RUNGS:
+        msg = f"{text}: no rung is named {rung!r}; known are {', '.join(_RUNGS)}"
+        raise InvalidInput(msg)
+    if precision not in ("", "double", "single"):
+        msg = f"{text}: precision is {precision!r}; known are double, single"
+        raise InvalidInput(msg)
+    model = read(Path(path), reading)
+    if rung == "quantised" and isinstance(model, Graph):
+        model = lower(model, load_profile(reading.profile).profile)
+    side = Side.of(
+        model,
+        backend,
+        next((known for known in _RUNGS if known == rung), None),
+        precision="single" if precision == "single" else "double",
+    )
+    return replace(side, label=text)

@@ -1,1 +1,0 @@
-"""Trained networks of other frameworks → Graph."""

@@ -1,6 +1,0 @@
-"""Hardware profiles: facts about chips as data, each with its source."""
-
-from neurorobust.profiles.load import LoadedProfile, load_profile, profile_names
-from neurorobust.profiles.schema import Leaf, Profile, whole
-
-__all__ = ["Leaf", "LoadedProfile", "Profile", "load_profile", "profile_names", "whole"]

@@ -1,0 +1,1 @@
+"""How numbers look: text, colours, figures, the frame of a page."""

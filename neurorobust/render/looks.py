@@ -1,0 +1,126 @@
+"""Colours, names and numbers as the whole report writes them."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from neurorobust.metrics import Column, Proportion, SetKey
+
+# Okabe & Ito 2008 (safe for the colour-blind), split so that an estimator and a backend never share
+# a hue; further backends take the muted scheme of Tol 2021.
+INK, MUTED, RULE, PAPER = "#1a1d21", "#6b7178", "#d9dce0", "#fefefe"
+GRADIENTS = {"stbp": "#0072b2", "rga": "#d55e00", "none": "#8a9097"}
+_BACKENDS = {
+    "reference": "#5d6470",
+    "torch": "#e69f00",
+    "snntorch": "#56b4e9",
+    "norse": "#009e73",
+    "lava": "#cc79a7",
+}
+_FURTHER = ("#882255", "#999933", "#44aa99", "#332288", "#aa4499", "#117733")
+_NAMES = {"stbp": "STBP", "rga": "RGA", "fgsm": "FGSM", "pgd": "PGD"}
+
+
+def backend_colours(backends: Iterable[str]) -> dict[str, str]:
+    """One colour per backend, the same in every figure and table."""
+    names = list(dict.fromkeys(backends))
+    spare = [name for name in names if name not in _BACKENDS]
+    extra = {name: _FURTHER[i % len(_FURTHER)] for i, name in enumerate(spare)}
+    return {name: _BACKENDS.get(name) or extra[name] for name in names}
+
+
+def proper(name: str) -> str:
+    """A name as papers write it."""
+    return _NAMES.get(name, name)
+
+
+def epsilon(value: float) -> str:
+    """A radius; as a fraction of 255 where it is one, the way papers state it."""
+    levels = value * 255
+    if value and abs(levels - round(levels)) < 1e-6 and round(levels) < 100:
+        return f"{round(levels)}/255"
+    return f"{value:.3g}"
+
+
+def epsilon_axis(values: Sequence[float]) -> tuple[list[str], str]:
+    """Tick labels and the name of an axis of radii; in 255ths where all of them are."""
+    if all(value == 0 or "/" in epsilon(value) for value in values):
+        return [str(round(value * 255)) for value in values], "255 ε, in units of the input range"
+    return [f"{value:.3g}" for value in values], "ε, in units of the input range"
+
+
+def attack_name(key: SetKey) -> str:
+    """Attack and gradient without the radius: ``PGD · RGA``, ``noise``."""
+    if key.gradient == "none":
+        return proper(key.attack)
+    return f"{proper(key.attack)} · {proper(key.gradient)}"
+
+
+def set_name(key: SetKey) -> str:
+    """An attack set: ``PGD · RGA, ε 8/255``."""
+    return f"{attack_name(key)}, ε {epsilon(key.epsilon)}"
+
+
+def percent(rate: float, digits: int = 1) -> str:
+    """A share in percent; ``–`` of no samples. 100 and 0 are said only where they are exact."""
+    if math.isnan(rate):
+        return "–"
+    text = f"{100 * rate:.{digits}f}"
+    least = 10.0**-digits
+    if rate < 1 and float(text) >= 100:
+        return f"> {100 - least:.{digits}f} %"
+    if rate > 0 and float(text) <= 0:
+        return f"< {least:.{digits}f} %"
+    return f"{text} %"
+
+
+def interval(p: Proportion) -> str:
+    """Wilson 95 % interval in percent, ``83.1–90.5``; nothing of no samples."""
+    if not p.n:
+        return ""
+    low, high = p.interval
+    return f"{100 * low:.1f}–{100 * high:.1f}"
+
+
+def p_value(p: float) -> str:
+    """A p-value with two digits."""
+    return "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+
+
+def integer(value: int) -> str:
+    """Thousands apart by thin spaces: 12 345 678."""
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them."""
+    if seconds is None:
+        return "–"
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return str(timedelta(seconds=round(seconds))).removeprefix("0:")
+
+
+def column_list(columns: Iterable[Column]) -> str:
+    """Columns, grouped: ``torch, norse (float); lava (float, quantised)``."""
+    by_rung: dict[str, list[str]] = {}
+    for column in columns:
+        by_rung.setdefault(column.rung, []).append(column.backend)
+    by_names: dict[str, list[str]] = {}
+    for rung, names in by_rung.items():
+        by_names.setdefault(", ".join(names), []).append(rung)
+    return "; ".join(f"{names} ({', '.join(rungs)})" for names, rungs in by_names.items())
+
+
+def value(item: Any) -> str:
+    """Any value of a manifest in short."""
+    if item is None:
+        return "–"
+    if isinstance(item, float):
+        return f"{item:.4g}"
+    if isinstance(item, Mapping):
+        return ", ".join(f"{key} {value(inner)}" for key, inner in item.items()) or "–"
+    if isinstance(item, list | tuple):
+        return ", ".join(map(value, item)) or "–"
+    return str(item)

@@ -1,7 +1,0 @@
-"""From a results folder to one offline HTML page, and to the terminal."""
-
-from neurorobust.report.console import print_summary
-from neurorobust.report.html import write_report
-from neurorobust.report.store import Results, read_results, write_results
-
-__all__ = ["Results", "print_summary", "read_results", "write_report", "write_results"]

@@ -1,0 +1,78 @@
+"""The folder of a campaign: the sets, a table of them, and the manifest, which is written last."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from neurorobust.audit import EvaluationCard, write_card
+from neurorobust.files import write_atomic
+from neurorobust.study.attack.run import Campaign
+from neurorobust.study.quantise.store import write_table
+
+TABLE, MANIFEST, CARD = "attacks.parquet", "attacks.json", "card.html"
+
+
+def write_campaign(
+    campaign: Campaign, folder: Path, card: EvaluationCard | str, *, command: str = ""
+) -> dict[str, Any]:
+    """Write table, card and manifest beside the sets.
+
+    Args:
+        campaign: What was crafted.
+        folder: Where the sets are.
+        card: Of its audit, or why there is none: without a card that is free of red, no robust
+            accuracy is stated.
+        command: Recorded.
+
+    Returns:
+        The manifest.
+    """
+    rows = [trial.row() for trial in campaign.trials]
+    write_table(folder / TABLE, pl.DataFrame(rows))
+    model, samples, reason = campaign.network.graph, campaign.samples, withheld(card)
+    manifest = {
+        "command": command,
+        "model": {"name": model.header.name, "content_hash": model.content_hash},
+        "data": {"name": samples.name, "samples": len(samples.label), "note": samples.note},
+        "sets": rows,
+        "robust_accuracy": None if reason else robust_accuracy(campaign),
+        "withheld": reason or None,
+        "audited": audited(campaign, card),
+        "card": card.as_json() if isinstance(card, EvaluationCard) else None,
+    }
+    if isinstance(card, EvaluationCard):
+        write_card(card, folder / CARD)
+    write_atomic(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    return manifest
+
+
+def withheld(card: EvaluationCard | str) -> str:
+    """Why no robust accuracy is stated; empty if one is."""
+    return card if isinstance(card, str) else card.withheld.removeprefix("withheld: ")
+
+
+def robust_accuracy(campaign: Campaign) -> list[dict[str, Any]]:
+    """The worst case at every radius, as JSON values."""
+    return [
+        {"epsilon": radius, "rate": p.rate, "interval": list(p.interval), "samples": p.n}
+        for radius, p in campaign.worst.items()
+    ]
+
+
+def audited(campaign: Campaign, card: EvaluationCard | str) -> dict[str, Any] | None:
+    """What the attacks of the audit left of its slice, beside what those of the campaign did.
+
+    An audit runs more kinds of attack, on fewer samples: where it leaves less, the worst case of
+    the campaign is too high.
+    """
+    if isinstance(card, str) or card.headline is None:
+        return None
+    radius, count = float(card.threat["epsilon"]), card.samples
+    return {
+        "epsilon": radius,
+        "samples": count,
+        "left_by_audit": card.headline.rate,
+        "left_by_campaign": float(campaign.withstood[radius][:count].mean()),
+    }

@@ -1,0 +1,133 @@
+"""How the models of the zoo are trained: the loop, and from images to a Graph."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from neurorobust.data.split import LEVELS
+from neurorobust.engine.layers import SpikingSequential
+from neurorobust.formats.modules.sequential import from_sequential
+from neurorobust.ir import Graph, Header, save_model
+from neurorobust.ir.identity import canonical_json
+from neurorobust.progress import Progress
+
+
+def fit(
+    model: SpikingSequential,
+    x: Tensor,
+    y: Tensor,
+    recipe: Mapping[str, Any],
+    *,
+    prepare: Callable[[Tensor, Tensor], Tensor] = lambda batch, _: batch,
+    after_epoch: Callable[[int, float], None] = lambda _, __: None,
+) -> None:
+    """AdamW with a one-cycle rate on the cross-entropy of the readout after the last step.
+
+    Everything random follows torch's global generator. An epoch leaves out what does not fill a
+    batch. The model is left in evaluation mode.
+
+    Args:
+        model: Trained in place; its readout averages over time, so its scale is that of a logit.
+        x: Training samples, (B, ...).
+        y: Labels, (B,).
+        recipe: ``steps``, ``epochs``, ``batch``, ``learning_rate``, ``weight_decay`` and
+            ``label_smoothing``; with ``precision`` of ``bfloat16`` activations and products have
+            that precision, weights and gradients of weights single; with ``coding`` of
+            ``bernoulli`` input values are drawn as spikes in every step.
+        prepare: Turns a batch of samples and their labels into input values in 0..1, for instance
+            by augmentation.
+        after_epoch: Called with the epochs done and the mean loss, the model in evaluation mode.
+    """
+    epochs, batch, rate = recipe["epochs"], recipe["batch"], recipe["learning_rate"]
+    smoothing, batches = recipe["label_smoothing"], len(x) // recipe["batch"]
+    half = recipe.get("precision") == "bfloat16"
+    parameters = model.parameters()
+    optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=recipe["weight_decay"])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=rate, total_steps=epochs * batches
+    )
+    for epoch in range(epochs):
+        model.train()
+        total = torch.zeros(())
+        for index in torch.randperm(len(x))[: batches * batch].split(batch):
+            optimiser.zero_grad()
+            shown = prepare(x[index], y[index]).unsqueeze(0)
+            if recipe["coding"] == "bernoulli":
+                shown = torch.bernoulli(shown.expand(recipe["steps"], *shown.shape[1:]))
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                scores = model.run(shown, recipe["steps"])[-1].float()
+            loss = F.cross_entropy(scores, y[index], label_smoothing=smoothing)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            total += loss.detach()
+        model.eval()
+        after_epoch(epoch + 1, float(total / batches))
+
+
+def train_graph(
+    recipe: Mapping[str, Any],
+    build: Callable[[Mapping[str, Any]], SpikingSequential],
+    x: Tensor,
+    y: Tensor,
+    *,
+    name: str,
+    classes: Sequence[str],
+    seed: int,
+    prepare: Callable[[Tensor, Tensor, Callable[[], Graph]], Tensor],
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+) -> Graph:
+    """Train on the CPU; the same seed, torch, processor and threads give the same weights.
+
+    Args:
+        recipe: As ``fit`` takes it, with ``coding``.
+        build: The untrained network of a recipe.
+        x: Training samples of 8-bit images, (B, C, H, W).
+        y: Labels, (B,).
+        name: Of the model.
+        classes: Names of the classes.
+        seed: Of initial weights, batches and all else that is drawn.
+        prepare: Turns a batch of samples and labels into input values in 0..1; what it is given
+            last makes the Graph of the network as it is.
+        progress: Called as ``(what, done, total)`` after each epoch.
+        checkpoint: Model file that is replaced after each epoch.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build(recipe)
+
+        def exported() -> Graph:
+            header = Header(
+                name=name,
+                dt_s=1e-3,
+                steps=recipe["steps"],
+                coding=recipe["coding"],
+                bounds=(0.0, 1.0),
+                levels=LEVELS,
+                classes=tuple(classes),
+                provenance={"seed": str(seed), "recipe": canonical_json(dict(recipe))},
+            )
+            return from_sequential(
+                model, header=header, input_shape=tuple(x.shape[1:]), readout="last"
+            )
+
+        def told(epoch: int, loss: float) -> None:
+            if checkpoint:
+                save_model(exported(), checkpoint)
+            if progress:
+                progress(f"mean loss {loss:.4f}", epoch, recipe["epochs"])
+
+        fit(
+            model,
+            x,
+            y,
+            recipe,
+            prepare=lambda samples, labels: prepare(samples, labels, exported),
+            after_epoch=told,
+        )
+    return exported()

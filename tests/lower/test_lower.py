@@ -1,0 +1,356 @@
+"""Lowering: each pass against the network before it, the integers against hand-worked bounds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from neurorobust.chips import load_profile
+from neurorobust.errors import LowerError
+from neurorobust.ir import (
+    LI,
+    LIF,
+    Affine,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Edge,
+    FixedDense,
+    FixedLIF,
+    Flatten,
+    Graph,
+    Header,
+    Input,
+    Output,
+    Pool2d,
+    Program,
+)
+from neurorobust.lower import (
+    lower,
+)
+from neurorobust.lower.passes import (
+    fold_batch_norm,
+    fold_gains,
+    fold_preprocessing,
+    round_weights,
+)
+from tests.support.lowering_oracle import assert_equivalent, dense, graph, run
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+def norm(rng, channels):
+    return BatchNorm(
+        mean=rng.normal(size=channels),
+        var=rng.uniform(0.1, 2, channels),
+        scale=rng.normal(size=channels),
+        shift=rng.normal(size=channels),
+        eps=1e-3,
+    )
+
+
+class TestFoldBatchNorm:
+    def conv(self, rng, **edges):
+        return {
+            "input": Input(shape=(2, 5, 6)),
+            "conv": Conv2d(weight=rng.normal(size=(4, 1, 3, 2)), padding=(1, 1), groups=2),
+            "norm": norm(rng, 4),
+            "lif": LIF(beta=0.9, threshold=1.0),
+            "flat": Flatten(),
+            "fc": Affine(weight=rng.normal(size=(3, 140)) / 5, bias=rng.normal(size=3)),
+            "norm2": norm(rng, 3),
+            "out": LIF(beta=0.8, threshold=1.0),
+            "output": Output(),
+        }
+
+    def test_conv_and_affine(self, rng):
+        before = graph(["input conv norm lif flat fc norm2 out output"], **self.conv(rng))
+        after = fold_batch_norm(before)
+        assert not list(after.of_kind(BatchNorm))
+        assert after.nodes["conv"].weight.dtype == np.float64
+        assert_equivalent(before, after, rng.uniform(-1, 1, (5, 6, 2, 5, 6)), ["lif", "out"])
+
+    def test_by_hand(self):
+        nodes = {
+            "input": Input(shape=(1,)),
+            "fc": Affine(weight=[[3.0]], bias=[1.0]),
+            "norm": BatchNorm(mean=[2.0], var=[3.0], scale=[4.0], shift=[5.0], eps=1.0),
+            "output": Output(),
+        }
+        folded = fold_batch_norm(graph(["input fc norm output"], **nodes)).nodes["fc"]
+        assert folded.weight.tolist() == [[6.0]]  # 3 * 4 / sqrt(3 + 1)
+        assert folded.bias.tolist() == [3.0]  # (1 - 2) * 2 + 5
+
+    def test_a_delay_behind_the_norm_stays(self, rng):
+        before = graph(["input conv norm>2 lif flat fc norm2 out output"], **self.conv(rng))
+        after = fold_batch_norm(before)
+        assert Edge("conv", "lif", 2) in after.edges
+        assert_equivalent(before, after, rng.uniform(-1, 1, (3, 6, 2, 5, 6)), ["lif", "out"])
+
+    def test_a_delay_before_the_norm_is_not_folded(self, rng):
+        # Before the delay has passed the norm sees zeros, not the bias of the map.
+        before = graph(["input conv>1 norm lif flat fc norm2 out output"], **self.conv(rng))
+        after = fold_batch_norm(before)
+        assert [name for name, _ in after.of_kind(BatchNorm)] == ["norm"]
+
+    def test_two_readers_are_not_folded(self, rng):
+        nodes = self.conv(rng) | {"other": LIF(beta=0.5, threshold=1.0), "flat2": Flatten()}
+        nodes["fc2"] = Affine(weight=rng.normal(size=(3, 140)))
+        edges = ["input conv norm lif flat fc norm2 out output", "conv other flat2 fc2 out"]
+        before = graph(edges, **nodes)
+        after = fold_batch_norm(before)
+        assert [name for name, _ in after.of_kind(BatchNorm)] == ["norm"]
+        assert_equivalent(
+            before, after, rng.uniform(-1, 1, (3, 6, 2, 5, 6)), ["lif", "other", "out"]
+        )
+
+    def test_a_norm_of_a_sum_is_not_folded(self, rng):
+        nodes = self.conv(rng) | {
+            "conv2": Conv2d(weight=rng.normal(size=(4, 2, 3, 2)), padding=(1, 1))
+        }
+        before = graph(
+            ["input conv norm lif flat fc norm2 out output", "input conv2 norm"], **nodes
+        )
+        assert "norm" in fold_batch_norm(before).nodes
+
+
+class TestFoldPreprocessing:
+    header = Header(dt_s=1e-3, steps=4, mean=(0.4, 0.6), std=(0.2, 0.5))
+
+    def conv_net(self, rng, **conv):
+        out, each = (4, 1) if conv.get("groups") == 2 else (3, 2)
+        weight, bias = rng.normal(size=(out, each, 3, 3)) / 4, rng.normal(size=out) / 8
+        return {
+            "input": Input(shape=(2, 5, 5)),
+            "conv": Conv2d(weight=weight, bias=bias, **conv),
+            "lif": LIF(beta=0.9, threshold=1.0, gain_in=0.5, gain_syn=1.5, bias=0.1),
+            "flat": Flatten(),
+            "output": Output(),
+        }
+
+    @pytest.mark.parametrize(
+        "conv",
+        [
+            {},
+            {"padding": (1, 1)},
+            {"padding": (2, 0), "stride": (2, 1)},
+            {"padding": (1, 2), "dilation": (1, 2)},
+            {"padding": (1, 1), "groups": 2},
+        ],
+        ids=str,
+    )
+    def test_conv(self, rng, conv):
+        before = graph(["input conv lif flat output"], self.header, **self.conv_net(rng, **conv))
+        after = fold_preprocessing(before)
+        assert after.header.mean == after.header.std == ()
+        assert_equivalent(before, after, rng.uniform(0, 1, (5, 4, 2, 5, 5)), ["lif"])
+        border = after.nodes["lif"].bias
+        assert (border.ndim == 3) == bool(conv)
+
+    def test_affine_behind_flatten(self, rng):
+        nodes = {
+            "input": Input(shape=(2, 3, 3)),
+            "flat": Flatten(),
+            "fc": Affine(weight=rng.normal(size=(4, 18)) / 3),
+            "lif": LIF(beta=0.9, threshold=1.0, alpha=0.5),
+            "output": Output(),
+        }
+        before = graph(["input flat fc lif output"], self.header, **nodes)
+        assert_equivalent(
+            before, fold_preprocessing(before), rng.uniform(0, 1, (5, 4, 2, 3, 3)), ["lif"]
+        )
+
+    def test_one_number_for_all_channels(self, rng):
+        header = replace(self.header, mean=(0.4,), std=())
+        before = graph(["input conv lif flat output"], header, **self.conv_net(rng))
+        after = fold_preprocessing(before)
+        assert_equivalent(before, after, rng.uniform(0, 1, (5, 4, 2, 5, 5)), ["lif"])
+
+    def test_conv1d(self, rng):
+        nodes = {
+            "input": Input(shape=(2, 7)),
+            "conv": Conv1d(weight=rng.normal(size=(3, 2, 3)), padding=(1,)),
+            "lif": LIF(beta=0.9, threshold=1.0),
+            "flat": Flatten(),
+            "output": Output(),
+        }
+        before = graph(["input conv lif flat output"], self.header, **nodes)
+        after = fold_preprocessing(before)
+        assert_equivalent(before, after, rng.uniform(0, 1, (5, 4, 2, 7)), ["lif"])
+
+    def test_two_padded_convolutions_before_the_same_neurons(self, rng):
+        nodes = self.conv_net(rng, padding=(1, 1))
+        nodes["conv2"] = Conv2d(weight=rng.normal(size=(3, 2, 1, 1)))
+        nodes["conv3"] = Conv2d(weight=rng.normal(size=(3, 2, 5, 5)) / 9, padding=(2, 2))
+        edges = ["input conv lif flat output", "input conv2 lif", "input conv3 lif"]
+        before = graph(edges, self.header, **nodes)
+        after = fold_preprocessing(before)
+        assert_equivalent(before, after, rng.uniform(0, 1, (5, 4, 2, 5, 5)), ["lif"])
+
+    def test_nothing_to_fold(self, rng):
+        plain = graph(["input conv lif flat output"], **self.conv_net(rng))
+        assert fold_preprocessing(plain) is plain
+
+    @pytest.mark.parametrize(
+        ("changes", "edges", "named"),
+        [
+            ({"conv": LI(beta=1.0)}, ["input conv lif flat output"], "conv: LI"),
+            ({}, ["input>1 conv lif flat output"], "edge input -> conv"),
+            (
+                {"lif": LIF(beta=0.9, threshold=1.0, alpha=0.5)},
+                ["input conv lif flat output"],
+                "conv: pads the normalised input and feeds LIF",
+            ),
+            ({}, ["input conv>1 lif flat output"], "conv: pads the normalised input"),
+            (
+                {"back": Affine(weight=np.ones((75, 75))), "fc": Affine(weight=np.ones((75, 50)))}
+                | {"flat0": Flatten(), "conv": LIF(beta=0.5, threshold=1.0)}
+                | {"lif": LIF(beta=0.5, threshold=1.0)},
+                ["input flat0 fc conv lif output", "lif>1 back conv"],
+                None,
+            ),
+            (
+                {"pool": Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)), "f2": Flatten()}
+                | {"fc": Affine(weight=np.ones((75, 8)))},
+                ["input conv lif flat output", "input pool f2 fc output"],
+                "pool: Pool2d",
+            ),
+        ],
+    )
+    def test_no_place(self, rng, changes, edges, named):
+        nodes = self.conv_net(rng, padding=(1, 1)) | changes
+        used = {word.partition(">")[0] for line in edges for word in line.split()}
+        before = graph(edges, self.header, **{n: nodes[n] for n in nodes if n in used})
+        if named is None:
+            fold_preprocessing(before)
+            return
+        with pytest.raises(LowerError, match="normalise the data before") as caught:
+            fold_preprocessing(before)
+        assert named in str(caught.value)
+
+    def test_what_reads_spikes_as_well(self):
+        nodes = {
+            "input": Input(shape=(2,)),
+            "lif": LIF(beta=0.5, threshold=0.1),
+            "a": Affine(weight=np.eye(2)),
+            "fc": Affine(weight=np.ones((2, 2))),
+            "out": LIF(beta=0.5, threshold=1.0),
+            "output": Output(),
+        }
+        before = graph(["input a lif fc out output", "input fc"], self.header, **nodes)
+        with pytest.raises(LowerError, match=r"fc: adds something .* normalise the data before"):
+            fold_preprocessing(before)
+
+
+class TestFoldGains:
+    def nodes(self, rng, **lif):
+        return {
+            "input": Input(shape=(2, 4, 4)),
+            "conv": Conv2d(weight=rng.normal(size=(3, 2, 3, 3)) / 3, bias=rng.normal(size=3) / 4),
+            "lif": LIF(**{"beta": 0.9, "threshold": 1.0} | lif),
+            "flat": Flatten(),
+            "fc": Affine(weight=rng.normal(size=(4, 12)), bias=rng.normal(size=4)),
+            "li": LI(beta=0.9, gain_in=np.array([1.0, 0.5, 2.0, 0.125]), bias=0.25),
+            "output": Output(readout="last"),
+        }
+
+    @pytest.mark.parametrize("channelwise", [False, True])
+    def test_exact(self, rng, channelwise):
+        gain = np.array([0.5, 2.0, 1.5]).reshape(3, 1, 1) if channelwise else 0.3
+        nodes = self.nodes(rng, gain_in=gain, gain_syn=1.25, bias=0.125)
+        before = graph(["input conv lif flat fc li output"], **nodes)
+        after = fold_gains(before)
+        assert after.nodes["conv"].bias is None
+        assert (after.nodes["lif"].gain_in == 1).all()
+        assert (after.nodes["li"].gain_in == 1).all()
+        assert_equivalent(before, after, rng.uniform(0, 1, (5, 6, 2, 4, 4)), ["lif", "li"])
+
+    def test_a_synaptic_current_that_starts_above_zero(self, rng):
+        nodes = self.nodes(rng, alpha=0.5, gain_in=0.5, gain_syn=4.0, i_init=0.75)
+        nodes["conv"] = replace(nodes["conv"], bias=None)
+        before = graph(["input conv lif flat fc li output"], **nodes)
+        after = fold_gains(before)
+        assert_equivalent(before, after, rng.uniform(0, 1, (5, 6, 2, 4, 4)), ["lif", "li"])
+
+    @pytest.mark.parametrize(
+        ("lif", "edges", "text"),
+        [
+            ({"alpha": 0.5}, ["input conv lif flat fc li output"], "filters the bias of 'conv'"),
+            ({}, ["input conv>1 lif flat fc li output"], "delays the bias of 'conv'"),
+            (
+                {"gain_in": np.linspace(1, 2, 12).reshape(3, 2, 2)},
+                ["input conv lif flat fc li output"],
+                "its gain differs within a channel",
+            ),
+            (
+                {},
+                ["input conv lif flat fc li output", "conv two flat"],
+                "feeds several populations",
+            ),
+            ({}, ["input conv lif two flat fc li output"], "is fed by LIF 'lif'; put an Affine"),
+        ],
+    )
+    def test_no_place(self, rng, lif, edges, text):
+        nodes = self.nodes(rng, **lif) | {"two": LIF(beta=0.5, threshold=1.0)}
+        if not any("two" in line for line in edges):
+            del nodes["two"]
+        with pytest.raises(LowerError, match=text):
+            fold_gains(graph(edges, **nodes))
+
+
+class TestPipeline:
+    def model(self, rng):
+        header = Header(dt_s=1e-3, steps=10, levels=256, mean=(0.3,), std=(0.4,))
+        return Graph.chain(
+            header,
+            input=Input(shape=(1, 6, 6)),
+            conv=Conv2d(weight=rng.normal(size=(4, 1, 3, 3)), padding=(1, 1)),
+            norm=replace(norm(rng, 4), scale=np.ones(4)),
+            lif=LIF(beta=0.75, threshold=1.0, gain_in=0.5),
+            flat=Flatten(),
+            fc=Affine(weight=rng.normal(size=(3, 144)) / 6, bias=rng.normal(size=3)),
+            li=LI(beta=1.0, gain_in=0.1),
+            output=Output(readout="last"),
+        )
+
+    def test_float_is_left_alone(self, rng):
+        model = self.model(rng)
+        assert lower(model, load_profile("ideal-float").profile) is model
+
+    def test_int8_rounds_weights_only(self, rng):
+        model = self.model(rng)
+        lowered = lower(model, load_profile("ideal-int8").profile)
+        folded = fold_batch_norm(model)
+        assert isinstance(lowered, Graph)
+        assert "norm" not in lowered.nodes
+        for name in ("conv", "fc"):
+            weight, kept = folded.nodes[name].weight, lowered.nodes[name].weight
+            step = np.abs(weight).max() / 127
+            assert np.abs(np.rint(kept / step) - kept / step).max() < 1e-9
+            assert np.abs(kept - weight).max() <= step / 2 * (1 + 1e-12)
+            assert np.array_equal(lowered.nodes[name].bias, folded.nodes[name].bias)
+        assert round_weights(folded, 8).content_hash == lowered.content_hash
+        coarse = round_weights(folded, 2).nodes["fc"].weight
+        assert len(np.unique(coarse)) == 3
+
+    def test_zero_weights_stay(self):
+        model = dense([[0.0]])
+        assert round_weights(model, 8).content_hash == model.content_hash
+
+    def test_loihi_end_to_end(self, rng):
+        model = self.model(rng)
+        profile = load_profile("loihi2").profile
+        program = lower(model, profile)
+        assert isinstance(program, Program)
+        assert program.profile == "loihi2"
+        assert isinstance(program.nodes["lif"], FixedLIF)
+        assert isinstance(program.nodes["fc"], FixedDense)
+        values = rng.integers(0, 256, (60, 1, 1, 6, 6)) / 255
+        exact, got = run(model, values), run(program, values)
+        assert exact.spikes["lif"].mean() > 0.05
+        assert (exact.spikes["lif"] != got.spikes["lif"]).mean() < 0.02
+        assert (exact.decisions == got.decisions).mean() > 0.9
+        assert np.abs(exact.scores - got.scores).mean() < 0.05 * np.abs(exact.scores).max()

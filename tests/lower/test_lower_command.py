@@ -1,0 +1,110 @@
+"""``neurorobust lower``: files in, files and a table out, and its exit codes."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from neurorobust.chips import load_profile
+from neurorobust.cli.app import app
+from neurorobust.ir import (
+    LIF,
+    Affine,
+    Graph,
+    Header,
+    Input,
+    Output,
+    Program,
+    load_model,
+    save_model,
+)
+from neurorobust.lower import lower
+
+
+def network(reset="hard"):
+    rng = np.random.default_rng(0)
+    return Graph.chain(
+        Header(dt_s=1e-3, steps=8, coding="events", levels=2),
+        input=Input(shape=(6,)),
+        fc=Affine(weight=rng.normal(0.2, 0.5, (8, 6))),
+        lif=LIF(beta=0.9, threshold=1.0, reset=reset),
+        fc2=Affine(weight=rng.normal(size=(3, 8))),
+        lif2=LIF(beta=0.8, threshold=1.0),
+        output=Output(),
+    )
+
+
+@pytest.fixture
+def files(tmp_path):
+    save_model(network(), tmp_path / "graph.safetensors")
+    save_model(network("soft"), tmp_path / "soft.safetensors")
+    spikes = np.random.default_rng(1).integers(0, 2, (5, 8, 6)).astype(float)
+    np.save(tmp_path / "samples.npy", spikes)
+    return tmp_path
+
+
+def command(folder, *more, model="graph.safetensors", profile="loihi2"):
+    given = ["lower", str(folder / model), "--profile", profile]
+    return CliRunner().invoke(app, [*given, "--out", str(folder / "out.safetensors"), *more])
+
+
+def test_the_file_is_what_lower_gives(files):
+    bits = ["--weight-bits", "5", "--decay-bits", "6", "--scaling", "mse"]
+    result = command(files, *bits, "--net", str(files / "out.net"), "--json")
+    assert result.exit_code == 0, result.output
+    wanted = lower(
+        network(), load_profile("loihi2").profile, weight_bits=5, decay_bits=6, scaling="mse"
+    )
+    made = load_model(files / "out.safetensors", Program)
+    assert made.content_hash == wanted.content_hash
+    printed = json.loads(result.stdout)
+    assert printed["report"] == wanted.report
+    assert printed["net"] == str(files / "out.net")
+    assert (files / "out.net").read_bytes()[1:4] == b"HDF"
+
+
+def test_the_table_shows_each_layer_and_what_was_measured(files):
+    result = command(files, "--calibration", str(files / "samples.npy"))
+    assert result.exit_code == 0, result.output
+    for text in ("lif2", "weight bits", "exponent", "spikes agree", "Written:"):
+        assert text in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "model", "code", "text"),
+    [
+        ([], "soft.safetensors", 1, "resets soft"),
+        ([], "none.safetensors", 2, "none.safetensors"),
+        (["--weight-bits", "9"], "graph.safetensors", 2, "weight_bits is 9"),
+        (["--scaling", "best"], "graph.safetensors", 2, "scaling is 'best'"),
+        (["--profile", "nochip"], "graph.safetensors", 2, "nochip"),
+        (["--profile", "ideal-int8"], "graph.safetensors", 2, "ideal-int8 has no integers"),
+        (["--calibration", "none.npy"], "graph.safetensors", 2, "none.npy"),
+    ],
+)
+def test_what_cannot_be_done_says_so(files, options, model, code, text):
+    result = command(files, *options, model=model)
+    assert result.exit_code == code, result.output
+    assert text in result.stderr
+    assert not (files / "out.safetensors").exists()
+
+
+def test_a_program_is_not_lowered_twice(files):
+    save_model(lower(network(), load_profile("loihi2").profile), files / "program.safetensors")
+    result = command(files, model="program.safetensors")
+    assert result.exit_code == 2
+    assert "holds a Program already" in result.stderr
+
+
+def test_floored_sums_have_no_netx_form(files):
+    weight = np.random.default_rng(2).normal(0.1, 1, (4, 400))
+    header = Header(dt_s=1e-3, steps=8, levels=256)
+    lif = LIF(beta=0.9, threshold=1.0)
+    chain = {"input": Input(shape=(400,)), "fc": Affine(weight=weight), "lif": lif}
+    save_model(Graph.chain(header, **chain, output=Output()), files / "wide.safetensors")
+    result = command(files, "--net", str(files / "out.net"), model="wide.safetensors")
+    assert result.exit_code == 2
+    assert "floors its sums" in result.stderr
+    assert not (files / "out.net").exists()
+    assert not (files / "out.safetensors").exists()

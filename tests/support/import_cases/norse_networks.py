@@ -1,0 +1,116 @@
+"""Random networks of Norse: all cells that are imported, in SequentialState and by hand."""
+
+import warnings
+
+import torch
+from torch import nn
+
+from neurorobust.formats.modules.norse import from_norse
+from tests.support.import_cases.compare import Case
+from tests.support.import_cases.networks import Draw, Stepped, plan
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", r".*torch\.jit\.", DeprecationWarning)
+    import norse.torch as norse  # noqa: TID251 (the framework is the oracle)
+    from norse.torch.functional.reset import reset_subtract, reset_value  # noqa: TID251
+    from norse.torch.module.snn import SNNCell, SNNRecurrentCell  # noqa: TID251
+
+STEPS = 10
+
+
+def norse_case(rng, *, grid: bool, dtype: torch.dtype = torch.float32) -> Case:
+    """A SequentialState, or states passed on by hand, in one of two ways."""
+    draw = Draw(rng, grid)
+    style = draw.pick("sequential", "step", "loop")
+    dt = 2.0**-10 if grid else 1e-3
+
+    def make(draw: Draw, shape, last: bool) -> nn.Module:
+        return cell(draw, shape, dt, last=last)
+
+    stages = plan(draw, make, chain=style == "sequential")
+    if style == "sequential":
+        module: nn.Module = norse.SequentialState(
+            *(
+                layer
+                for stage, one in zip(stages.maps, stages.cells, strict=True)
+                for layer in (*stage, one)
+            )
+        )
+    else:
+        module = Stepped(stages, lambda one, x, state: one(x, state), loop=style == "loop")
+    module = module.to(dtype)
+    graph = from_norse(
+        module,
+        input_shape=stages.shape,
+        readout="last",
+        dt_s=dt,
+        steps=STEPS,
+        coding="events",
+        time_first=style == "loop",
+    )
+
+    def run(x: torch.Tensor) -> None:
+        if style == "loop":
+            module(x, None)
+            return
+        states = None
+        for frame in x:
+            _, states = module(frame, states)
+
+    kinds = (SNNCell, SNNRecurrentCell)
+    found = {path: m for path, m in module.named_modules() if isinstance(m, kinds)}
+    cells = {_name(path, graph): m for path, m in found.items()}
+    return Case(module, graph, run, cells)
+
+
+def _name(path: str, graph) -> str:
+    return (
+        path
+        if path in graph.nodes
+        else next(k + path for k in ("lif", "li") if k + path in graph.nodes)
+    )
+
+
+def cell(draw: Draw, shape, dt: float, *, last: bool) -> nn.Module:
+    """A cell with any option that the importer knows."""
+    spread = draw.spread(shape)
+
+    def rate(low: float, high: float) -> torch.Tensor:
+        if draw.grid:
+            return torch.tensor(draw.rng.choice([256.0, 512.0, 512.0, 1024.0], spread)).float()
+        return draw.tensor(low, high, spread)
+
+    def volt(low: float, high: float) -> torch.Tensor:
+        return draw.tensor(low, high, spread)
+
+    kinds = ["LIFBoxCell", "LIFCell", "IAFCell"]
+    if len(shape) == 1:
+        kinds.append("LIFRecurrentCell")
+    if last:
+        kinds += ["LIBoxCell", "LICell"]
+    kind = draw.pick(*kinds)
+    memory = {"tau_mem_inv": rate(80, 700), "v_leak": volt(-0.2, 0.2)}
+    firing = {"v_th": volt(0.3, 0.8), "v_reset": volt(-0.3, 0.2)}
+    synapse = {"tau_syn_inv": rate(100, 800)}
+    if kind == "LIFBoxCell":
+        how = draw.pick(reset_value, reset_subtract)
+        return norse.LIFBoxCell(norse.LIFBoxParameters(**memory, **firing, reset_method=how), dt=dt)
+    if kind == "LIFCell":
+        return norse.LIFCell(norse.LIFParameters(**synapse, **memory, **firing), dt=dt)
+    if kind == "LIFRecurrentCell":
+        memory["v_leak"] = draw.tensor(-0.2, 0.2)  # Norse fills the state with one number
+        n = shape[0]
+        return norse.LIFRecurrentCell(
+            n,
+            n,
+            norse.LIFParameters(**synapse, **memory, **firing),
+            input_weights=nn.Parameter(draw.tensor(-0.6, 1.0, (n, n))),
+            recurrent_weights=nn.Parameter(draw.tensor(-0.5, 0.5, (n, n))),
+            autapses=draw.chance(0.5),
+            dt=dt,
+        )
+    if kind == "IAFCell":
+        return norse.IAFCell(norse.IAFParameters(**firing), dt=dt)
+    if kind == "LIBoxCell":
+        return norse.LIBoxCell(norse.LIBoxParameters(**memory), dt=dt)
+    return norse.LICell(norse.LIParameters(**synapse, **memory), dt=dt)
