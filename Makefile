@@ -27,7 +27,7 @@ lava-dl: $(STAMP)
 	$(BIN)/neurorobust env build lava-dl
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run
 
 clean:
 	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache

@@ -1,6 +1,6 @@
 """Overflows and turned spikes: an arithmetic attack against noise of the same budget and effort.
 
-Run ``python benchmarks/arithmetic.py``: the digits model in fewer and fewer bits, 64 samples, the
+Run ``python -m benchmarks.arithmetic``: the digits model in fewer and fewer bits, 64 samples, the
 best of as many random points as the attack has steps.
 """
 

@@ -1,4 +1,4 @@
-"""NIR files against what others make of them: ``python benchmarks/nir_files.py [--data FOLDER]``.
+"""NIR files against what others make of them: ``python -m benchmarks.nir_files [--data FOLDER]``.
 
 1. Published traces of one LIF neuron (NIR repository, ``paper/01_lif``), by platform.
 2. Files of each profile, read and run by the frameworks themselves, against the Graph.

@@ -1,6 +1,6 @@
 """The digits model as ONNX files: what differs over 1,000 samples, and time beside torch's.
 
-``python benchmarks/onnx_against_torch.py``: every row is measured in one thread of one process, in
+``python -m benchmarks.onnx_against_torch``: every row is measured in one thread of one process, in
 turn with its peer.
 """
 

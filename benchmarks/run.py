@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-import networks
 import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from benchmarks import networks
 from neurorobust.attacks import Target
 from neurorobust.backends import Executable, get_backend
 from neurorobust.chips import load_profile

@@ -13,10 +13,20 @@ from io import StringIO
 
 import numpy as np
 import torch
-from interop.frameworks import NOISE, CannotSay, Run
-from interop.networks import LIF, SETS, Recurrent, Spec, inputs, plain, run_stepwise, spec_of
-from interop.ours import NotThere
 from torch import Tensor, nn
+
+from benchmarks.interop.frameworks import NOISE, CannotSay, Run
+from benchmarks.interop.networks import (
+    LIF,
+    SETS,
+    Recurrent,
+    Spec,
+    inputs,
+    plain,
+    run_stepwise,
+    spec_of,
+)
+from benchmarks.interop.ours import NotThere
 
 Attempt = Callable[[Spec, Tensor], tuple[Tensor, Callable[[], Run]]]
 """From a network and a stimulus to what it computes at home, and how to read it elsewhere."""

@@ -11,7 +11,9 @@ from typing import Protocol
 import nir
 import numpy as np
 import torch
-from interop.networks import (
+from torch import Tensor, nn
+
+from benchmarks.interop.networks import (
     LIF,
     Population,
     Recurrent,
@@ -23,7 +25,6 @@ from interop.networks import (
     run_stepwise,
     run_with_state,
 )
-from torch import Tensor, nn
 
 Run = Callable[[Tensor], Tensor]
 """From a stimulus (T, B, ...) to spikes (T, B, classes)."""

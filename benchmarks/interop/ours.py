@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from interop.frameworks import Run
-from interop.networks import STEPS, Spec
 from torch import Tensor, nn
 
+from benchmarks.interop.frameworks import Run
+from benchmarks.interop.networks import STEPS, Spec
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
 from neurorobust.ir import (

@@ -1,13 +1,15 @@
-"""Writes ``interoperability.md``: run it with an environment that has all the frameworks."""
+"""Writes ``docs/interoperability.md``: ``python -m benchmarks.interop.page``, run with an environment that has all the frameworks."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
-from interop import ours
-from interop.cells import READINGS, Attempt, Cell, cell, stage
-from interop.frameworks import (
+from torch import Tensor
+
+from benchmarks.interop import ours
+from benchmarks.interop.cells import READINGS, Attempt, Cell, cell, stage
+from benchmarks.interop.frameworks import (
     Framework,
     NirTorch,
     Norse,
@@ -17,8 +19,7 @@ from interop.frameworks import (
     import_all,
     versions,
 )
-from interop.networks import BATCH, CLASSES, NAMES, STEPS, Spec
-from torch import Tensor
+from benchmarks.interop.networks import BATCH, CLASSES, NAMES, STEPS, Spec
 
 WRITERS: Sequence[Framework] = (
     SnnTorch(),
@@ -30,8 +31,8 @@ WRITERS: Sequence[Framework] = (
 READERS: Sequence[Framework] = (SnnTorch(), Norse(), SpikingJelly(), NirTorch())
 SOURCES: Sequence[Framework] = (SnnTorch(), Norse(), SpikingJelly())
 GRAPH = "Graph"
-PAGE = Path(__file__).with_name("interoperability.md")
-INTRODUCTION = Path(__file__).parent / "interop" / "introduction.md"
+PAGE = Path(__file__).parents[2] / "docs" / "interoperability.md"
+INTRODUCTION = Path(__file__).with_name("introduction.md")
 
 
 def elsewhere(writer: Framework, reader: Framework | None, file: Path) -> Attempt:

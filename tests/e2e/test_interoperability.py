@@ -13,12 +13,11 @@ QUICKEST = "fully connected"
 
 
 @pytest.fixture
-def script(monkeypatch):
-    """The script, importable with what lies beside it."""
+def script():
+    """The script."""
     for name in ("snntorch", "norse", "spikingjelly", "nirtorch"):
         pytest.importorskip(name)
-    monkeypatch.syspath_prepend(ROOT / "docs")
-    return importlib.import_module("interoperability")
+    return importlib.import_module("benchmarks.interop.page")
 
 
 def published():
@@ -30,14 +29,14 @@ def published():
 
 
 def test_versions_are_those_that_are_installed(script):
-    from interop.frameworks import versions
+    from benchmarks.interop.frameworks import versions
 
     found, _ = published()
     assert found == versions()
 
 
 def test_every_network_is_there_and_nothing_is_missing(script):
-    from interop.networks import NAMES
+    from benchmarks.interop.networks import NAMES
 
     _, sections = published()
     assert list(sections) == list(NAMES)
@@ -69,8 +68,8 @@ def test_version_of_nir_is_the_one_that_files_are_written_with():
 
 def test_what_was_lost_is_found_by_running(script):
     """A change of the network gives its own name back, and no change gives none."""
-    from interop.cells import lost_on_the_way
-    from interop.networks import inputs, plain, run_stepwise, spec_of
+    from benchmarks.interop.cells import lost_on_the_way
+    from benchmarks.interop.networks import inputs, plain, run_stepwise, spec_of
 
     spec = spec_of("soft reset", "random")
     x = inputs(spec, "random")

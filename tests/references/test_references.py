@@ -33,7 +33,7 @@ from neurorobust.references import cite, references
 from neurorobust.references.bibtex import Reference, parse
 
 ROOT = Path(__file__).parents[2]
-TEXT = (files("neurorobust") / "references.bib").read_text(encoding="utf-8")
+TEXT = (files("neurorobust.references") / "references.bib").read_text(encoding="utf-8")
 LISTED = {name for reference in references() for name in reference.names}
 WRAPPERS = {"ensemble", "targeted", "transferred"}
 
