@@ -1,4 +1,7 @@
-"""Writes ``docs/interoperability.md``: ``python -m benchmarks.interop.page``, run with an environment that has all the frameworks."""
+"""Writes ``docs/interoperability.md``; needs an environment with all the frameworks.
+
+``python -m benchmarks.interop.page``
+"""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
