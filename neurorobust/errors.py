@@ -4,8 +4,35 @@ A message names the thing, the value, the limit and the way out:
 ``fc1: weight needs 9 bits, loihi2 allows 8; lower with weight_bits=8``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+
+def listed(things: Iterable[object]) -> str:
+    """One line for each thing, as messages list them."""
+    return "\n".join(f"  - {thing}" for thing in things)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One thing that has no exact form where it is to go; printed as a sentence.
+
+    Attributes:
+        node: Name of the node, or number of a file's layer; None for the whole.
+        code: Short name of the reason, for programs.
+        why: What is found there, for people.
+        way_out: How to avoid it; empty where ``why`` says it.
+    """
+
+    node: str | int | None
+    code: str
+    why: str
+    way_out: str = ""
+
+    def __str__(self) -> str:
+        where = "" if self.node is None else f"{self.node}: "
+        return f"{where}{self.why}{f'; {self.way_out}' if self.way_out else ''}"
 
 
 class NeurorobustError(Exception):
@@ -17,8 +44,7 @@ class InvalidModel(NeurorobustError):
 
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
-        listed = "\n".join(f"  - {fault}" for fault in self.faults)
-        super().__init__(f"{len(self.faults)} fault(s) in the model:\n{listed}")
+        super().__init__(f"{len(self.faults)} fault(s) in the model:\n{listed(self.faults)}")
 
 
 class InvalidInput(NeurorobustError):
@@ -33,7 +59,19 @@ class InvalidFile(NeurorobustError):
         super().__init__(f"{path}: {reason}")
 
 
-class LowerError(NeurorobustError):
+class Refused(NeurorobustError):
+    """A model that has no exact form where it is to go.
+
+    Attributes:
+        refusals: Every reason, as the message lists them.
+    """
+
+    def __init__(self, message: str, refusals: Iterable[Refusal] = ()) -> None:
+        self.refusals = tuple(refusals) or (Refusal(None, "", message),)
+        super().__init__(message)
+
+
+class LowerError(Refused):
     """A Graph that has no exact form on the target of lowering."""
 
 
@@ -45,7 +83,7 @@ class BackendUnavailable(NeurorobustError):
     """A backend that is unknown, not installed, or whose environment is not built."""
 
 
-class Unsupported(NeurorobustError):
+class Unsupported(Refused):
     """A backend was asked for something that it cannot run exactly."""
 
 

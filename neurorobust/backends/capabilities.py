@@ -1,11 +1,11 @@
 """What a backend can run, as data: the support table, skip messages and refusals come from here."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from neurorobust.errors import Unsupported
+from neurorobust.errors import Refusal, Unsupported, listed
 from neurorobust.ir import (
     LI,
     LIF,
@@ -148,18 +148,18 @@ class Capabilities:
     rungs: Mapping[str, Support]
     missing_rungs: Mapping[str, str] = field(default_factory=dict)
 
-    def gaps(self, model: Model, rung: str) -> list[str]:
-        """One sentence for each thing the model uses and this rung lacks."""
+    def gaps(self, model: Model, rung: str) -> list[Refusal]:
+        """One refusal for each thing the model uses and this rung lacks."""
         support = self.rungs[rung]
         gaps = [
-            f"{', '.join(where)}: {feature} ({support.gaps[feature]})"
+            Refusal(", ".join(where), feature, f"{feature} ({support.gaps[feature]})")
             for feature, where in features_of(model, rung).items()
             if feature in support.gaps
         ]
         if gaps:  # limits are looked at where the nodes themselves have a form
             return gaps
         found = ((text, find(model)) for text, find in support.limits.items())
-        return [f"{', '.join(where)}: {text}" for text, where in found if where]
+        return [Refusal(", ".join(where), "limit", text) for text, where in found if where]
 
 
 def require_support(backend: str, capabilities: Capabilities, model: Model, rung: str) -> None:
@@ -170,29 +170,26 @@ def require_support(backend: str, capabilities: Capabilities, model: Model, rung
     """
     if rung not in capabilities.rungs:
         reason = capabilities.missing_rungs.get(rung, "not offered")
-        raise Unsupported(_refusal(backend, rung, [f"the rung itself: {reason}"]))
-    wanted = "Graph" if rung == "float" else "Program"
-    if type(model).__name__ != wanted:
-        given = type(model).__name__
+        gaps = [Refusal("the rung itself", "rung", reason)]
+    elif type(model).__name__ != (wanted := "Graph" if rung == "float" else "Program"):
         hint = "lower it first" if wanted == "Program" else "pass the Graph it was lowered from"
-        raise Unsupported(_refusal(backend, rung, [f"takes a {wanted}, got a {given}; {hint}"]))
-    if gaps := capabilities.gaps(model, rung) + _foreign(model, rung):
-        raise Unsupported(_refusal(backend, rung, gaps))
+        why = f"takes a {wanted}, got a {type(model).__name__}"
+        gaps = [Refusal(None, "kind of model", why, hint)]
+    else:
+        gaps = capabilities.gaps(model, rung) + _foreign(model, rung)
+    if gaps:
+        msg = (
+            f"backend {backend!r} cannot run this model exactly on rung {rung!r}:\n{listed(gaps)}\n"
+            "`neurorobust backends` shows which backends can"
+        )
+        raise Unsupported(msg, gaps)
 
 
-def _foreign(model: Model, rung: str) -> list[str]:
+def _foreign(model: Model, rung: str) -> list[Refusal]:
     """Nodes of kinds that the table does not know, such as a user's own."""
     tests = NODE_FEATURES["float" if rung == "float" else "quantised"].values()
     return [
-        f"{name}: node kind {node.kind} (known to no backend)"
+        Refusal(name, "node kind", f"node kind {node.kind} (known to no backend)")
         for name, node in model.nodes.items()
         if not isinstance(node, Input | Flatten | Output) and not any(test(node) for test in tests)
     ]
-
-
-def _refusal(backend: str, rung: str, gaps: Iterable[str]) -> str:
-    listed = "\n".join(f"  - {gap}" for gap in gaps)
-    return (
-        f"backend {backend!r} cannot run this model exactly on rung {rung!r}:\n{listed}\n"
-        "`neurorobust backends` shows which backends can"
-    )

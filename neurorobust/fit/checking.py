@@ -1,7 +1,7 @@
 """Holding a model against a chip: every rule, every wall, the placement, the costs."""
 
-import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from neurorobust.chips.formula import parse
@@ -22,13 +22,13 @@ Facts = Mapping[str, float | str]
 
 
 _SAME = {
-    r"resets \w+ in the ": ("reset", "reset timing"),
-    r"emits up to ": ("spikes per step",),
-    r"rests ": ("refractory",),
-    r"takes a maximum": ("pooling",),
-    r"edge .* exceeds ": ("delay",),
+    "reset": ("reset", "reset timing"),
+    "spikes per step": ("spikes per step",),
+    "refractory": ("refractory",),
+    "pooling": ("pooling",),
+    "delay": ("delay",),
 }
-"""Refusals of lowering, and the rules of chips that say the same."""
+"""Codes of what lowering refuses, and the rules of chips that say the same."""
 
 
 def check(
@@ -69,7 +69,7 @@ def check(
     if seen.program is not None:
         results += widths(seen.program, profile)
     results += _placed(placement, profile)
-    results = [*_unsaid(seen.results, results), *results]
+    results = [*_lowering(seen, model, results), *results]
     notes = [*seen.notes, *(f"{part}: computed on the host" for part in network.host)]
     if any(_on_no_grid(s) for layer in network.layers for s in layer.synapses):
         notes.append(f"float weights are counted with {weight_bits(profile)} bits")
@@ -89,13 +89,19 @@ def check(
     )
 
 
-def _unsaid(lowering: tuple[Result, ...], results: list[Result]) -> Iterator[Result]:
+def _lowering(seen: OnChip, model: Model | Network, results: list[Result]) -> Iterator[Result]:
     """What lowering found, less what a rule that fails says already."""
     failed = {result.constraint for result in results if result.status == "fail"}
-    said = [text for text, rules in _SAME.items() if failed.intersection(rules)]
-    for result in lowering:
-        if not any(re.match(text, result.note) for text in said):
-            yield result
+    places = {*model.nodes, "header"} if isinstance(model, Model) else set[str]()
+    named: dict[str, Any] = {"constraint": "lowering", "kind": "wall"}
+    if seen.unknown:
+        yield Result(**named, status="unchecked", note=seen.unknown)
+    for refusal in seen.refusals:
+        if failed.isdisjoint(_SAME.get(refusal.code, ())):
+            known = refusal.node in places
+            note = str(replace(refusal, node=None) if known else refusal)
+            layer = str(refusal.node) if known else ""
+            yield Result(**named, layer=layer, status="fail", note=note)
 
 
 def _apply(

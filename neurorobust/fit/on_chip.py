@@ -1,14 +1,12 @@
 """A network as it would lie on a chip: lowered, where the chip computes by the integer law here."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from neurorobust.chips.schema import LoihiArithmetic, Profile
-from neurorobust.errors import LowerError, ProfileError
+from neurorobust.errors import LowerError, ProfileError, Refusal
 from neurorobust.fit.activity import Activity
 from neurorobust.fit.extract import extract
 from neurorobust.fit.layers import Network
-from neurorobust.fit.result import Result
 from neurorobust.ir import Graph, Model, Program
 from neurorobust.lower import lower
 
@@ -21,14 +19,16 @@ class OnChip:
         network: Its layers; those of the model itself where it cannot be lowered.
         program: The integers, where the chip's law has them.
         activity: As the chip sees it.
-        results: What lowering refused.
+        refusals: What lowering refused.
+        unknown: Why lowering cannot tell.
         notes: What became of the model.
     """
 
     network: Network
     program: Program | None = None
     activity: Activity | None = None
-    results: tuple[Result, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    unknown: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -50,10 +50,9 @@ def on_chip(model: Model, profile: Profile, activity: Activity | None, known: Ne
     try:
         program = lower(model, profile)
     except LowerError as error:
-        return replace(as_it_is, results=tuple(_refusals(model, error)))
+        return replace(as_it_is, refusals=error.refusals)
     except ProfileError as error:
-        lacks = Result(constraint="lowering", kind="wall", status="unchecked", note=str(error))
-        return replace(as_it_is, results=(lacks,))
+        return replace(as_it_is, unknown=str(error))
     assert isinstance(program, Program)  # noqa: S101  # of this law
     network = replace(extract(program), name=known.name, content_hash=known.content_hash)
     coding, first = _coding(program)
@@ -81,13 +80,3 @@ def _sent(activity: Activity, program: Program, first: list[str]) -> Activity:
         return activity
     events = {**activity.events, program.input: activity.events[first[0]]}
     return replace(activity, events=events, input_peak=1.0)
-
-
-def _refusals(graph: Graph, error: LowerError) -> Iterator[Result]:
-    """One failure per line of a refusal, at the node that the line names."""
-    lines = [line.removeprefix("  - ") for line in str(error).split("\n") if line[:4] == "  - "]
-    for line in lines or [str(error)]:
-        places = (name for name in (*graph.nodes, "header") if line.startswith(f"{name}: "))
-        where = max(places, key=len, default="")
-        note = line[len(where) + 2 :] if where else line
-        yield Result(constraint="lowering", kind="wall", layer=where, status="fail", note=note)

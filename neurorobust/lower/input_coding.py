@@ -10,12 +10,45 @@ host      those and the population itself             its spikes
 ========  ==========================================  ==============================================
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
 from neurorobust.chips.arithmetic import InputCoding
-from neurorobust.ir import Graph, Header
-from neurorobust.lower.host_part import Coded, reached
+from neurorobust.ir import (
+    LI,
+    LIF,
+    Array,
+    BatchNorm,
+    Edge,
+    Flatten,
+    Graph,
+    Header,
+    Input,
+    Node,
+    Output,
+    Shape,
+)
+from neurorobust.ir.edges import chain_edges
 from neurorobust.lower.log import Log
-from neurorobust.lower.passes.constant_current import constant_current
-from neurorobust.lower.passes.first_on_host import first_on_host
+from neurorobust.lower.neurons import gain_of, without_gain
+from neurorobust.lower.ranges import host_range
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A network in two parts.
+
+    Attributes:
+        graph: What is lowered; its Input is what the chip receives.
+        host: What is computed before, in floats.
+        first: The population that the host computes, with the coding ``host``.
+    """
+
+    graph: Graph
+    host: Graph | None = None
+    first: str = ""
 
 
 def coded(graph: Graph, coding: InputCoding, log: Log) -> Coded:
@@ -34,7 +67,7 @@ def coded(graph: Graph, coding: InputCoding, log: Log) -> Coded:
     first = _first_population(graph, log)
     if first is None:
         return Coded(graph)
-    cut = constant_current if coding == "bias" else first_on_host
+    cut = _constant_current if coding == "bias" else _first_on_host
     return cut(graph, first, log) or Coded(graph)
 
 
@@ -45,15 +78,164 @@ def binary_input(header: Header) -> bool:
 
 def _first_population(graph: Graph, log: Log) -> str | None:
     """The one population that the input reaches."""
-    names = set(reached(graph))
+    names = set(_reached(graph))
     found = sorted(name for name in names if graph.nodes[name].population)
     if graph.output in names:
         found.append(graph.output)
     if len(found) == 1 and found[0] != graph.output:
         return found[0]
-    log.refuse(
-        graph.input,
+    why = (
         f"feeds {found}; the host computes one first population: give the others the spikes of "
-        "that one, or take input_coding='graded'",
+        "that one, or take input_coding='graded'"
     )
+    log.refuse(graph.input, "several first populations", why)
     return None
+
+
+def _constant_current(graph: Graph, first: str, log: Log) -> Coded | None:
+    """Cut before the neurons of a population; None if that is refused.
+
+    The host ends in what drives each neuron per step, gain and bias included, in membrane units.
+    """
+    neuron = graph.nodes[first]
+    assert isinstance(neuron, LIF | LI)  # noqa: S101  # the populations of a Graph
+    maps = {name for name in _reached(graph) if name != first}
+    inside = maps | {graph.input}
+    others = [edge for edge in graph.incoming(first) if edge.source not in inside]
+    gain, coding = gain_of(neuron), graph.header.coding
+    leaving = [edge for name in inside for edge in graph.outgoing(name)]
+    needs = {
+        f"an input that stays the same in every step, coding 'direct', not {coding!r}": (
+            coding == "direct"
+        ),
+        "a population without synaptic current": isinstance(neuron, LI) or neuron.alpha is None,
+        "a gain of 1 where other synapses lead to the population, too": (
+            not others or bool((gain == 1).all())
+        ),
+        "maps that only the input feeds": all(
+            edge.source in inside for name in maps for edge in graph.incoming(name)
+        ),
+        "maps that feed only this population": all(e.target in maps | {first} for e in leaving),
+        "edges without delay": not any(edge.delay for edge in leaving),
+    }
+    faults = {f"a constant current needs {need}": not met for need, met in needs.items()}
+    way_out = "change that or take input_coding='graded' or 'host'"
+    if log.refuse_found(first, "constant current", faults, way_out):
+        return None
+    shape = graph.shapes[first]
+    bias = np.broadcast_to(neuron.bias, shape)
+    host = _drive(graph, maps, first, np.broadcast_to(gain, shape).ravel(), bias.ravel())
+    largest = float(np.abs(host_range(host)).max())
+    if not largest:
+        why = "gets a current of 0 whatever the input; its weights are all 0"
+        log.refuse(first, "constant current", why)
+        return None
+    log.note(first, "its maps are computed on the host and enter as constant currents")
+    header = replace(graph.header, bounds=(-largest, largest), levels=None, mean=(), std=())
+    edges = [edge for edge in graph.edges if edge.source not in inside]
+    rest = _rest(graph, header, inside, shape, [Edge(graph.input, first), *edges])
+    driven = without_gain(neuron, np.zeros(()))
+    return Coded(rest.with_(nodes={**rest.nodes, first: driven}), host)
+
+
+def _drive(graph: Graph, maps: set[str], first: str, gain: Array, bias: Array) -> Graph:
+    """The maps before a population, and per neuron its gain and bias."""
+    tail: dict[str, Node] = {}
+    if len(graph.shapes[first]) > 1:
+        tail["drive.flat"] = Flatten()
+    if (gain != 1).any() or bias.any():
+        # A variance of 1 with an eps that adds nothing to it: factor and offset, per neuron.
+        one, zero = np.ones(len(gain)), np.zeros(len(gain))
+        tail["drive"] = BatchNorm(mean=zero, var=one, scale=gain, shift=bias, eps=1e-300)
+    kept = maps | {graph.input}
+    ends = [edge.source for edge in graph.incoming(first) if edge.source in kept]
+    return _host(graph, kept, ends, tail)
+
+
+def _first_on_host(graph: Graph, first: str, log: Log) -> Coded | None:
+    """Cut behind a population; None if that is refused."""
+    neuron = graph.nodes[first]
+    before = _ancestors(graph, first) | {first}
+    inside = before | set(_reached(graph))
+    strangers = sorted(n for n in before - {first} if graph.nodes[n].population)
+    leaks = sorted(
+        edge.source
+        for edge in graph.edges
+        if edge.source in inside - {first} and edge.target not in inside
+    )
+    behind = {edge.target for edge in graph.outgoing(first)} - inside
+    left = [n for n, node in graph.nodes.items() if node.population and n not in inside]
+    faults = {
+        "gives no spikes that could be sent": not isinstance(neuron, LIF),
+        f"depends on {strangers} as well; the host computes one population": bool(strangers),
+        f"{leaks} also feed what stays on the chip": bool(leaks),
+        "is all there is; nothing would be left for the chip": not left,
+        "feeds nothing on the chip": not behind,
+    }
+    if log.refuse_found(first, "first on host", faults, "take input_coding='graded' or 'bias'"):
+        return None
+    assert isinstance(neuron, LIF)  # noqa: S101  # a fault otherwise
+    most = neuron.max_spikes
+    tail: dict[str, Node] = {"sent.flat": Flatten()} if len(graph.shapes[first]) > 1 else {}
+    header = replace(
+        graph.header,
+        coding="events",
+        bounds=(0.0, float(most)),
+        levels=most + 1,
+        mean=(),
+        std=(),
+    )
+    crossing = [
+        replace(edge, source=graph.input) if edge.source == first else edge
+        for edge in graph.edges
+        if edge.target not in inside
+    ]
+    rest = _rest(graph, header, inside, graph.shapes[first], crossing)
+    return Coded(rest, _host(graph, inside, [first], tail), first)
+
+
+def _rest(graph: Graph, header: Header, inside: set[str], shape: Shape, edges: list[Edge]) -> Graph:
+    """What is not inside, behind an input of a shape."""
+    nodes: dict[str, Node] = {graph.input: Input(shape=shape)}
+    nodes |= {name: node for name, node in graph.nodes.items() if name not in inside}
+    return Graph(header=header, nodes=nodes, edges=tuple(edges))
+
+
+def _host(graph: Graph, kept: set[str], ends: list[str], tail: dict[str, Node]) -> Graph:
+    """Nodes of a network with what follows their ends, up to an Output of the host's own."""
+    names = [_fresh(graph, name) for name in (*tail, "sent")]
+    nodes = {name: node for name, node in graph.nodes.items() if name in kept}
+    nodes |= dict(zip(names, (*tail.values(), Output()), strict=True))
+    edges = [edge for edge in graph.edges if edge.source in kept and edge.target in kept]
+    chain = [*(Edge(end, names[0]) for end in ends), *chain_edges(names)]
+    return Graph(header=graph.header, nodes=nodes, edges=(*edges, *chain))
+
+
+def _reached(graph: Graph) -> Iterator[str]:
+    """What the input reaches, up to populations, which are included."""
+    ahead, seen = [graph.input], {graph.input}
+    while ahead:
+        name = ahead.pop()
+        for edge in graph.outgoing(name):
+            if edge.target not in seen:
+                seen.add(edge.target)
+                yield edge.target
+                if not graph.nodes[edge.target].population:
+                    ahead.append(edge.target)
+
+
+def _ancestors(graph: Graph, name: str) -> set[str]:
+    found: set[str] = set()
+    ahead = [name]
+    while ahead:
+        for edge in graph.incoming(ahead.pop()):
+            if edge.source not in found:
+                found.add(edge.source)
+                ahead.append(edge.source)
+    return found
+
+
+def _fresh(graph: Graph, name: str) -> str:
+    while name in graph.nodes:
+        name += "_"
+    return name

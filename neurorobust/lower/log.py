@@ -1,10 +1,10 @@
 """What the passes did and what they refused, node by node."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Protocol
 
-from neurorobust.errors import LowerError
+from neurorobust.errors import LowerError, Refusal
 from neurorobust.ir import Graph
 
 
@@ -15,14 +15,14 @@ class Log:
 
     Attributes:
         notes: What was done, by node.
-        refused: One sentence for everything without a form.
+        refused: Everything without a form.
     """
 
     def __init__(self) -> None:
         self.notes: dict[str, list[str]] = {}
-        self.refused: list[str] = []
-        self._named: set[str] = set()
-        self._closed: set[str] = set()
+        self.refused: list[Refusal] = []
+        self._named: set[str | int | None] = set()
+        self._closed: set[str | int | None] = set()
 
     def note(self, node: str, text: str) -> None:
         """Record what was done to a node."""
@@ -33,12 +33,22 @@ class Log:
         for text in self.notes.pop(source, []):
             self.note(target, text)
 
-    def refuse(self, node: str, why: str) -> None:
+    def refuse(self, node: str, code: str, why: str, way_out: str = "") -> None:
         """Record that a node has no form, unless an earlier pass said so."""
-        sentence = f"{node}: {why}"
-        if not self.refused_before(node) and sentence not in self.refused:
-            self.refused.append(sentence)
-            self._named.add(node)
+        self.keep(Refusal(node, code, why, way_out))
+
+    def keep(self, refusal: Refusal) -> None:
+        """Record a refusal, unless an earlier pass refused the node."""
+        if refusal.node not in self._closed and refusal not in self.refused:
+            self.refused.append(refusal)
+            self._named.add(refusal.node)
+
+    def refuse_found(self, node: str, code: str, faults: Mapping[str, bool], way_out: str) -> bool:
+        """Record every fault that a node has; whether there is any."""
+        broken = [why for why, found in faults.items() if found]
+        for why in broken:
+            self.refuse(node, code, why, way_out)
+        return bool(broken)
 
     def spare(self, node: str) -> None:
         """What is wrong with a node follows from a refusal: later passes say nothing about it."""
@@ -59,7 +69,7 @@ class Log:
             LowerError: with one line for each refusal.
         """
         if self.refused:
-            raise LowerError("\n".join(self.refused))
+            raise LowerError("\n".join(map(str, self.refused)), self.refused)
 
 
 class GraphPass(Protocol):

@@ -18,8 +18,7 @@ from neurorobust.data import Stimulus
 from neurorobust.engine.host import sent
 from neurorobust.errors import InvalidInput, LowerError
 from neurorobust.ir import Array, Graph, Program
-from neurorobust.lower.host_part import Coded
-from neurorobust.lower.input_coding import binary_input, coded
+from neurorobust.lower.input_coding import Coded, binary_input, coded
 from neurorobust.lower.log import Log
 from neurorobust.lower.passes.drop_unreached import drop_unreached
 from neurorobust.lower.passes.fold_batch_norm import fold_batch_norm

@@ -1,6 +1,6 @@
 """What a check holds in its hands: one rung of one backend, with the honesty rules built in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -17,7 +17,7 @@ from neurorobust.backends import (
 )
 from neurorobust.compare.expected import Expected, assert_agrees, spike_dtype
 from neurorobust.data import Stimulus
-from neurorobust.errors import InvalidInput, Unsupported
+from neurorobust.errors import InvalidInput, Refusal, Unsupported
 from neurorobust.ir import Array, Model
 from neurorobust.testing.draws import random_stimulus
 from neurorobust.testing.outcome import Skipped
@@ -95,10 +95,11 @@ class Trial:
                 raise Skipped(str(refusal)) from refusal
             raise
         except Unsupported as refusal:
-            _assert_declared(str(refusal), gaps)
-            raise Skipped("; ".join(gaps)) from refusal
+            assert_named(refusal, gaps)
+            raise Skipped("; ".join(map(str, gaps))) from refusal
         try:
-            assert not gaps, f"compiles although the capabilities declare gaps: {'; '.join(gaps)}"
+            listed = "; ".join(map(str, gaps))
+            assert not gaps, f"compiles although the capabilities declare gaps: {listed}"
             yield executable
         finally:
             executable.close()
@@ -165,10 +166,11 @@ class Trial:
             self.notes.append(f"left out: {skip}")
 
 
-def _assert_declared(refusal: str, gaps: list[str]) -> None:
-    assert gaps, f"refused without a gap in the capabilities: {refusal}"
+def assert_named(error: Unsupported, gaps: Sequence[Refusal]) -> None:
+    """Whether an error carries all these refusals, and there is one."""
+    assert gaps, f"refused without a gap in the capabilities: {error}"
     for gap in gaps:
-        assert gap in refusal, f"the refusal does not say {gap!r}: {refusal}"
+        assert gap in error.refusals, f"the refusal does not say {str(gap)!r}: {error}"
 
 
 def reference_run(model: Model, stimulus: Stimulus, rung: Rung) -> Expected:

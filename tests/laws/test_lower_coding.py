@@ -27,7 +27,7 @@ from neurorobust.ir import (
     save_model,
 )
 from neurorobust.lower import lower
-from neurorobust.lower.host_range import host_range
+from neurorobust.lower.ranges import host_range
 from tests.support.helpers import require_backend
 from tests.support.lowering_oracle import dense, graph, run
 

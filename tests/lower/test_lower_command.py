@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from neurorobust.chips import load_profile
 from neurorobust.cli.app import app
+from neurorobust.fit import with_cores
 from neurorobust.ir import (
     LIF,
     Affine,
@@ -53,8 +54,9 @@ def test_the_file_is_what_lower_gives(files):
     bits = ["--weight-bits", "5", "--decay-bits", "6", "--scaling", "mse"]
     result = command(files, *bits, "--net", str(files / "out.net"), "--json")
     assert result.exit_code == 0, result.output
-    wanted = lower(
-        network(), load_profile("loihi2").profile, weight_bits=5, decay_bits=6, scaling="mse"
+    profile = load_profile("loihi2").profile
+    wanted = with_cores(
+        lower(network(), profile, weight_bits=5, decay_bits=6, scaling="mse"), profile
     )
     made = load_model(files / "out.safetensors", Program)
     assert made.content_hash == wanted.content_hash

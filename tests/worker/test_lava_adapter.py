@@ -320,4 +320,4 @@ def test_an_integrator_that_feeds_a_synapse_is_refused(rng):
         }
     )
     (gap,) = LavaBackend().capabilities().gaps(model, "quantised")
-    assert gap.startswith("fc2: on Lava a synapse lies between populations that spike")
+    assert str(gap).startswith("fc2: on Lava a synapse lies between populations that spike")

@@ -14,7 +14,7 @@ import numpy as np
 
 from neurorobust.ir import LIF, Array, Graph
 from neurorobust.lower.log import Log, graph_pass
-from neurorobust.lower.population.drive import drive_range, held, lowest_membrane
+from neurorobust.lower.ranges import drive_range, held, lowest_membrane
 
 _ROUNDING = 1e-9
 """Share of a threshold by which rounding may not decide."""

@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurorobust.ir import LI, LIF, Affine, Array, Conv1d, Conv2d, Edge, Graph, Input, Node, Shape
+from neurorobust.errors import Refusal
+from neurorobust.ir import LI, LIF, Affine, Array, Conv1d, Conv2d, Graph, Input, Node, Shape
 from neurorobust.lower.log import Log, graph_pass
+from neurorobust.lower.neurons import gain_of, without_gain
 
 
 @graph_pass
@@ -22,14 +24,13 @@ def fold_gains(graph: Graph, log: Log) -> Graph:
     feed neurons of gain 1 directly.
     """
     nodes: dict[str, Node] = dict(graph.nodes)
-    one = np.ones(())
     for name, neuron in graph.nodes.items():
         if not isinstance(neuron, LIF | LI):
             continue
-        gain = neuron.gain_in * (neuron.gain_syn if isinstance(neuron, LIF) else one)
-        if why := list(_without_place(graph, name, neuron, gain)):
-            for node, reason in why:
-                log.refuse(node, reason)
+        gain = gain_of(neuron)
+        if found := list(_without_place(graph, name, neuron, gain)):
+            for refusal in found:
+                log.keep(refusal)
             for edge in graph.incoming(name):
                 log.spare(edge.source)
             continue
@@ -46,41 +47,36 @@ def fold_gains(graph: Graph, log: Log) -> Graph:
             nodes[edge.source] = replace(synapse, weight=weight, bias=None)
         if (gain != 1).any():
             log.note(name, "gain folded into its synapses")
-        if isinstance(neuron, LIF):
-            held = neuron.gain_syn * neuron.i_init  # the current is now in units of the membrane
-            nodes[name] = replace(neuron, gain_in=one, gain_syn=one, bias=bias, i_init=held)
-        else:
-            nodes[name] = replace(neuron, gain_in=one, bias=bias)
+        # A current is now in units of the membrane.
+        held = {"i_init": neuron.gain_syn * neuron.i_init} if isinstance(neuron, LIF) else {}
+        nodes[name] = without_gain(neuron, bias, **held)
     return graph.with_(nodes=nodes)
 
 
-def _without_place(
-    graph: Graph, name: str, neuron: LIF | LI, gain: Array
-) -> Iterator[tuple[str, str]]:
-    """Nodes that prevent folding, and why."""
+def _without_place(graph: Graph, name: str, neuron: LIF | LI, gain: Array) -> Iterator[Refusal]:
+    """What prevents folding."""
     if np.ptp(_per_channel(gain, graph.shapes[name]), axis=1).any():
-        yield name, "its gain differs within a channel, a shared weight cannot hold that"
+        why = "its gain differs within a channel, a shared weight cannot hold that"
+        yield Refusal(name, "gain", why)
     for edge in graph.incoming(name):
         synapse = graph.nodes[edge.source]
         if isinstance(synapse, Input) and not (gain != 1).any():
             continue
         if not isinstance(synapse, Affine | Conv1d | Conv2d):
-            yield name, f"is fed by {synapse.kind} {edge.source!r}; put an Affine between"
+            why = f"is fed by {synapse.kind} {edge.source!r}"
+            yield Refusal(name, "synapse", why, "put an Affine between")
             continue
         if len(graph.outgoing(edge.source)) > 1:
-            yield edge.source, "feeds several populations; give each its own synapse"
-        if synapse.bias is not None and synapse.bias.any():
-            yield from _bias_without_place(name, edge, neuron)
-
-
-def _bias_without_place(name: str, edge: Edge, neuron: LIF | LI) -> Iterator[tuple[str, str]]:
-    if edge.delay:
-        yield name, f"delays the bias of {edge.source!r}; put the delay before the synapse"
-    if isinstance(neuron, LIF) and neuron.alpha is not None:
-        yield (
-            name,
-            f"filters the bias of {edge.source!r} through its current; move it to the neuron",
-        )
+            why = "feeds several populations"
+            yield Refusal(edge.source, "readers", why, "give each its own synapse")
+        if synapse.bias is None or not synapse.bias.any():
+            continue
+        if edge.delay:
+            why = f"delays the bias of {edge.source!r}"
+            yield Refusal(name, "bias", why, "put the delay before the synapse")
+        if isinstance(neuron, LIF) and neuron.alpha is not None:
+            why = f"filters the bias of {edge.source!r} through its current"
+            yield Refusal(name, "bias", why, "move it to the neuron")
 
 
 def _per_channel(gain: Array, shape: Shape) -> Array:

@@ -10,10 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurorobust.ir import LI, LIF, Affine, Array, Conv1d, Conv2d, Flatten, Graph, Node
+from neurorobust.ir import Affine, Array, Conv1d, Conv2d, Flatten, Graph, Node
 from neurorobust.lower.log import Log, graph_pass
+from neurorobust.lower.neurons import shifted
 
 _WAY_OUT = "normalise the data before it reaches the model and leave mean and std empty"
+_ADDS = ("preprocessing", "adds something to the normalised input", _WAY_OUT)
 
 
 @graph_pass
@@ -33,7 +35,7 @@ def fold_preprocessing(graph: Graph, log: Log) -> Graph:
     for name in _readers(graph, graph.input, log):
         node = graph.nodes[name]
         if len(graph.incoming(name)) > 1:
-            log.refuse(name, f"adds something to the normalised input; {_WAY_OUT}")
+            log.refuse(name, *_ADDS)
             continue
         match node:
             case Affine():
@@ -44,7 +46,8 @@ def fold_preprocessing(graph: Graph, log: Log) -> Graph:
                 # On what is folded so far: two convolutions may feed the same neurons.
                 nodes |= _folded_conv(graph.with_(nodes=nodes), name, scale, shift, log)
             case _:
-                log.refuse(name, f"{node.kind} reads the normalised input; {_WAY_OUT}")
+                why = f"{node.kind} reads the normalised input"
+                log.refuse(name, "preprocessing", why, _WAY_OUT)
                 continue
         log.note(name, "takes the input as it is: mean and std are in its weights and bias")
     return graph.with_(header=replace(header, mean=(), std=()), nodes=nodes)
@@ -55,10 +58,10 @@ def _readers(graph: Graph, name: str, log: Log) -> Iterator[str]:
     for edge in graph.outgoing(name):
         through = isinstance(graph.nodes[edge.target], Flatten)
         if through and len(graph.incoming(edge.target)) > 1:
-            log.refuse(edge.target, f"adds something to the normalised input; {_WAY_OUT}")
+            log.refuse(edge.target, *_ADDS)
         elif edge.delay:
             where = f"edge {edge.source} -> {edge.target}"
-            log.refuse(where, f"delays the normalised input; {_WAY_OUT}")
+            log.refuse(where, "preprocessing", "delays the normalised input", _WAY_OUT)
         elif through:
             yield from _readers(graph, edge.target, log)
         else:
@@ -84,17 +87,14 @@ def _folded_conv(graph: Graph, name: str, scale: Array, shift: Array, log: Log) 
         per_channel = offset.reshape(len(offset), -1)[:, 0]
         bias = per_channel if node.bias is None else node.bias + per_channel
         return {name: replace(node, weight=weight, bias=bias)}
-    targets = graph.outgoing(name)
-    neuron = graph.nodes[targets[0].target]
-    plain = isinstance(neuron, LI) or (isinstance(neuron, LIF) and neuron.alpha is None)
-    if len(targets) != 1 or targets[0].delay or not plain:
-        log.refuse(
-            name,
+    leaving, *others = graph.outgoing(name)
+    neuron = graph.nodes[leaving.target]
+    biased = None if others else shifted(neuron, leaving, offset)
+    if biased is None:
+        why = (
             f"pads the normalised input and feeds {neuron.kind}; the offset of its border has no "
-            f"place there; {_WAY_OUT}",
+            "place there"
         )
+        log.refuse(name, "preprocessing", why, _WAY_OUT)
         return {}
-    assert isinstance(neuron, LIF | LI)  # noqa: S101  # `plain` says so
-    gain = neuron.gain_in * (neuron.gain_syn if isinstance(neuron, LIF) else 1.0)
-    biased = replace(neuron, bias=neuron.bias + gain * offset)
-    return {name: replace(node, weight=weight), targets[0].target: biased}
+    return {name: replace(node, weight=weight), leaving.target: biased}

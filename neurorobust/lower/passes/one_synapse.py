@@ -18,9 +18,7 @@ import numpy as np
 
 from neurorobust.ir import (
     LI,
-    LIF,
     Affine,
-    Array,
     BatchNorm,
     Conv2d,
     Edge,
@@ -30,6 +28,7 @@ from neurorobust.ir import (
 )
 from neurorobust.ir.edges import has_cycle
 from neurorobust.lower.log import Log, graph_pass
+from neurorobust.lower.neurons import shifted
 from neurorobust.lower.passes.compose import (
     Map,
     NoSingleMapError,
@@ -57,7 +56,8 @@ def one_synapse(graph: Graph, log: Log) -> Graph:
     between = [n for n, node in graph.nodes.items() if isinstance(node, (*MAPS, Flatten))]
     inner = [edge for edge in graph.edges if edge.source in between and edge.target in between]
     if has_cycle(between, inner):
-        log.refuse(between[0], "lies in a loop without neurons; put a population into the loop")
+        why = "lies in a loop without neurons"
+        log.refuse(between[0], "loop", why, "put a population into the loop")
         return graph
     graph = _with_readout(graph, log)
     while name := _shared(graph):
@@ -159,16 +159,16 @@ def _merged(
     wait = sum(edge.delay for name in (*between, b) for edge in graph.incoming(name))
     failed.add(a)
     if offset is not None and wait:
-        log.refuse(b, f"delays the bias of {a!r}; put the delay before {a!r}")
+        log.refuse(b, "bias", f"delays the bias of {a!r}", f"put the delay before {a!r}")
         return graph
     try:
         whole = compose(first, second, graph.shapes[arriving.source], graph.shapes[a])
     except NoSingleMapError as error:
-        log.refuse(
-            b,
-            f"cannot become one synapse with {a!r}: {error}; pad or crop the input of {a!r} so "
-            "that its windows end with it, leave out that padding, or put a LIF between",
+        way_out = (
+            f"pad or crop the input of {a!r} so that its windows end with it, leave out that "
+            "padding, or put a LIF between"
         )
+        log.refuse(b, "geometry", f"cannot become one synapse with {a!r}: {error}", way_out)
         return graph
     nodes = dict(graph.nodes)
     nodes[b] = whole
@@ -176,15 +176,15 @@ def _merged(
         image = applied(second, offset)
         each = image.reshape(len(image), -1)
         if np.ptp(each, axis=1).any():
-            target = graph.nodes[leaving.target]
-            if not _takes_offset(target, leaving):
-                log.refuse(
-                    b,
+            biased = shifted(graph.nodes[leaving.target], leaving, image)
+            if biased is None:
+                why = (
                     f"pads a bias of {a!r}, which then differs at the border; {leaving.target!r} "
-                    "has no place for it: take out the bias, the padding, or its current and delay",
+                    "has no place for it: take out the bias, the padding, or its current and delay"
                 )
+                log.refuse(b, "bias", why)
                 return graph
-            nodes[leaving.target] = _shifted(target, image)
+            nodes[leaving.target] = biased
         else:
             bias = each[:, 0] if whole.bias is None else whole.bias + each[:, 0]
             nodes[b] = replace(whole, bias=bias)
@@ -218,17 +218,6 @@ def _joined(
 def _pools(node: Map) -> bool:
     """Whether all kernels have one and the same weight."""
     return isinstance(node, Conv2d) and len(np.unique(node.weight[node.weight != 0])) == 1
-
-
-def _takes_offset(target: Node, leaving: Edge) -> bool:
-    plain = isinstance(target, LI) or (isinstance(target, LIF) and target.alpha is None)
-    return plain and not leaving.delay
-
-
-def _shifted(target: Node, image: Array) -> Node:
-    assert isinstance(target, LIF | LI)  # noqa: S101  # as `_takes_offset` found
-    gain = target.gain_in * (target.gain_syn if isinstance(target, LIF) else 1.0)
-    return replace(target, bias=target.bias + gain * image)
 
 
 def _without_norms(graph: Graph, log: Log) -> Graph:

@@ -16,9 +16,9 @@ from neurorobust.lower.log import Log, graph_pass
 GROUPS_MAX = 127
 """Groups, strides, paddings and dilations of a convolution are 8-bit numbers with a sign."""
 
-_MAXIMUM = (
-    "takes a maximum, which is no weighted sum; train with average pooling or, over spikes, put a "
-    "Conv2d of ones and a LIF with beta 0 and threshold 0, which fires where any of them fires"
+_AVERAGE = (
+    "train with average pooling or, over spikes, put a Conv2d of ones and a LIF with beta 0 and "
+    "threshold 0, which fires where any of them fires"
 )
 
 
@@ -32,7 +32,7 @@ def pool_to_conv(graph: Graph, log: Log) -> Graph:
     nodes = dict(graph.nodes)
     for name, pool in graph.of_kind(Pool2d):
         if pool.op == "max":
-            log.refuse(name, _MAXIMUM)
+            log.refuse(name, "pooling", "takes a maximum, which is no weighted sum", _AVERAGE)
             continue
         channels = graph.shapes[name][0]
         share = 1.0 if pool.op == "sum" else 1 / (pool.kernel[0] * pool.kernel[1])

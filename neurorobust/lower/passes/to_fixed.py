@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from neurorobust.errors import LowerError
+from neurorobust.errors import LowerError, listed
 from neurorobust.ir import (
     LI,
     LIF,
@@ -14,9 +14,9 @@ from neurorobust.ir import (
     Program,
 )
 from neurorobust.lower.log import Log
-from neurorobust.lower.nonsense import nonsense
 from neurorobust.lower.population.calibration import Calibration
 from neurorobust.lower.population.limits import Limits
+from neurorobust.lower.population.nonsense import nonsense
 from neurorobust.lower.population.report_row import report_row
 from neurorobust.lower.population.scaled import STATE_ONE, Population
 from neurorobust.lower.population.scaling import Judge, Rule, Scaled, scaled
@@ -53,12 +53,11 @@ def to_fixed(
     log = Log() if log is None else log
     driven = _driven(graph)
     refuse(graph, limits, log, driven=driven)
-    if log.refused:
-        raise _error(
-            f"this network has no exact form in {profile}'s arithmetic",
-            log.refused,
-            "Change the network as named and train it again, or stay on the rung 'float'.",
-        )
+    _settle(
+        log,
+        f"this network has no exact form in {profile}'s arithmetic",
+        "Change the network as named and train it again, or stay on the rung 'float'.",
+    )
     source = None if driven else _graded_input(graph)
     nodes: dict[str, Node] = {}
     report: list[dict[str, Any]] = []
@@ -70,8 +69,8 @@ def to_fixed(
             # What came to nothing gives nothing to judge the others by.
             judge = None if log.refused else _judge(calibration, nodes, source)
             found = scaled(population, rule, judge)
-            for where, why in nonsense(found):
-                log.refuse(where, why)
+            for refusal in nonsense(found):
+                log.keep(refusal)
             if calibration is not None and rule.scaling == "spikes" and not log.refused:
                 calibration.keep(found, nodes, source or _current(found, graph))
             if population.closed:
@@ -84,12 +83,11 @@ def to_fixed(
                 unit = 1 / (found.scale * STATE_ONE)
         elif isinstance(node, Flatten | Output):
             nodes[name] = node
-    if log.refused:
-        raise _error(
-            f"this network comes to nothing in {profile}'s arithmetic",
-            log.refused,
-            "Change what limits it as named, or stay on the rung 'float'.",
-        )
+    _settle(
+        log,
+        f"this network comes to nothing in {profile}'s arithmetic",
+        "Change what limits it as named, or stay on the rung 'float'.",
+    )
     if source is not None:
         nodes[graph.input] = source
     return Program(
@@ -146,6 +144,6 @@ def _passes(log: Log, population: Population) -> dict[str, Any]:
     return {"passes": "; ".join(done)}
 
 
-def _error(what: str, refused: list[str], way_out: str) -> LowerError:
-    listed = "\n".join(f"  - {refusal}" for refusal in refused)
-    return LowerError(f"{what}:\n{listed}\n{way_out}")
+def _settle(log: Log, what: str, way_out: str) -> None:
+    if log.refused:
+        raise LowerError(f"{what}:\n{listed(log.refused)}\n{way_out}", log.refused)

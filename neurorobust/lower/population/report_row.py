@@ -6,7 +6,7 @@ import numpy as np
 
 from neurorobust.ir import LIF, Array
 from neurorobust.ir.fixed import DECAY_ONE, FixedLIF
-from neurorobust.lower.nonsense import dead
+from neurorobust.lower.population.nonsense import dead
 from neurorobust.lower.population.scaled import STATE_ONE, Grid, Population
 from neurorobust.lower.population.scaling import Scaled
 

@@ -42,8 +42,8 @@ from neurorobust.ir import (
     Node,
 )
 from neurorobust.ir.fixed import DECAY_ONE, STATE_LIMIT, STATE_SHIFT, SignMode
-from neurorobust.lower.population.drive import held
 from neurorobust.lower.population.limits import Limits
+from neurorobust.lower.ranges import held
 from neurorobust.lower.refusals import sources_of
 
 STATE_ONE = 1 << STATE_SHIFT

@@ -5,6 +5,7 @@ from math import prod
 
 import numpy as np
 
+from neurorobust.errors import Refusal
 from neurorobust.ir import LIF, Array, FixedLIF
 from neurorobust.ir.fixed import DECAY_ONE
 from neurorobust.lower.population.scaled import STATE_ONE, Population
@@ -35,8 +36,8 @@ DEAD_MAX = 0.5
 """Largest share of neurons that such a bound may leave dead."""
 
 
-def nonsense(found: Scaled) -> Iterator[tuple[str, str]]:
-    """Nodes that came to nothing, and why: each with value, limit and a way out."""
+def nonsense(found: Scaled) -> Iterator[Refusal]:
+    """What came to nothing: each with value, limit and a way out."""
     population, scale = found.population, found.scale
     way = _WAYS.get(found.limited_by, "take more bits")
     limit = f"the scale {scale:.4g} is limited by {found.limited_by}: {way}"
@@ -54,29 +55,31 @@ def nonsense(found: Scaled) -> Iterator[tuple[str, str]]:
         smallest = float(threshold[lost].min()) if threshold.ndim else float(threshold)
         why = (
             f"threshold {smallest:.4g} rounds to 0 ({smallest * scale:.3g} integer steps), so that "
-            f"anything would fire it; {limit}"
+            "anything would fire it"
         )
-        yield population.name, why
+        yield Refusal(population.name, "threshold lost", why, limit)
     elif not empty and dead(population, scale).all():
-        yield population.name, _dead_sentence(population, limit)
+        yield _dead(population, population.node, limit)
     elif not empty and taken:
-        yield from _silenced(population, scale, limit)
+        yield from _silenced(population, population.node, scale, limit)
 
 
-def _empty_synapses(population: Population, scale: float, limit: str) -> Iterator[tuple[str, str]]:
+def _empty_synapses(population: Population, scale: float, limit: str) -> Iterator[Refusal]:
     for key, weight in population.weights.items():
         largest = float(np.abs(weight).max())
         if not largest:
-            yield key, f"all its {weight.size} weights are 0; leave it out"
+            why = f"all its {weight.size} weights are 0"
+            yield Refusal(key, "weights lost", why, "leave it out")
         elif not population.integers(key, scale).any():
             most = largest * scale * 2.0 ** -population.exponent(key, scale)
             why = (
                 f"all its {weight.size} weights round to 0 (the largest is {most:.3g}, "
-                f"the grid has steps of {population.grids[key].step}); {limit}"
+                f"the grid has steps of {population.grids[key].step})"
             )
-            yield key, why
+            yield Refusal(key, "weights lost", why, limit)
         elif (top := _largest_sum(population, key, scale)) < 1:
-            yield key, f"its largest sum, {top:.3g} integer steps, is floored to 0; {limit}"
+            why = f"its largest sum, {top:.3g} integer steps, is floored to 0"
+            yield Refusal(key, "weights lost", why, limit)
 
 
 def _largest_sum(population: Population, key: str, scale: float) -> float:
@@ -84,9 +87,7 @@ def _largest_sum(population: Population, key: str, scale: float) -> float:
     return float(max(np.max(side) for side in down_up))
 
 
-def _drowned_synapses(
-    population: Population, scale: float, limit: str
-) -> Iterator[tuple[str, str]]:
+def _drowned_synapses(population: Population, scale: float, limit: str) -> Iterator[Refusal]:
     """Synapses that a bound other than their own bits leaves little of."""
     alone = population.tuned({})
     for key, weight in population.weights.items():
@@ -96,9 +97,9 @@ def _drowned_synapses(
         if kept < SNR_MIN_DB and could - kept > SNR_LOST_DB:
             why = (
                 f"its weights stand {kept:.3g} dB above their rounding, at least {SNR_MIN_DB:g} "
-                f"are needed ({population.limits.weight_bits} bits alone give {could:.3g}); {limit}"
+                f"are needed ({population.limits.weight_bits} bits alone give {could:.3g})"
             )
-            yield key, why
+            yield Refusal(key, "weights drowned", why, limit)
 
 
 def _snr_db(weight: Array, kept: Array) -> float:
@@ -106,7 +107,7 @@ def _snr_db(weight: Array, kept: Array) -> float:
     return 10 * float(np.log10(float((weight**2).sum()) / lost)) if lost else np.inf
 
 
-def _lost_decays(population: Population) -> Iterator[tuple[str, str]]:
+def _lost_decays(population: Population) -> Iterator[Refusal]:
     node, one = population.node, population.limits.decay_one
     decays = {"beta": node.beta, "alpha": getattr(node, "alpha", None)}
     for name, decay in decays.items():
@@ -118,23 +119,22 @@ def _lost_decays(population: Population) -> Iterator[tuple[str, str]]:
             value = float(np.broadcast_to(decay, lost.shape)[lost].max())
             why = (
                 f"{name} {value:.6g} becomes 1, so that nothing decays (decays have steps of "
-                f"1/{one}); take more decay bits, or train with 1 where nothing should decay"
+                f"1/{one})"
             )
-            yield population.name, why
+            way_out = "take more decay bits, or train with 1 where nothing should decay"
+            yield Refusal(population.name, "decay lost", why, way_out)
 
 
-def _silenced(population: Population, scale: float, limit: str) -> Iterator[tuple[str, str]]:
+def _silenced(population: Population, node: LIF, scale: float, limit: str) -> Iterator[Refusal]:
     """A population of which most neurons can fire in floats only."""
-    node = population.node
-    assert isinstance(node, LIF)  # noqa: S101  # the caller's case
     lost = dead(population, scale) & (_highest_exact(population, node) > node.threshold)
     count, size = int(np.broadcast_to(lost, population.shape).sum()), prod(population.shape)
     if count > DEAD_MAX * size:
         why = (
             f"no input can fire {count} of {size} neurons that can fire in floats, at most "
-            f"{DEAD_MAX:.0%} may be lost; {limit}"
+            f"{DEAD_MAX:.0%} may be lost"
         )
-        yield population.name, why
+        yield Refusal(population.name, "silenced", why, limit)
 
 
 def _highest_exact(population: Population, node: LIF) -> Array:
@@ -148,8 +148,9 @@ def dead(population: Population, scale: float) -> Array:
     """Neurons that nothing can fire within T steps, over all inputs; of a shape that broadcasts."""
     neuron = population.neuron(scale)
     assert isinstance(neuron, FixedLIF)  # noqa: S101  # the caller's case
+    down, up = population.reach(population.acting(scale), population.current(scale))
     top = population.highest(
-        _times(population.reach(population.acting(scale), population.current(scale)), STATE_ONE),
+        (down * STATE_ONE, up * STATE_ONE),
         neuron.bias_mant * 2.0**neuron.bias_exp,
         (DECAY_ONE - 1 - neuron.du) / DECAY_ONE,
         1 - neuron.dv / DECAY_ONE,
@@ -158,21 +159,14 @@ def dead(population: Population, scale: float) -> Array:
     return still
 
 
-def _dead_sentence(population: Population, limit: str) -> str:
-    node = population.node
-    assert isinstance(node, LIF)  # noqa: S101  # the caller's case
+def _dead(population: Population, node: LIF, limit: str) -> Refusal:
     exact = float(_highest_exact(population, node).max())
     threshold = float(node.threshold.min())
-    there = (
-        "it is dead there, too; lower its threshold or train it to fire"
-        if exact <= threshold
-        else f"it can fire there; {limit}"
-    )
-    return (
+    why = (
         f"no input can fire it within {population.steps} steps (in floats its membrane reaches "
-        f"{exact:.4g} at most, the threshold is {threshold:.4g}): {there}"
+        f"{exact:.4g} at most, the threshold is {threshold:.4g}): "
     )
-
-
-def _times(pair: tuple[Array, Array], factor: int) -> tuple[Array, Array]:
-    return pair[0] * factor, pair[1] * factor
+    if exact <= threshold:
+        why += "it is dead there, too"
+        return Refusal(population.name, "dead", why, "lower its threshold or train it to fire")
+    return Refusal(population.name, "dead", why + "it can fire there", limit)

@@ -1,0 +1,140 @@
+"""The range of what a host can give and of what can arrive at a population, over all inputs."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from neurorobust.ir import (
+    LI,
+    LIF,
+    Affine,
+    Array,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Graph,
+    Input,
+    Pool2d,
+)
+from neurorobust.ir.linear import batch_norm_as_scale
+from neurorobust.lower.refusals import sources_of
+
+
+def host_range(host: Graph) -> tuple[Array, Array]:
+    """Smallest and largest value at the Output, each of shape (N,).
+
+    Interval arithmetic node by node; exact for one linear map, never too narrow for several.
+
+    Args:
+        host: Maps without memory and without delays.
+    """
+    header, shape = host.header, host.input_shape
+    per_channel = (-1, *[1] * (len(shape) - 1))
+    mean = np.reshape(header.mean or (0.0,), per_channel)
+    std = np.reshape(header.std or (1.0,), per_channel)
+    low, high = (np.array(np.broadcast_to((e - mean) / std, shape)) for e in header.bounds)
+    ends: dict[str, tuple[Array, Array]] = {host.input: (low, high)}
+    for name in host.order:
+        if name != host.input:
+            given = [ends[edge.source] for edge in host.incoming(name)]
+            low = np.sum([first for first, _ in given], axis=0)
+            high = np.sum([second for _, second in given], axis=0)
+            ends[name] = _through(host, name, low, high)
+    return ends[host.output]
+
+
+def _through(host: Graph, name: str, low: Array, high: Array) -> tuple[Array, Array]:
+    import torch  # not at the top: lowering is part of asking what a backend can run
+
+    from neurorobust.engine.linear import linear_map
+
+    node = host.nodes[name]
+
+    def run(part: Affine | Conv1d | Conv2d | Pool2d, image: Array) -> Array:
+        function = linear_map(part, torch.empty((), dtype=torch.float64))
+        assert function is not None  # noqa: S101  # these have no memory
+        result: Array = function(torch.tensor(image)[None])[0].numpy()
+        return result
+
+    match node:
+        case Affine() | Conv1d() | Conv2d():
+            up = replace(node, weight=node.weight.clip(min=0))
+            down = replace(node, weight=node.weight.clip(max=0), bias=None)
+            return run(up, low) + run(down, high), run(up, high) + run(down, low)
+        case BatchNorm():
+            factor, offset = (
+                part.reshape(-1, *[1] * (low.ndim - 1)) for part in batch_norm_as_scale(node)
+            )
+            ends = (low * factor + offset, high * factor + offset)
+            return np.minimum(*ends), np.maximum(*ends)
+        case Pool2d():
+            return run(node, low), run(node, high)
+        case _:  # Flatten and Output
+            last = host.shapes[name]
+            return low.reshape(last), high.reshape(last)
+
+
+def drive_range(graph: Graph, name: str) -> tuple[Array, Array] | None:
+    """Smallest and largest sum over the synapses of a population, broadcasting to it.
+
+    Every source may give anything between its ends in every step, so the range is never too narrow.
+
+    Returns:
+        None where a source has no known range.
+    """
+    axes = len(graph.shapes[name]) - 1
+    low = high = np.zeros((1,) * (axes + 1))
+    for edge in graph.incoming(name):
+        synapse = graph.nodes[edge.source]
+        if isinstance(synapse, Input):
+            ends = _input_span(graph)
+            low, high = low + ends[0], high + ends[1]
+            continue
+        if not isinstance(synapse, Affine | Conv1d | Conv2d):
+            return None
+        (source, *more) = sources_of(graph, edge.source)
+        span = _span(graph, source)
+        if more or span is None:
+            return None
+        rows = synapse.weight.reshape(len(synapse.weight), -1)
+        up, down = rows.clip(min=0).sum(1), (-rows).clip(min=0).sum(1)
+        column = (-1, *[1] * axes)
+        low = low + (up * span[0] - down * span[1]).reshape(column)
+        high = high + (up * span[1] - down * span[0]).reshape(column)
+    return low, high
+
+
+def _span(graph: Graph, name: str) -> tuple[float, float] | None:
+    """Ends of what a source gives, silence included."""
+    node = graph.nodes[name]
+    if isinstance(node, LIF):
+        return 0.0, float(node.max_spikes)
+    if isinstance(node, Input):
+        return _input_span(graph)
+    return None
+
+
+def _input_span(graph: Graph) -> tuple[float, float]:
+    header = graph.header
+    low, high = (0.0, 1.0) if header.coding == "bernoulli" else header.bounds
+    return min(0.0, low), max(0.0, high)
+
+
+def held(decay: Array, steps: int) -> Array:
+    """How often a constant is found in a state after a number of steps: ``1 + d + d^2 + ...``."""
+    total: Array = sum((decay**k for k in range(1, steps)), start=np.ones_like(decay))
+    return total
+
+
+def lowest_membrane(graph: Graph, name: str) -> Array | None:
+    """A bound from below for the membrane of a LIF or LI that starts from, and resets to, 0."""
+    node, ends = graph.nodes[name], drive_range(graph, name)
+    assert isinstance(node, LIF | LI)  # noqa: S101  # the caller's case
+    if ends is None:
+        return None
+    steps = graph.header.steps
+    low = ends[0]
+    if isinstance(node, LIF) and node.alpha is not None:
+        low = low * held(node.alpha, steps)
+    lowest: Array = np.minimum(low + node.bias, 0) * held(node.beta, steps)
+    return lowest
