@@ -43,7 +43,7 @@ class Seen:
     evidence: Evidence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One check on one evaluation.
 

@@ -16,7 +16,7 @@ class Check:
     """One of C1 to C22.
 
     Attributes:
-        id: Its number.
+        number: Of 22.
         title: What is checked.
         trigger: What sets it off.
         remedy: What to do then.
@@ -24,25 +24,23 @@ class Check:
         attacks: Whether it needs a usable gradient and a ball to attack in.
     """
 
-    id: str
+    number: int
     title: str
     trigger: str
     remedy: str
     look: "Callable[[Bench], Seen]"
     attacks: bool
 
+    @property
+    def id(self) -> str:
+        """``C1`` to ``C22``."""
+        return f"C{self.number}"
+
     def __call__(self, bench: "Bench") -> Finding:
         """Look at an evaluation."""
         seen = self._seen(bench)
-        return Finding(
-            id=self.id,
-            title=self.title,
-            trigger=self.trigger,
-            status=seen.status,
-            summary=seen.summary,
-            evidence=seen.evidence,
-            remedy=self.remedy,
-        )
+        told = (seen.status, seen.summary, seen.evidence)
+        return Finding(self.id, self.title, self.trigger, *told, self.remedy)
 
     def _seen(self, bench: "Bench") -> Seen:
         if self.attacks and not bench.ball:
@@ -61,7 +59,7 @@ def check(
     number: int, title: str, *, trigger: str, remedy: str, attacks: bool = False
 ) -> "Callable[[Callable[[Bench], Seen]], Check]":
     """Make a check of a function."""
-    return lambda look: Check(f"C{number}", title, trigger, remedy, look, attacks)
+    return lambda look: Check(number, title, trigger, remedy, look, attacks)
 
 
 def absent(reason: str) -> Seen:

@@ -12,6 +12,7 @@ FLOORS = (
     "files",
     "names",
     "progress",
+    "rules",
     "chips",
     "ir",
     "data",

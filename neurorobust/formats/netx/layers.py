@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurorobust.errors import Refusal
 from neurorobust.formats.netx.call import NetxCall
 from neurorobust.formats.netx.document import Document, Record
 from neurorobust.formats.netx.neurons import Population, population
-from neurorobust.formats.netx.refusal import Refusal, Refused
+from neurorobust.formats.netx.refusal import Refused
 from neurorobust.formats.netx.synapses import Conv, Dense, conv, dense
 from neurorobust.formats.netx.values import layer_shape, whole
 from neurorobust.ir import Array, Shape
@@ -61,10 +62,10 @@ def interpret(document: Document, call: NetxCall) -> Plan:
     wanted, there = call.num_layers, len(document.records)
     if wanted is not None and wanted > there:
         what = f"num_layers is {wanted}, the file has {there} layer(s)"
-        walk.refusals.append(Refusal("num-layers", None, what, f"give at most {there}"))
+        walk.refusals.append(Refusal(None, "num-layers", what, f"give at most {there}"))
     if not walk.layers and not walk.refusals:
         what, way_out = "no layer is left", "read more layers or skip fewer"
-        walk.refusals.append(Refusal("no-layers", None, what, way_out))
+        walk.refusals.append(Refusal(None, "no-layers", what, way_out))
     return Plan(tuple(walk.layers), walk.input_shape, tuple(walk.refusals))
 
 

@@ -1,15 +1,16 @@
 """A ``.net`` file → Program."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from neurorobust.errors import InvalidFile
+from neurorobust.errors import InvalidFile, Refusal
 from neurorobust.formats.netx.builder import Builder
 from neurorobust.formats.netx.call import NetxCall
 from neurorobust.formats.netx.document import Document, read_netx
 from neurorobust.formats.netx.layers import InputBlock, Plan, interpret
-from neurorobust.formats.netx.refusal import Refusal, listed
+from neurorobust.formats.netx.refusal import by_reason
 from neurorobust.formats.netx.synapses import Conv
 from neurorobust.ir import Header, Program, Shape
 from neurorobust.ir.ports import Readout
@@ -79,15 +80,13 @@ def build(
 ) -> Program:
     """The Program of a file that was read; ``in_phase`` starts every stimulus from rest."""
     plan = interpret(document, call)
-    if plan.refusals:
-        reason = f"cannot be taken over exactly:\n{listed(plan.refusals)}"
+    if refusals := plan.refusals or tuple(_too_wide(plan, call)):
+        reason = f"cannot be taken over exactly:\n{by_reason(refusals)}"
         raise InvalidFile(document.path, reason)
-    if wide := _too_wide(plan, call):
-        raise InvalidFile(document.path, f"cannot be taken over exactly:\n{listed([wide])}")
     return Builder(plan, call, header, in_phase=in_phase).program(document, readout)
 
 
-def _too_wide(plan: Plan, call: NetxCall) -> Refusal | None:
+def _too_wide(plan: Plan, call: NetxCall) -> Iterator[Refusal]:
     """The first layer whose sums could pass 32 bits, where Lava's arithmetic is another."""
     top = (1 << max(call.input_message_bits, 1)) - 1
     for layer in plan.layers:
@@ -100,6 +99,6 @@ def _too_wide(plan: Plan, call: NetxCall) -> Refusal | None:
             reach = top * layer.feed.weight.shape[1] << 8
         if reach >= 1 << 31:
             what = f"inputs of up to {top} make sums of up to {reach}, beyond 32 bits"
-            return Refusal("range", layer.index, what, "use fewer input_message_bits")
+            yield Refusal(layer.index, "range", what, "use fewer input_message_bits")
+            return
         top = 1
-    return None

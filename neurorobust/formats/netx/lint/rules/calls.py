@@ -10,7 +10,7 @@ FIXED = "fixed_pt"
 
 
 @rule("float-model", "error", avoid='run with Loihi2SimCfg(select_tag="fixed_pt")')
-def FLOAT_MODEL(case: Case) -> Seen:  # noqa: N802
+def float_model(case: Case) -> Seen:
     """A run in floats, in which decays of 1/4096 are taken as whole numbers."""
     if case.select_tag == FIXED:
         return
@@ -24,7 +24,7 @@ def FLOAT_MODEL(case: Case) -> Seen:  # noqa: N802
 
 
 @rule("payloads-count-as-one", "error", avoid="pass input_message_bits, or send 0 and 1 only")
-def PAYLOADS(case: Case) -> Seen:  # noqa: N802
+def payloads(case: Case) -> Seen:
     """Inputs other than 0 and 1 without message bits."""
     if case.input_range is None or case.call.input_message_bits or case.block:
         return
@@ -39,7 +39,7 @@ def PAYLOADS(case: Case) -> Seen:  # noqa: N802
     "note",
     avoid="set net.in_layer.neuron.bias_mant to x weight + bias of the transform",
 )
-def INPUT_PORT(case: Case) -> Seen:  # noqa: N802
+def input_port(case: Case) -> Seen:
     """The port of an input population, which does not compile."""
     if case.block:
         yield case.plan.layers[0].index, "a source connected to net.inp fails when it is compiled"

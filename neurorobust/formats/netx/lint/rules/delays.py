@@ -9,7 +9,7 @@ from neurorobust.ir.fixed import DELAY_MAX
 
 
 @rule("delay-clipped", "error", avoid=f"train with delays of at most {DELAY_MAX} steps")
-def CLIPPED(case: Case) -> Seen:  # noqa: N802
+def clipped(case: Case) -> Seen:
     """Delays beyond what netx holds."""
     for record, _, _ in case.dense:
         delay = record.values.get("delay", np.zeros(()))
@@ -20,7 +20,7 @@ def CLIPPED(case: Case) -> Seen:  # noqa: N802
 
 
 @rule("conv-delay-ignored", "error", avoid="train convolutions without delays")
-def IN_CONVOLUTION(case: Case) -> Seen:  # noqa: N802
+def in_convolution(case: Case) -> Seen:
     """Delays of a convolution, which netx does not read."""
     for record in case.records:
         delay = record.values.get("delay", np.zeros(()))
@@ -33,7 +33,7 @@ def IN_CONVOLUTION(case: Case) -> Seen:  # noqa: N802
 
 
 @rule("recurrent-delay", "error", avoid="train recurrent layers without delays")
-def IN_RECURRENCE(case: Case) -> Seen:  # noqa: N802
+def in_recurrence(case: Case) -> Seen:
     """Delays of a recurrent layer: the exponent is lost, and the recurrence waits, too."""
     for record, weight, recurrent in case.dense:
         if recurrent is None or "delay" not in record.values:
@@ -47,7 +47,7 @@ def IN_RECURRENCE(case: Case) -> Seen:  # noqa: N802
 
 
 @rule("delay-per-output", "note", avoid="store delays as (out, in)")
-def SQUARE(case: Case) -> Seen:  # noqa: N802
+def per_output(case: Case) -> Seen:
     """One delay per neuron in a square layer, which could be meant per input or per output."""
     for record, weight, _ in case.dense:
         delay = record.values.get("delay")
@@ -61,7 +61,7 @@ def SQUARE(case: Case) -> Seen:  # noqa: N802
     "warning",
     avoid="leave as many silent steps between stimuli as the longest delay",
 )
-def ACROSS_RESETS(case: Case) -> Seen:  # noqa: N802
+def across_resets(case: Case) -> Seen:
     """Spikes on their way when neurons are reset."""
     for record, _, _ in case.dense:
         delay = record.values.get("delay", np.zeros(()))

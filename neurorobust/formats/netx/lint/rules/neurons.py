@@ -14,7 +14,7 @@ EPSILON_LOST = 4096
 
 
 @rule("bias-wraps", "error", avoid="keep biases within -32768..32767")
-def BIAS_WRAPS(case: Case) -> Seen:  # noqa: N802
+def bias_wraps(case: Case) -> Seen:
     """Biases beyond 16 bits."""
     for record in case.records:
         if record.type == "input" or "bias" not in record.values:
@@ -33,7 +33,7 @@ def BIAS_WRAPS(case: Case) -> Seen:  # noqa: N802
     "warning",
     avoid=f"keep biases within -{MANTISSA_MAX}..{MANTISSA_MAX}",
 )
-def BIAS_WIDE(case: Case) -> Seen:  # noqa: N802
+def bias_wide(case: Case) -> Seen:
     """Biases that Lava's simulation takes and the mantissa of a chip does not hold."""
     for record in case.records:
         if record.type == "input" or "bias" not in record.values:
@@ -48,7 +48,7 @@ def BIAS_WIDE(case: Case) -> Seen:  # noqa: N802
 
 
 @rule("refractory-ignored", "warning", avoid="train with a refractory delay of 1")
-def REFRACTORY(case: Case) -> Seen:  # noqa: N802
+def refractory(case: Case) -> Seen:
     """Refractory steps, which netx does not read."""
     for record in case.records:
         delay = (record.neuron or {}).get("refDelay")
@@ -58,7 +58,7 @@ def REFRACTORY(case: Case) -> Seen:  # noqa: N802
 
 
 @rule("graded-spikes-ignored", "error", avoid="train with binary spikes")
-def GRADED(case: Case) -> Seen:  # noqa: N802
+def graded_spikes(case: Case) -> Seen:
     """Graded spikes, which netx sends as ones."""
     for record in case.records:
         graded = (record.neuron or {}).get("gradedSpike")
@@ -67,7 +67,7 @@ def GRADED(case: Case) -> Seen:  # noqa: N802
 
 
 @rule("weight-exponent-ignored", "error", avoid="write weights that need no exponent")
-def WEIGHT_EXPONENT(case: Case) -> Seen:  # noqa: N802
+def weight_exponent(case: Case) -> Seen:
     """Exponents of weights, which netx does not read."""
     for record in case.records:
         for name in ("weight_exp", "wgtExp"):
@@ -80,7 +80,7 @@ def WEIGHT_EXPONENT(case: Case) -> Seen:  # noqa: N802
 
 
 @rule("threshold-epsilon", "note", avoid=f"use a scale at which vThMant is below {EPSILON_LOST}")
-def THRESHOLD_EPSILON(case: Case) -> Seen:  # noqa: N802
+def threshold_epsilon(case: Case) -> Seen:
     """Thresholds at which SLAYER fires on equality and Lava does not."""
     for record in case.records:
         vth = (record.neuron or {}).get("vThMant")
@@ -94,7 +94,7 @@ def THRESHOLD_EPSILON(case: Case) -> Seen:  # noqa: N802
 
 
 @rule("input-decay-ignored", "warning", avoid="give the input population a current_decay of 1")
-def INPUT_DECAY(case: Case) -> Seen:  # noqa: N802
+def input_decay(case: Case) -> Seen:
     """A current decay of an input population, whose input enters behind the current."""
     for record in case.records:
         decay = (record.neuron or {}).get("iDecay")

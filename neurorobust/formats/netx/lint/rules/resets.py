@@ -21,7 +21,7 @@ def _offset_due(case: Case) -> int:
     "error",
     avoid="reset_offset=1 where the first layer has synapses, 0 behind an input population",
 )
-def OFFSET(case: Case) -> Seen:  # noqa: N802
+def offset(case: Case) -> Seen:
     """A reset that does not fall between two stimuli."""
     interval = case.call.reset_interval
     if interval is None or not case.plan.layers:
@@ -61,7 +61,7 @@ def _biased(case: Case) -> Iterator[tuple[int, Dense | Conv, int, int, int]]:
     "warning",
     avoid="use reset_interval with reset_offset=1, or set u and v of all layers to 0 after step 1",
 )
-def LEAD_IN(case: Case) -> Seen:  # noqa: N802
+def lead_in(case: Case) -> Seen:
     """Biases that act before the first data arrive, behind a first layer with synapses."""
     if case.block or case.call.reset_interval is not None:
         return
@@ -76,7 +76,7 @@ def LEAD_IN(case: Case) -> Seen:  # noqa: N802
     "warning",
     avoid="train biased layers without recurrence, and without delays behind them",
 )
-def LEAD_IN_TRAVELS(case: Case) -> Seen:  # noqa: N802
+def lead_in_travels(case: Case) -> Seen:
     """Spikes of biases before the first data, which a reset does not stop."""
     if case.call.reset_interval is None:
         return

@@ -37,7 +37,7 @@ def _changes(written: Array, acts: Array, where: Array) -> str:
     avoid="keep matrices of one sign within 0..255 or -255..-1 (with zeros and odd entries "
     "-127..0), and the smallest weight off powers of two",
 )
-def ALL_BECOME_ZERO(case: Case) -> Seen:  # noqa: N802
+def all_become_zero(case: Case) -> Seen:
     """A matrix of one sign that needs more than eight bits is shifted out as a whole."""
     for record, name, written, acts in _compared(case):
         if written.any() and not acts.any():
@@ -46,7 +46,7 @@ def ALL_BECOME_ZERO(case: Case) -> Seen:  # noqa: N802
 
 
 @rule("weights-clipped", "error", avoid="keep matrices of both signs within -256..254")
-def CLIPPED(case: Case) -> Seen:  # noqa: N802
+def clipped(case: Case) -> Seen:
     """Entries beyond the eight bits of a matrix with both signs."""
     for record, name, written, acts in _compared(case):
         over = (written < CLIP[0]) | (written > CLIP[1])
@@ -59,7 +59,7 @@ def CLIPPED(case: Case) -> Seen:  # noqa: N802
     "error",
     avoid="keep the smallest weight of a matrix without positive entries off powers of two",
 )
-def LOST_STEP(case: Case) -> Seen:  # noqa: N802
+def lost_step(case: Case) -> Seen:
     """The most negative entry -2^k of a matrix without positive entries."""
     for record, name, written, acts in _compared(case):
         inside = (written >= CLIP[0]) & (written <= CLIP[1])
@@ -68,7 +68,7 @@ def LOST_STEP(case: Case) -> Seen:  # noqa: N802
 
 
 @rule("fractions-cut", "error", avoid="scale to integers before the file is written")
-def FRACTIONS(case: Case) -> Seen:  # noqa: N802
+def fractions(case: Case) -> Seen:
     """Numbers that are cut to integers, towards zero."""
     for record in case.records:
         for name in ("weight", "weight_rec", "bias", "delay"):
@@ -82,7 +82,7 @@ def FRACTIONS(case: Case) -> Seen:  # noqa: N802
     "warning",
     avoid="use even weights, or keep them within -128..127",
 )
-def NINE_BITS(case: Case) -> Seen:  # noqa: N802
+def nine_bits(case: Case) -> Seen:
     """Odd weights of both signs beyond 128, which Lava's simulation keeps and eight bits do not."""
     for record, weight, recurrent in case.dense:
         whole = weight if recurrent is None else np.hstack([weight, recurrent])
