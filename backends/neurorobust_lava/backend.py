@@ -14,7 +14,6 @@ from neurorobust.backends import (
     Record,
     Rung,
     RunResult,
-    Support,
     require_support,
 )
 from neurorobust.backends.hosted import hosted
@@ -25,32 +24,10 @@ from neurorobust.formats.lava.mapping import build, image_to_lava, periodic
 from neurorobust.formats.lava.schedule import Schedule
 from neurorobust.formats.lava.wiring import Wiring, paths_into, wire
 from neurorobust.ir import Array, FixedInput, FixedTernaryLIF, Graph, Model, Output, Program
-from neurorobust_lava.limits import FLOAT_LIMITS, LIMITS, prepared
+from neurorobust_lava.gaps import CAPABILITIES, ROUNDING, prepared
 
 if TYPE_CHECKING:
     from neurorobust_lava.process import LavaWorker, Reset
-
-_LAW = "Lava's LIF has no such form"
-_GAPS = {
-    "Conv1d": "Lava convolves images only; use a Conv2d of height 1",
-    "Pool2d avg or sum": "Lava has no pooling process; use a strided convolution",
-    "Pool2d max": "Lava has no maximum",
-    "LIF compare >=": "Lava fires above the threshold only",
-    "LIF hard reset to other than 0": "Lava resets to 0",
-    "LIF hard reset in the next step": _LAW,
-    "LIF soft reset": _LAW,
-    "LIF soft reset in the next step": _LAW,
-    "LIF no reset": _LAW,
-    "LIF initial state": "samples follow each other in one run and start from 0",
-    "LIF lower bound (v_min)": _LAW,
-    "LIF several spikes per step": "a Lava neuron sends one spike per step",
-    "LIF refractory steps": "Lava's refractory process has no integer form, and no reset",
-    "LI initial state": "samples follow each other in one run and start from 0",
-}
-_ROUNDING = (
-    "rounding: Lava computes v (1 - (1 - beta)) + u + bias, in double precision, with batch norm, "
-    "preprocessing and gains folded into weights and biases"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +38,7 @@ class LavaBackend:
 
     def capabilities(self) -> Capabilities:
         """What Lava's neurons and synapses can say."""
-        return Capabilities(
-            rungs={
-                "float": Support(gaps=_GAPS, limits=FLOAT_LIMITS, deviations=(_ROUNDING,)),
-                "quantised": Support(limits=LIMITS),
-            },
-            missing_rungs={"device": "silicon needs access to a Loihi board"},
-        )
+        return CAPABILITIES
 
     def missing(self) -> str | None:
         """Whether the environment is built."""
@@ -147,7 +118,7 @@ class _Run:
         return RunResult(
             scores=self._scores(values),
             spikes={n: self._typed(n, s) for n, s in spikes.items()} if "spikes" in record else {},
-            deviations=() if isinstance(self.model, Program) else (_ROUNDING,),
+            deviations=() if isinstance(self.model, Program) else (ROUNDING,),
             wall_s=time.perf_counter() - start,
         )
 

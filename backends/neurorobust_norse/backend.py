@@ -5,18 +5,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from neurorobust.backends.framework import FrameworkBackend
 from neurorobust.ir import Graph
+from neurorobust_norse.gaps import GAPS, ROUNDING
 
 if TYPE_CHECKING:
     import torch
 
     from neurorobust.backends.modules import Neuron
-
-ROUNDING = (
-    "rounding: Norse computes v + (1-beta) (x - v) instead of beta v + x (and i - (1-alpha) i for "
-    "alpha i), so a membrane within rounding error of its threshold may fire differently; nothing "
-    "is rounded where beta, alpha and all values lie on a binary grid that the precision holds, "
-    "nor with beta = 1 without bias and alpha"
-)
 
 
 class Norse(FrameworkBackend):
@@ -25,9 +19,7 @@ class Norse(FrameworkBackend):
     name = "norse"
     label: ClassVar[str] = "Norse"
     verified: ClassVar[str] = "1.1.0"
-    gaps: ClassVar[Mapping[str, str]] = {
-        "LIF several spikes per step": "Norse's cells fire at most once per step"
-    }
+    gaps: ClassVar[Mapping[str, str]] = GAPS
     rounding: ClassVar[tuple[str, ...]] = (ROUNDING,)
 
     def neurons(

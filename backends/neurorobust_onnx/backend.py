@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import get_args
 
-from neurorobust.backends import Capabilities, Executable, Precision, Rung, Support, require_support
+from neurorobust.backends import Capabilities, Executable, Precision, Rung, require_support
+from neurorobust.backends.framework import installed
 from neurorobust.backends.hosted import hosted
-from neurorobust.errors import BackendUnavailable, InvalidInput
+from neurorobust.backends.runs import require_precision
+from neurorobust.errors import BackendUnavailable
 from neurorobust.ir import Model
+from neurorobust_onnx.gaps import CAPABILITIES
 
 LIBRARIES = ("onnx", "onnxruntime")
 
@@ -27,10 +28,7 @@ class OnnxBackend:
 
     def capabilities(self) -> Capabilities:
         """Everything that a Graph or Program can say; overflows are not counted."""
-        return Capabilities(
-            rungs={"float": Support(membrane=True), "quantised": Support(membrane=True)},
-            missing_rungs={"device": "onnxruntime runs on no neuromorphic chip"},
-        )
+        return CAPABILITIES
 
     def missing(self) -> str | None:
         """The command that adds the libraries, or None."""
@@ -40,13 +38,7 @@ class OnnxBackend:
 
     def versions(self) -> Mapping[str, str]:
         """Installed versions of onnx and onnxruntime."""
-        found = {}
-        for package in LIBRARIES:
-            try:
-                found[package] = version(package)
-            except PackageNotFoundError:
-                continue
-        return found
+        return installed(*LIBRARIES)
 
     def compile(self, model: Model, rung: Rung, *, precision: Precision = "double") -> Executable:
         """Write the graph and load it.
@@ -61,9 +53,7 @@ class OnnxBackend:
             raise BackendUnavailable(reason)
         if split := hosted(model, lambda part: self.compile(part, rung, precision=precision)):
             return split
-        if precision not in get_args(Precision):
-            msg = f"precision is {precision!r}; known are {', '.join(get_args(Precision))}"
-            raise InvalidInput(msg)
+        require_precision(precision)
         from neurorobust_onnx.session import Sessions
 
         return Sessions(model, precision, self.threads)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Collection, Mapping
 from math import prod
-from typing import get_args
 
 import numpy as np
 
@@ -15,15 +14,15 @@ from neurorobust.backends import (
     Record,
     Rung,
     RunResult,
-    Support,
     require_support,
 )
 from neurorobust.backends.hosted import hosted
-from neurorobust.backends.runs import read_out, require_run
+from neurorobust.backends.runs import read_out, require_precision, require_run
 from neurorobust.data import Stimulus
-from neurorobust.errors import InvalidInput, Unsupported
+from neurorobust.errors import Unsupported
 from neurorobust.ir import Array, FixedTernaryLIF, Model, Output, Program
 from neurorobust_reference.float_law import FLOAT_LAWS
+from neurorobust_reference.gaps import CAPABILITIES
 from neurorobust_reference.integer_law import INTEGER_LAWS, w32
 from neurorobust_reference.unit import LawBook, Setting
 
@@ -38,13 +37,7 @@ class ReferenceBackend:
 
     def capabilities(self) -> Capabilities:
         """Both simulated rungs without gaps."""
-        return Capabilities(
-            rungs={
-                "float": Support(membrane=True),
-                "quantised": Support(membrane=True, overflows=True),
-            },
-            missing_rungs={"device": "it is a simulation in NumPy; no chip is attached"},
-        )
+        return CAPABILITIES
 
     def missing(self) -> str | None:
         """Nothing: NumPy is a dependency of the package."""
@@ -69,9 +62,7 @@ class ReferenceBackend:
         require_support(self.name, self.capabilities(), model, rung)
         if split := hosted(model, lambda part: self.compile(part, rung, precision=precision)):
             return split
-        if precision not in get_args(Precision):
-            msg = f"precision is {precision!r}; known are {', '.join(get_args(Precision))}"
-            raise InvalidInput(msg)
+        require_precision(precision)
         laws = FLOAT_LAWS if rung == "float" else INTEGER_LAWS
         # The exact class, since the fixed nodes are subclasses of float nodes with another law.
         if strange := [f"{n}: {x.kind}" for n, x in model.nodes.items() if type(x) not in laws]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from neurorobust.backends.framework import FrameworkBackend
 from neurorobust.ir import Graph
+from neurorobust_snntorch.gaps import GAPS
 
 if TYPE_CHECKING:
     import torch
@@ -18,9 +19,7 @@ class SnnTorch(FrameworkBackend):
     name = "snntorch"
     label: ClassVar[str] = "snnTorch"
     verified: ClassVar[str] = "1.0.0"
-    gaps: ClassVar[Mapping[str, str]] = {
-        "LIF several spikes per step": "snnTorch's neurons fire at most once per step"
-    }
+    gaps: ClassVar[Mapping[str, str]] = GAPS
 
     def neurons(
         self, model: Graph, dtype: "torch.dtype"

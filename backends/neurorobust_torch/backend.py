@@ -16,13 +16,13 @@ from neurorobust.backends import (
     Record,
     Rung,
     RunResult,
-    Support,
     require_support,
 )
 from neurorobust.backends.hosted import hosted
 from neurorobust.backends.runs import require_run
 from neurorobust.data import Stimulus
 from neurorobust.ir import Array, Graph, Model, Program
+from neurorobust_torch.gaps import CAPABILITIES
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,13 +44,7 @@ class TorchBackend:
 
     def capabilities(self) -> Capabilities:
         """Everything a Graph or Program can say."""
-        return Capabilities(
-            rungs={
-                "float": Support(membrane=True),
-                "quantised": Support(membrane=True, overflows=True),
-            },
-            missing_rungs={"device": "torch runs on no neuromorphic chip"},
-        )
+        return CAPABILITIES
 
     def missing(self) -> str | None:
         """Torch is a dependency of the package."""

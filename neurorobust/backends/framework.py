@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     import torch
 
     from neurorobust.backends.modules import Neuron
+
+
+def installed(*packages: str) -> dict[str, str]:
+    """Versions of those of the packages that are installed."""
+    found = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 class FrameworkBackend(ABC):
@@ -53,13 +63,7 @@ class FrameworkBackend(ABC):
 
     def versions(self) -> Mapping[str, str]:
         """Installed versions of the framework and torch."""
-        found = {}
-        for package in (self.name, "torch"):
-            try:
-                found[package] = version(package)
-            except PackageNotFoundError:
-                continue
-        return found
+        return installed(self.name, "torch")
 
     def compile(self, model: Model, rung: Rung, *, precision: Precision = "double") -> Executable:
         """Build the framework's own modules for every LIF and LI node.

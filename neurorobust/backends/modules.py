@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from neurorobust.backends.contract import Precision, Record, RunResult
-from neurorobust.backends.runs import read_out, require_run
+from neurorobust.backends.runs import read_out, require_precision, require_run
 from neurorobust.backends.stepping import step_through
 from neurorobust.data.stimulus import Stimulus
-from neurorobust.errors import InvalidInput, Unsupported
+from neurorobust.errors import Unsupported
 from neurorobust.ir import (
     Affine,
     Array,
@@ -126,9 +126,7 @@ def dtype_of(precision: Precision) -> torch.dtype:
     Raises:
         InvalidInput: for an unknown precision.
     """
-    if precision not in DTYPES:
-        msg = f"precision is {precision!r}; known are {', '.join(DTYPES)}"
-        raise InvalidInput(msg)
+    require_precision(precision)
     return DTYPES[precision]
 
 

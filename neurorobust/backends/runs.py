@@ -5,7 +5,7 @@ from typing import get_args
 
 import numpy as np
 
-from neurorobust.backends.contract import Record
+from neurorobust.backends.contract import Precision, Record
 from neurorobust.data.stimulus import Stimulus
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.ir import Array, Model
@@ -56,6 +56,17 @@ def require_run(
             f"stimulus has shape {given} for {stimulus.steps} steps; "
             f"the model takes (B, T or 1, {', '.join(map(str, shape))})"
         )
+        raise InvalidInput(msg)
+
+
+def require_precision(precision: Precision) -> None:
+    """Refuse what is no precision.
+
+    Raises:
+        InvalidInput: naming those there are.
+    """
+    if precision not in get_args(Precision):
+        msg = f"precision is {precision!r}; known are {', '.join(get_args(Precision))}"
         raise InvalidInput(msg)
 
 

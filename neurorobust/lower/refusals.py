@@ -12,8 +12,7 @@ from neurorobust.ir import (
     Output,
 )
 from neurorobust.lower.log import Log
-from neurorobust.lower.passes.pool_to_conv import GROUPS_MAX
-from neurorobust.lower.population.limits import Limits
+from neurorobust.lower.population.limits import GROUPS_MAX, Limits
 
 SENSOR_LEVELS = 256
 """Grid assumed for a continuous input: a graded message of eight bits."""

@@ -11,7 +11,7 @@ from neurorobust.errors import InvalidInput, RemoteError, WorkerTimeout
 from neurorobust.formats.netx import load_netx, netx_latency, save_netx
 from neurorobust.formats.netx.weights import optimise, stored
 from neurorobust.ir import FixedLI, FixedLIF
-from neurorobust_lava.netx import run_netx
+from neurorobust_lava.lava_dl import run_netx
 from tests.formats.test_netx_export import flat
 from tests.formats.test_netx_import import assert_equal_to_netx
 from tests.support.helpers import asked_again

@@ -6,7 +6,7 @@ import pytest
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
 from neurorobust.formats.netx import load_netx, netx_latency
-from neurorobust_lava.netx import run_netx
+from neurorobust_lava.lava_dl import run_netx
 from tests.support.helpers import asked_again
 from tests.support.slayer_networks import SORTS, Count, compare
 

@@ -25,9 +25,8 @@ from neurorobust.ir import (
     Output,
     Program,
 )
-from neurorobust_lava.netx import LAVA_DL
+from neurorobust_lava.lava_dl import LAVA_DL, SlayerBlock, slayer_forward
 from neurorobust_lava.process import LavaWorker
-from neurorobust_lava.slayer import SlayerBlock, slayer_forward
 
 SORTS = ("dense", "conv", "recurrent", "delays")
 

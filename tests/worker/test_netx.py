@@ -11,9 +11,8 @@ import pytest
 from neurorobust.errors import BackendUnavailable, InvalidInput, RemoteError, WorkerTimeout
 from neurorobust.formats.lava.network import Dense, Lif
 from neurorobust_lava.environment import WORKER
-from neurorobust_lava.netx import LAVA_DL, run_netx
+from neurorobust_lava.lava_dl import LAVA_DL, SlayerBlock, run_netx, slayer_forward
 from neurorobust_lava.process import LavaWorker
-from neurorobust_lava.slayer import SlayerBlock, slayer_forward
 from tests.support.lava_law import LifLaw, dense_law
 from tests.worker.conftest import gone, group_of, leftovers
 

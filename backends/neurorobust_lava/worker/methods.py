@@ -118,7 +118,7 @@ class Methods:
 
     def run_netx(self, params: Record, progress: Progress) -> Record:
         """Run a ``.net`` file with lava-dl's netx and leave its records in ``outputs``."""
-        import netx_run
+        from lava_dl import netx_run
 
         outputs = Path(params["outputs"])
         run = netx_run.NetxRun(
@@ -132,7 +132,7 @@ class Methods:
 
     def slayer_forward(self, params: Record, _progress: Progress) -> Record:
         """Pass spikes through SLAYER's blocks and leave their outputs in ``outputs``."""
-        import slayer_forward
+        from lava_dl import slayer_forward
 
         arrays = _arrays(params["inputs"])
         layers = _filled(params["layers"], arrays)

@@ -17,7 +17,8 @@ import numpy as np
 from neurorobust.ir import Affine, Array, BatchNorm, Conv2d, Node, Shape
 from neurorobust.ir.base import windows
 from neurorobust.ir.linear import batch_norm_as_scale
-from neurorobust.lower.passes.pool_to_conv import GROUPS_MAX, regrouped
+from neurorobust.lower.passes.pool_to_conv import regrouped
+from neurorobust.lower.population.limits import GROUPS_MAX
 
 Map = Affine | Conv2d | BatchNorm
 

@@ -12,9 +12,7 @@ import numpy as np
 
 from neurorobust.ir import Array, Conv2d, Graph, Pool2d
 from neurorobust.lower.log import Log, graph_pass
-
-GROUPS_MAX = 127
-"""Groups, strides, paddings and dilations of a convolution are 8-bit numbers with a sign."""
+from neurorobust.lower.population.limits import GROUPS_MAX
 
 _AVERAGE = (
     "train with average pooling or, over spikes, put a Conv2d of ones and a LIF with beta 0 and "

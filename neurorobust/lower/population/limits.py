@@ -13,6 +13,9 @@ LAW = {
 }
 """What the law has built in; a target that differs needs a law of its own."""
 
+GROUPS_MAX = 127
+"""Groups, strides, paddings and dilations of a convolution are 8-bit numbers with a sign."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from neurorobust_lava.netx import LAVA_DL
+from neurorobust_lava.lava_dl.netx import LAVA_DL
 from neurorobust_lava.process import LavaWorker
 
 Array = npt.NDArray[Any]

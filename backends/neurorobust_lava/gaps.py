@@ -1,9 +1,10 @@
-"""What a model may not ask of Lava: sentences, and the nodes that do."""
+"""What a model may not ask of Lava: features, and sentences with the nodes that break them."""
 
 from collections.abc import Callable
 
 import numpy as np
 
+from neurorobust.backends import Capabilities, Support
 from neurorobust.errors import LowerError
 from neurorobust.formats.lava.mapping import LOW_INTEGER, MAX_DELAY, quiet_start
 from neurorobust.formats.lava.wiring import (
@@ -17,6 +18,28 @@ from neurorobust.formats.lava.wiring import (
 from neurorobust.ir import LIF, Array, FixedLIF, FixedNeuron, FixedTernaryLIF, Graph, Model, Node
 from neurorobust.ir.fixed import DECAY_ONE, STATE_SHIFT
 from neurorobust.lower.passes import fold_batch_norm, fold_gains, fold_preprocessing
+
+_LAW = "Lava's LIF has no such form"
+GAPS = {
+    "Conv1d": "Lava convolves images only; use a Conv2d of height 1",
+    "Pool2d avg or sum": "Lava has no pooling process; use a strided convolution",
+    "Pool2d max": "Lava has no maximum",
+    "LIF compare >=": "Lava fires above the threshold only",
+    "LIF hard reset to other than 0": "Lava resets to 0",
+    "LIF hard reset in the next step": _LAW,
+    "LIF soft reset": _LAW,
+    "LIF soft reset in the next step": _LAW,
+    "LIF no reset": _LAW,
+    "LIF initial state": "samples follow each other in one run and start from 0",
+    "LIF lower bound (v_min)": _LAW,
+    "LIF several spikes per step": "a Lava neuron sends one spike per step",
+    "LIF refractory steps": "Lava's refractory process has no integer form, and no reset",
+    "LI initial state": "samples follow each other in one run and start from 0",
+}
+ROUNDING = (
+    "rounding: Lava computes v (1 - (1 - beta)) + u + bias, in double precision, with batch norm, "
+    "preprocessing and gains folded into weights and biases"
+)
 
 Limit = Callable[[Model], list[str]]
 
@@ -162,3 +185,11 @@ FLOAT_LIMITS: dict[str, Limit] = {
     **{text: _when_prepared(find) for text, find in LIMITS.items()},
 }
 """The same for a Graph."""
+
+CAPABILITIES = Capabilities(
+    rungs={
+        "float": Support(gaps=GAPS, limits=FLOAT_LIMITS, deviations=(ROUNDING,)),
+        "quantised": Support(limits=LIMITS),
+    },
+    missing_rungs={"device": "silicon needs access to a Loihi board"},
+)

@@ -1,0 +1,1 @@
+"""The laboratory: what needs lava-dl besides lava-nc."""
