@@ -43,7 +43,7 @@ def check(  # noqa: PLR0917  # options are passed by name
         if figure is not None:
             _draw(checks, figure)
         if html is not None:
-            from neurorobust.fit import write_page
+            from neurorobust.fit.html import write_page
 
             write_page(checks, html)
     except NeurorobustError as error:
@@ -67,8 +67,9 @@ def _checks(
     from dataclasses import replace
 
     from neurorobust.chips import load_profile
-    from neurorobust.fit import check as hold
-    from neurorobust.fit import extract, measure
+    from neurorobust.fit import extract
+    from neurorobust.fit.activity import measure
+    from neurorobust.fit.checking import check as hold
     from neurorobust.fit.netx import with_findings
     from neurorobust.formats.reading import read_model, read_samples
 
@@ -88,7 +89,7 @@ def _checks(
 
 def _draw(checks: "list[Check]", path: Path) -> None:
     from neurorobust.errors import InvalidInput
-    from neurorobust.fit import cores_figure, save_figure
+    from neurorobust.fit.figure import cores_figure, save_figure
 
     if len({found.content_hash for found in checks}) > 1:
         msg = "--figure shows one network; write several with --html"

@@ -13,8 +13,14 @@ from neurorobust.fit.costs import GIVE_SAMPLES, costs
 from neurorobust.fit.extract import extract
 from neurorobust.fit.layers import Network, Synapse, synapse_facts
 from neurorobust.fit.on_chip import OnChip, on_chip
-from neurorobust.fit.placement import LayerPlacement, Placement, place_network, weight_bits
-from neurorobust.fit.result import Check, Result, origin
+from neurorobust.fit.placement import (
+    Core,
+    LayerPlacement,
+    Placement,
+    place_network,
+    weight_bits,
+)
+from neurorobust.fit.result import Check, Result, held, unchecked
 from neurorobust.fit.widths import widths
 from neurorobust.ir import Model
 
@@ -109,27 +115,27 @@ def _apply(
 ) -> Iterator[Result]:
     match rule.scope:
         case "network":
-            yield from _held(rule, network.facts(), "", profile)
+            yield from _rule(rule, network.facts(), "", profile)
         case "layer":
             for layer in network.layers:
-                yield from _held(rule, layer.facts(), layer.name, profile)
+                yield from _rule(rule, layer.facts(), layer.name, profile)
         case "synapse":
             asked = {*rule.where, *([rule.use] if rule.textual else parse(rule.use).names)}
             for layer in network.layers:
                 for synapse in layer.synapses:
                     facts = synapse_facts(synapse, weight_bits(profile), asked)
                     if not (_on_no_grid(synapse) and rule.use == "weight_bits"):
-                        yield from _held(rule, facts, synapse.name, profile)
+                        yield from _rule(rule, facts, synapse.name, profile)
                     elif _applies(rule, facts):
                         why = "weights are floats; lowering rounds them"
-                        yield _open(rule, synapse.name, profile, why)
+                        yield _open(rule, profile, why, synapse.name)
         case "run":
             counts = network.facts() | dict(run or {})
             if rule.limit.value is None or parse(rule.use).names <= counts.keys():
-                yield from _held(rule, counts, "", profile)
+                yield from _rule(rule, counts, "", profile)
             else:
                 missing = GIVE_SAMPLES if run is None else "the network has no place on the chip"
-                yield _open(rule, "", profile, missing)
+                yield _open(rule, profile, missing)
 
 
 def _on_no_grid(synapse: Synapse) -> bool:
@@ -143,54 +149,31 @@ def _applies(rule: Rule, facts: Facts) -> bool:
     )
 
 
-def _held(rule: Rule, facts: Facts, label: str, profile: Profile) -> Iterator[Result]:
+def _rule(rule: Rule, facts: Facts, label: str, profile: Profile) -> Iterator[Result]:
     """The result of a rule on one set of facts; nothing where the rule does not apply."""
     if not _applies(rule, facts):
         return
     if rule.limit.value is None:
-        yield _open(rule, label, profile, rule.limit.why or "")
+        yield _open(rule, profile, rule.limit.why or "", label)
         return
-    used: float | str = facts[rule.use] if rule.textual else _number(rule.use, facts)
-    limit = rule.limit.value
-    headroom: float | None = None
-    if isinstance(limit, list):
-        good = used in limit
-    elif isinstance(used, str) or isinstance(limit, str):
-        good = used == limit
+    if rule.textual:
+        used = facts[rule.use]
     else:
-        headroom = limit - used if rule.sense == "most" else used - limit
-        good = headroom >= 0
-    yield Result(
-        constraint=rule.constraint,
-        kind=rule.limit.kind or "wall",
+        used = parse(rule.use)({k: v for k, v in facts.items() if not isinstance(v, str)})
+    yield held(
+        rule.constraint,
+        rule.limit,
+        profile,
+        used,
+        advice=rule.advice,
         layer=label,
-        used=used,
-        limit=tuple(limit) if isinstance(limit, list) else limit,
         sense=rule.sense,
-        headroom=headroom,
-        status="ok" if good else "fail",
-        note=rule.limit.condition or "",
-        advice="" if good else rule.advice,
-        **origin(rule.limit, profile),
     )
 
 
-def _number(use: str, facts: Facts) -> float:
-    numbers = {name: value for name, value in facts.items() if not isinstance(value, str)}
-    return parse(use)(numbers)
-
-
-def _open(rule: Rule, label: str, profile: Profile, why: str) -> Result:
-    limit = rule.limit.value
-    return Result(
-        constraint=rule.constraint,
-        kind=rule.limit.kind or "budget",
-        layer=label,
-        limit=tuple(limit) if isinstance(limit, list) else limit,
-        status="unchecked",
-        note=why,
-        **origin(rule.limit, profile),
-    )
+def _open(rule: Rule, profile: Profile, why: str, label: str = "") -> Result:
+    kind = rule.limit.kind or "budget"
+    return unchecked(rule.constraint, rule.limit, profile, kind=kind, why=why, layer=label)
 
 
 def _placed(placement: Placement, profile: Profile) -> Iterator[Result]:
@@ -198,73 +181,40 @@ def _placed(placement: Placement, profile: Profile) -> Iterator[Result]:
     method = profile.placement
     if method is None:
         return
-    of_cores = origin(method.cores, profile)
     if placement.method == "closed":
-        yield Result(
-            constraint="cores", kind="wall", status="unchecked", note=placement.why, **of_cores
-        )
+        found = unchecked("cores", method.cores, profile, kind="wall", why=placement.why)
+        yield replace(found, limit=None)
         return
     limits = {wall.constraint: wall.limit for wall in method.walls}
     for name, leaf in limits.items():
         if leaf.value is None:
             yield Result(constraint=name, kind="wall", status="unchecked", note=leaf.why or "")
     if placement.method == "whole":
-        core = placement.cores[0]
-        for name, used in core.use.items():
-            yield _wall(
-                limits[name],
-                profile,
-                constraint=name,
-                used=used,
-                limit=core.limit[name],
-                binding=name == core.binding,
-            )
+        yield from _walls(placement.cores[0], limits, profile)
         return
     for at in placement.layers:
-        yield from _layer_walls(at, limits, profile)
-    per_chip, chips = placement.cores_per_chip, method.chips.value if method.chips else 1
-    most = per_chip * (chips if isinstance(chips, int) else 1)
-    used = len(placement.cores)
+        walls = list(_walls(at, limits, profile, at.layer))
+        yield from walls
+        if at.why and all(found.status == "ok" for found in walls):
+            yield Result(
+                constraint="place", kind="wall", layer=at.layer, status="fail", note=at.why
+            )
     if placement.whole:
-        yield Result(
-            constraint="cores",
-            kind="wall",
-            used=used,
-            limit=most,
-            headroom=most - used,
-            status="ok" if used <= most else "fail",
-            note=f"{placement.chips} chips of {per_chip}" if placement.chips > 1 else "",
-            **of_cores,
-        )
-
-
-def _layer_walls(
-    at: LayerPlacement, limits: Mapping[str, Leaf], profile: Profile
-) -> Iterator[Result]:
-    exceeded = False
-    for name, used in at.use.items():
-        found = _wall(
-            limits[name],
+        per_chip, chips = placement.cores_per_chip, method.chips.value if method.chips else 1
+        yield held(
+            "cores",
+            method.cores,
             profile,
-            constraint=name,
-            layer=at.layer,
-            used=used,
-            limit=at.limit[name],
-            binding=name == at.binding,
+            len(placement.cores),
+            limit=per_chip * (chips if isinstance(chips, int) else 1),
+            kind="wall",
+            note=f"{placement.chips} chips of {per_chip}" if placement.chips > 1 else "",
         )
-        exceeded = exceeded or found.status == "fail"
-        yield found
-    if at.why and not exceeded:
-        yield Result(constraint="place", kind="wall", layer=at.layer, status="fail", note=at.why)
 
 
-def _wall(leaf: Leaf, profile: Profile, **found: Any) -> Result:
-    used, limit = found["used"], found["limit"]
-    return Result(
-        kind=leaf.kind or "wall",
-        headroom=limit - used,
-        status="ok" if used <= limit else "fail",
-        note=leaf.condition or "",
-        **found,
-        **origin(leaf, profile),
-    )
+def _walls(
+    at: Core | LayerPlacement, limits: Mapping[str, Leaf], profile: Profile, layer: str = ""
+) -> Iterator[Result]:
+    for name, used in at.use.items():
+        own: dict[str, Any] = {"layer": layer, "binding": name == at.binding}
+        yield held(name, limits[name], profile, used, limit=at.limit[name], **own)

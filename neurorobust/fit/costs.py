@@ -33,7 +33,9 @@ def costs(
     fixed = {k: v for k, v in network.facts().items() if not isinstance(v, str)}
     counts = fixed | dict(run or {})
     placed = placement.whole or placement.method in ("none", "closed")
-    homeless = Estimate(why="the network has no place on the chip, so it has no cost there")
+    homeless = Estimate(
+        why="the network has no place on the chip, so it has no cost there", lack="no place"
+    )
     if profile.timing is not None:
         latency = _estimate(profile.timing.latency, counts) if placed else homeless
         found = replace(found, latency=latency, latency_of=profile.timing.of)
@@ -70,15 +72,20 @@ def evaluate(law: Law, counts: Mapping[str, float]) -> float | None:
 
 def _estimate(law: Law, counts: Mapping[str, float]) -> Estimate:
     if law.use is None:
-        return Estimate(why=f"no public figure: {law.why}")
+        return _unpublished(law.why)
     for name, leaf in law.figures.items():
         if leaf.value is None:
-            return Estimate(why=f"no public figure: {name}: {leaf.why}")
+            return _unpublished(f"{name}: {leaf.why}")
     value = evaluate(law, counts)
     if value is None:
-        return Estimate(why=f"{GIVE_SAMPLES} ({law.use})", basis=_basis(law))
+        why = f"{GIVE_SAMPLES} ({law.use})"
+        return Estimate(why=why, lack="needs samples", basis=_basis(law))
     low, high = (value * factor for factor in law.band)
     return Estimate(value=value, low=low, high=high, basis=_basis(law))
+
+
+def _unpublished(why: str | None) -> Estimate:
+    return Estimate(why=f"no public figure: {why}", lack="no public figure")
 
 
 def _spread(law: Law, others: list[Alternative], counts: Mapping[str, float]) -> Estimate:
@@ -99,7 +106,7 @@ def _spread(law: Law, others: list[Alternative], counts: Mapping[str, float]) ->
 def _static(leaf: Leaf, placement: Placement, duration: float, paced: Estimate) -> Estimate:
     power = leaf.number
     if power is None:
-        return Estimate(why=f"no public figure: {leaf.why}")
+        return _unpublished(leaf.why)
     energy = power * max(placement.chips, 1) * duration
     low, high = leaf.band or (1.0, 1.0)
     if paced.value:
@@ -110,8 +117,9 @@ def _static(leaf: Leaf, placement: Placement, duration: float, paced: Estimate) 
 
 def _total(static: Estimate, dynamic: Estimate) -> Estimate:
     parts = (static, dynamic)
-    if missing := [part.why for part in parts if part.value is None]:
-        return Estimate(why=missing[0])
+    for part in parts:
+        if part.value is None:
+            return Estimate(why=part.why, lack=part.lack)
     value, low, high = (
         sum(getattr(part, end) or 0.0 for part in parts) for end in ("value", "low", "high")
     )

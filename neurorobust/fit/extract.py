@@ -165,13 +165,8 @@ def _pass(path: _Path, name: str, node: Node, shape: Shape) -> str | None:
 
 
 def _pool(path: _Path, node: Pool2d, shape: Shape) -> None:
-    _, high, wide = _maps(shape)
-    one: Any = {"dilation": 1}
-    at = zip(node.kernel, node.stride, node.padding, strict=True)
-    (ky, sy, py), (kx, sx, px) = at
-    rows = Axis.window(path.rows.size_out, high, kernel=ky, stride=sy, padding=py, **one)
-    columns = Axis.window(path.columns.size_out, wide, kernel=kx, stride=sx, padding=px, **one)
-    path.rows, path.columns = path.rows.then(rows), path.columns.then(columns)
+    window = {"kernel": node.kernel, "stride": node.stride, "padding": node.padding}
+    _window(path, shape, **window, dilation=(1, 1))
     fields = path.fields
     kinds: list[Pool] = [fields.get("pool", "none"), node.op]
     fields["pool"] = "max" if "max" in kinds else node.op
@@ -187,29 +182,35 @@ def _pool(path: _Path, node: Pool2d, shape: Shape) -> None:
 
 
 def _convolve(path: _Path, name: str, node: Conv1d | Conv2d, shape: Shape) -> None:
-    _, high, wide = _maps(shape)
     flat = isinstance(node, Conv1d)
-    kernel = (1, *node.weight.shape[2:]) if flat else node.weight.shape[2:]
-    stride = (1, *node.stride) if flat else node.stride
-    padding = (0, *node.padding) if flat else node.padding
-    dilation = (1, *node.dilation) if flat else node.dilation
-    axes = []
-    for before, after, k, s, p, d in zip(
-        (path.rows, path.columns), (high, wide), kernel, stride, padding, dilation, strict=True
-    ):
-        step = Axis.window(before.size_out, after, kernel=k, stride=s, padding=p, dilation=d)
-        axes.append(before.then(step))
-    path.rows, path.columns = axes
-    path.map = "conv"
-    path.fields |= {
-        "name": name,
-        "weights": Weights.of(node.weight),
-        "kernel": kernel,
-        "stride": stride,
-        "padding": padding,
-        "dilation": dilation,
-        "groups": node.groups,
+    window = {
+        "kernel": (1, *node.weight.shape[2:]) if flat else node.weight.shape[2:],
+        "stride": (1, *node.stride) if flat else node.stride,
+        "padding": (0, *node.padding) if flat else node.padding,
+        "dilation": (1, *node.dilation) if flat else node.dilation,
     }
+    _window(path, shape, **window)
+    path.map = "conv"
+    path.fields |= {"name": name, "weights": Weights.of(node.weight), "groups": node.groups}
+    path.fields |= window
+
+
+def _window(
+    path: _Path, shape: Shape, *, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape
+) -> None:
+    """Extend both axes by windows that give a shape."""
+    path.rows, path.columns = (
+        axis.then(Axis.window(axis.size_out, size, kernel=k, stride=s, padding=p, dilation=d))
+        for axis, size, k, s, p, d in zip(
+            (path.rows, path.columns),
+            _maps(shape)[1:],
+            kernel,
+            stride,
+            padding,
+            dilation,
+            strict=True,
+        )
+    )
 
 
 def _same(size: int) -> Axis:
@@ -235,19 +236,7 @@ def _neuron(model: Model, name: str) -> dict[str, Any]:
     node = model.nodes[name]
     biases = [getattr(model.nodes[edge.source], "bias", None) for edge in model.incoming(name)]
     given = any(bias is not None and bool(np.any(bias)) for bias in biases)
-    known: dict[str, Any] = {
-        "reset": "none",
-        "reset_timing": "same",
-        "compare": "none",
-        "leaky": False,
-        "filtered": False,
-        "biased": given,
-        "bounded": False,
-        "refractory": 0,
-        "max_spikes": 1,
-        "memory": True,
-        "neuron": node.kind,
-    }
+    known: dict[str, Any] = {"neuron": node.kind, "biased": given, "memory": True}
     match node:
         case LIF():
             leaky, kept = bool((node.beta < 1).any()), bool((node.beta > 0).any())

@@ -6,7 +6,7 @@ from pathlib import Path
 from neurorobust.files import write_atomic
 from neurorobust.fit.figure import cores_figure
 from neurorobust.fit.result import Check
-from neurorobust.fit.words import cores, lack, quantity, reasons
+from neurorobust.fit.words import cores, quantity, reasons
 from neurorobust.render.looks import integer
 from neurorobust.render.pages import render_template
 
@@ -21,7 +21,6 @@ def page(checks: Sequence[Check], title: str = "Which network fits on which chip
     filters = {
         "cores": cores,
         "integer": integer,
-        "lack": lack,
         "quantity": quantity,
         "reasons": reasons,
     }

@@ -10,12 +10,17 @@ from functools import cached_property
 from math import prod
 from typing import Literal
 
+from neurorobust.chips.facts import TEXTS
 from neurorobust.fit.axis import Axis
 from neurorobust.fit.weights import Weights
 from neurorobust.ir import Shape
 
 Map = Literal["dense", "conv", "one-to-one"]
 Pool = Literal["none", "avg", "sum", "max"]
+
+
+_TOLD = ("leaky", "filtered", "memory", "biased", "refractory", "max_spikes", "bounded")
+"""What rules may ask of a layer's neurons."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,16 +113,16 @@ class Layer:
     synapses: tuple[Synapse, ...]
     targets: int
     fan_out: int
-    reset: str
-    reset_timing: str
-    compare: str
-    leaky: bool
-    filtered: bool
-    biased: bool
-    bounded: bool
-    refractory: int
-    max_spikes: int
-    memory: bool
+    reset: str = "none"
+    reset_timing: str = "same"
+    compare: str = "none"
+    leaky: bool = False
+    filtered: bool = False
+    biased: bool = False
+    bounded: bool = False
+    refractory: int = 0
+    max_spikes: int = 1
+    memory: bool = True
 
     @property
     def size(self) -> int:
@@ -139,19 +144,8 @@ class Layer:
             "fan_in": sum(s.fan_in for s in self.synapses),
             "fan_out": self.fan_out,
             "delay": max((s.delay for s in self.synapses), default=0),
-            "leaky": int(self.leaky),
-            "filtered": int(self.filtered),
-            "memory": int(self.memory),
-            "biased": int(self.biased),
-            "refractory": self.refractory,
-            "max_spikes": self.max_spikes,
-            "bounded": int(self.bounded),
-            "recurrent": int(self.recurrent),
-            "role": self.role,
-            "neuron": self.neuron,
-            "reset": self.reset,
-            "reset_timing": self.reset_timing,
-            "compare": self.compare,
+            **{name: int(getattr(self, name)) for name in (*_TOLD, "recurrent")},
+            **{name: getattr(self, name) for name in TEXTS["layer"]},
         }
 
 
@@ -267,26 +261,21 @@ def synapse_facts(
 
 def geometry(synapse: Synapse) -> dict[str, float | str]:
     """Sizes of maps, kernel and pooling."""
-    c, cy, cx = synapse.shape_in
-    f, fy, fx = synapse.shape_out
+    sizes = {
+        "c": synapse.shape_in[1:],
+        "f": synapse.shape_out[1:],
+        "k": synapse.kernel,
+        "s": synapse.stride,
+        "p": synapse.padding,
+        "pool_": synapse.pool_kernel,
+        "pool_s": synapse.pool_stride,
+    }
     return {
-        "c": c,
-        "cy": cy,
-        "cx": cx,
-        "f": f,
-        "fy": fy,
-        "fx": fx,
-        "ky": synapse.kernel[0],
-        "kx": synapse.kernel[1],
-        "sy": synapse.stride[0],
-        "sx": synapse.stride[1],
-        "py": synapse.padding[0],
-        "px": synapse.padding[1],
+        "c": synapse.shape_in[0],
+        "f": synapse.shape_out[0],
+        **{f"{name}y": high for name, (high, _) in sizes.items()},
+        **{f"{name}x": wide for name, (_, wide) in sizes.items()},
         "dilation": max(synapse.dilation),
         "groups": synapse.groups,
-        "pool_y": synapse.pool_kernel[0],
-        "pool_x": synapse.pool_kernel[1],
-        "pool_sy": synapse.pool_stride[0],
-        "pool_sx": synapse.pool_stride[1],
         "pool_after": synapse.pool_after,
     }

@@ -36,15 +36,17 @@ class Core:
     @property
     def binding(self) -> str:
         """The wall of which most is used; empty without walls."""
-        return max(self.use, key=self._share, default="")
+        return binding(self.use, self.limit)
 
     @property
     def utilisation(self) -> float:
         """Share of the binding wall that is used."""
-        return self._share(self.binding) if self.use else 0.0
+        return self.use[self.binding] / self.limit[self.binding] if self.use else 0.0
 
-    def _share(self, name: str) -> float:
-        return self.use[name] / self.limit[name] if self.limit[name] else float(self.use[name] > 0)
+
+def binding(use: Mapping[str, float], limit: Mapping[str, float]) -> str:
+    """The wall of which most is used, or that is exceeded most; empty without walls."""
+    return max(use, key=lambda name: use[name] / limit[name], default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,6 @@ class LayerPlacement:
         cores: Their indices; empty if it is not placed.
         use: Of every wall, by the largest block.
         limit: Of every wall.
-        binding: The wall that decides: of which most is used, or that is exceeded most.
         why: Why it is not placed.
     """
 
@@ -68,8 +69,12 @@ class LayerPlacement:
     cores: tuple[int, ...]
     use: Mapping[str, float]
     limit: Mapping[str, float]
-    binding: str
     why: str = ""
+
+    @property
+    def binding(self) -> str:
+        """The wall that decides: of which most is used, or that is exceeded most."""
+        return binding(self.use, self.limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,17 +192,14 @@ class _Split:
         for layer in self.network.layers:
             size = self.blocks[layer.name]
             use = self.sizes[layer.name].largest(size)
-            binding = max(use, key=lambda name: use[name] / limit[name], default="")
             if any(use[name] > limit[name] for name in use):
-                why = f"one neuron alone takes {use[binding]:g} of {limit[binding]:g}"
-                layers.append(LayerPlacement(layer.name, 0, size, (), use, limit, binding, why))
+                most = binding(use, limit)
+                why = f"one neuron alone takes {use[most]:g} of {limit[most]:g}"
+                layers.append(LayerPlacement(layer.name, 0, size, (), use, limit, why))
                 continue
             own = [self._settle(cores, layer, box, limit) for box in boxes(layer.shape, size)]
-            layers.append(
-                LayerPlacement(
-                    layer.name, len(own), size, tuple(sorted(set(own))), use, limit, binding
-                )
-            )
+            at = tuple(sorted(set(own)))
+            layers.append(LayerPlacement(layer.name, len(own), size, at, use, limit))
             if self.method.relay is not None and (relays := self._relays(layer, cores, limit)):
                 layers.append(relays)
         return Placement(self.profile, "split", tuple(layers), tuple(cores), _cores(self.method))
@@ -291,9 +293,7 @@ class _Split:
         if not per_core:
             why = f"each spike has to reach {copies} axons, more than one level of relays can"
             use = dict.fromkeys(limit, float(copies))
-            return LayerPlacement(
-                f"relays of {layer.name}", 0, (1, 1, 1), (), use, limit, next(iter(limit)), why
-            )
+            return LayerPlacement(f"relays of {layer.name}", 0, (1, 1, 1), (), use, limit, why)
         first = len(cores)
         for start in range(0, layer.size, per_core):
             sources = min(per_core, layer.size - start)
@@ -301,9 +301,8 @@ class _Split:
             cores.append(Core(len(cores), (f"relays of {layer.name}",), use, limit))
         use = dict(cores[first].use)
         own = tuple(range(first, len(cores)))
-        binding = max(use, key=lambda name: use[name] / limit[name])
         block = (per_core, 1, 1)
-        return LayerPlacement(f"relays of {layer.name}", len(own), block, own, use, limit, binding)
+        return LayerPlacement(f"relays of {layer.name}", len(own), block, own, use, limit)
 
     def _copies(self, layer: Layer) -> int:
         """Axons that a spike of the layer must reach."""
@@ -345,19 +344,9 @@ def _match(
             cores.append(Core(core, (layer.name,), use, limit))
         else:  # against the core that is exceeded least
             limit = min(limits, key=lambda given: max(use[n] / given[n] for n in use))
-        binding = max(use, key=lambda name: use[name] / limit[name], default="")
-        layers.append(
-            LayerPlacement(
-                layer.name,
-                int(core is not None),
-                layer.shape,
-                () if core is None else (core,),
-                use,
-                limit,
-                binding,
-                "" if core is not None else _left_over(index, network, fits, found, binding),
-            )
-        )
+        own = () if core is None else (core,)
+        why = "" if own else _left_over(index, network, fits, found, binding(use, limit))
+        layers.append(LayerPlacement(layer.name, len(own), layer.shape, own, use, limit, why))
     cores.sort(key=lambda core: core.index)
     return Placement(profile, "match", tuple(layers), tuple(cores), count)
 
@@ -367,10 +356,10 @@ def _left_over(
     network: Network,
     fits: list[list[int]],
     found: tuple[int | None, ...],
-    binding: str,
+    most: str,
 ) -> str:
     if not fits[index]:
-        return f"no core has enough {binding}"
+        return f"no core has enough {most}"
     layers, cores = rivals(index, fits, found)
     names = ", ".join(network.layers[i].name for i in sorted(layers))
     return f"{names} all need one of the cores {', '.join(map(str, sorted(cores)))}"
@@ -388,15 +377,10 @@ def _whole(
     total = {name: sum(use[name] for use in uses.values()) for name in limit}
     over = [name for name in total if total[name] > limit[name]]
     why = f"all layers together take {total[over[0]]:g} of {limit[over[0]]:g}" if over else ""
-    layers = []
-    for layer in network.layers:
-        use = uses[layer.name]
-        binding = max(use, key=lambda name: use[name] / limit[name], default="")
-        own = () if over else (0,)
-        layers.append(
-            LayerPlacement(layer.name, int(not over), layer.shape, own, use, limit, binding, why)
-        )
-    names = tuple(layer.name for layer in network.layers)
-    return Placement(
-        profile, "whole", tuple(layers), (Core(0, names, total, limit),), _cores(method)
+    own = () if over else (0,)
+    layers = tuple(
+        LayerPlacement(layer.name, len(own), layer.shape, own, uses[layer.name], limit, why)
+        for layer in network.layers
     )
+    core = Core(0, tuple(uses), total, limit)
+    return Placement(profile, "whole", layers, (core,), _cores(method))

@@ -48,8 +48,68 @@ class Result:
     advice: str = ""
 
 
-def origin(limit: Leaf, profile: Profile) -> dict[str, Any]:
-    """Unit, source and confidence of a result, from its limit."""
+def held(
+    constraint: str,
+    leaf: Leaf,
+    profile: Profile,
+    used: float | str,
+    *,
+    limit: float | tuple[str, ...] | None = None,
+    advice: str = "",
+    **known: Any,
+) -> Result:
+    """A use held against a limit.
+
+    Args:
+        constraint: Name of the rule or wall.
+        leaf: Of the limit: its kind, unit, source and condition.
+        profile: Where it is from.
+        used: What the network needs.
+        limit: If it is not the leaf's value itself.
+        advice: What to do about a failure.
+        known: Further fields of the result, before what the leaf says.
+    """
+    bound = _plain(leaf.value if limit is None else limit)
+    headroom: float | None = None
+    if isinstance(bound, tuple):
+        good = used in bound
+    elif isinstance(used, str) or isinstance(bound, str) or bound is None:
+        good = used == bound
+    else:
+        headroom = used - bound if known.get("sense") == "least" else bound - used
+        good = headroom >= 0
+    found: dict[str, Any] = {
+        "kind": leaf.kind or "wall",
+        "used": used,
+        "limit": bound,
+        "headroom": headroom,
+        "status": "ok" if good else "fail",
+        "note": leaf.condition or "",
+        "advice": "" if good else advice,
+    }
+    return Result(constraint=constraint, **found | _origin(leaf, profile) | known)
+
+
+def unchecked(
+    constraint: str, leaf: Leaf, profile: Profile, *, kind: str, why: str, layer: str = ""
+) -> Result:
+    """A limit that nothing can be held against, and why."""
+    return Result(
+        constraint=constraint,
+        kind=kind,
+        layer=layer,
+        limit=_plain(leaf.value),
+        status="unchecked",
+        note=why,
+        **_origin(leaf, profile),
+    )
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _origin(limit: Leaf, profile: Profile) -> dict[str, Any]:
     source = profile.sources[limit.source].cite if limit.source else ""
     return {"unit": limit.unit or "1", "source": source, "confidence": limit.confidence or ""}
 
@@ -63,7 +123,8 @@ class Estimate:
         low: Lower end over bands and sets of figures.
         high: Upper end.
         basis: Evidence, source and conditions; the band is in the span.
-        why: Reason for no value: not published, or not measured here.
+        why: Reason for no value.
+        lack: The same in a word or two.
     """
 
     value: float | None = None
@@ -71,6 +132,7 @@ class Estimate:
     high: float | None = None
     basis: str = ""
     why: str = ""
+    lack: Literal["no public figure", "needs samples", "no place", "–"] = "–"
 
 
 NOTHING = Estimate(why="the target has no energy or time of its own")
@@ -186,6 +248,8 @@ class Check:
                     for core in placement.cores
                 ],
             },
-            "costs": asdict(self.costs),
+            "costs": asdict(
+                self.costs, dict_factory=lambda pairs: {k: v for k, v in pairs if k != "lack"}
+            ),
             "notes": list(self.notes),
         }

@@ -10,7 +10,7 @@ import numpy as np
 from neurorobust.chips.leaf import Leaf
 from neurorobust.chips.schema import LoihiArithmetic, Profile
 from neurorobust.fit.extract import bias_coded
-from neurorobust.fit.result import Result, Status, origin
+from neurorobust.fit.result import Result, held
 from neurorobust.ir import (
     Array,
     FixedDense,
@@ -40,14 +40,9 @@ def widths(program: Program, profile: Profile) -> Iterator[Result]:
     if bias_coded(program):
         if program.host is None:  # a range of the file's format, not of what will be sent
             return
-        yield from _most(
-            "bias mantissa",
-            program.input,
-            max(-source.low, source.high),
-            _bound(arithmetic.bias_mantissa_bits, sign=True),
-            leaf=arithmetic.bias_mantissa_bits,
-            profile=profile,
-        )
+        bits = arithmetic.bias_mantissa_bits
+        used, bound = max(-source.low, source.high), _bound(bits, sign=True)
+        yield from _most("bias mantissa", program.input, used, bound, leaf=bits, profile=profile)
     elif arithmetic.input_codings is not None:
         yield _messages(program, source, arithmetic.input_codings, profile)
 
@@ -64,7 +59,7 @@ def _neuron(
         top = leaf.value if isinstance(leaf.value, int) else None
         yield from _most("bias exponent", name, int(acting.max()), top, leaf=leaf, profile=profile)
         low, least = int(acting.min()), "bias exponent, at least"
-        yield _held(least, name, low, 0, sense="least", leaf=leaf, profile=profile)
+        yield from _most(least, name, low, 0, leaf=leaf, profile=profile, sense="least")
     thresholds: tuple[Array, ...] = ()
     if isinstance(node, FixedLIF):
         thresholds = (node.vth,)
@@ -102,51 +97,39 @@ def _messages(program: Program, source: FixedInput, codings: Leaf, profile: Prof
     graded = wide and not bare
     listed = codings.value if isinstance(codings.value, list) else []
     allowed = ("spikes", "graded") if "graded" in listed else ("spikes",)
-    used = "graded" if graded else "spikes"
-    good = used in allowed
-    return Result(
-        constraint="messages",
+    return held(
+        "messages",
+        codings,
+        profile,
+        "graded" if graded else "spikes",
+        limit=allowed,
+        advice="lower with input_coding 'bias' or 'host'",
         kind="wall",
         layer=program.input,
-        used=used,
-        limit=allowed,
         sense="one_of",
-        status="ok" if good else "fail",
-        note=codings.condition or "",
-        advice="" if good else "lower with input_coding 'bias' or 'host'",
-        **origin(codings, profile),
     )
 
 
 def _most(
-    constraint: str, layer: str, used: int, limit: int | None, *, leaf: Leaf, profile: Profile
-) -> Iterator[Result]:
-    if limit is not None:
-        yield _held(constraint, layer, used, limit, sense="most", leaf=leaf, profile=profile)
-
-
-def _held(
     constraint: str,
     layer: str,
     used: int,
-    limit: int,
+    limit: int | None,
     *,
-    sense: str,
     leaf: Leaf,
     profile: Profile,
-) -> Result:
-    headroom = limit - used if sense == "most" else used - limit
-    status: Status = "ok" if headroom >= 0 else "fail"
-    return Result(
-        constraint=constraint,
-        kind="wall",
-        layer=layer,
-        used=used,
-        limit=limit,
-        sense=sense,
-        headroom=headroom,
-        status=status,
-        note=leaf.condition or "",
-        advice="" if status == "ok" else "lower the Graph for this profile",
-        **origin(leaf, profile) | {"unit": "bit" if constraint == "decay bits" else "1"},
-    )
+    sense: str = "most",
+) -> Iterator[Result]:
+    if limit is not None:
+        yield held(
+            constraint,
+            leaf,
+            profile,
+            used,
+            limit=limit,
+            advice="lower the Graph for this profile",
+            kind="wall",
+            layer=layer,
+            sense=sense,
+            unit="bit" if constraint == "decay bits" else "1",
+        )

@@ -25,15 +25,6 @@ def span(estimate: Estimate, unit: str) -> str:
     return text if low == high else f"{text} ({low} to {high})"
 
 
-def lack(estimate: Estimate) -> str:
-    """Why there is no value, in a word or two; the whole reason is in the estimate."""
-    if estimate.why.startswith("no public figure"):
-        return "no public figure"
-    if estimate.why.startswith("needs"):
-        return "needs samples"
-    return "no place" if estimate.why.startswith("the network") else "–"
-
-
 def amount(value: object) -> str:
     """A use or limit; lists as ``1, 2 or 4``."""
     if isinstance(value, tuple | list):

@@ -8,8 +8,9 @@ import pytest
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import encode
-from neurorobust.fit import Estimate, check, extract, measure
-from neurorobust.fit.activity import run_facts
+from neurorobust.fit import Estimate, extract
+from neurorobust.fit.activity import measure, run_facts
+from neurorobust.fit.checking import check
 from neurorobust.fit.costs import GIVE_SAMPLES
 from neurorobust.fit.placement import place_network
 from neurorobust.fit.words import against, amount, quantity, reasons, span, verdict

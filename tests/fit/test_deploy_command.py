@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 from neurorobust.chips import load_profile
 from neurorobust.cli import app
 from neurorobust.errors import InvalidFile, InvalidInput
-from neurorobust.fit import check, cores_figure, page, save_figure
+from neurorobust.fit.checking import check
+from neurorobust.fit.figure import cores_figure, save_figure
+from neurorobust.fit.html import page
 from neurorobust.formats.reading import read_model, read_samples
 from neurorobust.ir import Graph, Program, save_model
 from neurorobust.lower import lower

@@ -8,8 +8,8 @@ import pytest
 from neurorobust.chips import load_profile
 from neurorobust.chips.facts import BLOCK, NUMBERS, RUN, TEXTS
 from neurorobust.chips.rules import Wall
-from neurorobust.fit import extract, measure, place
-from neurorobust.fit.activity import run_facts
+from neurorobust.fit import extract, place
+from neurorobust.fit.activity import measure, run_facts
 from neurorobust.fit.blocks import Need, Sizes
 from neurorobust.fit.layers import synapse_facts
 from neurorobust.fit.weights import Weights

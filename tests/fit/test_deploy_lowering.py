@@ -7,7 +7,8 @@ import pytest
 
 from neurorobust.chips import load_profile
 from neurorobust.errors import InvalidInput, LowerError
-from neurorobust.fit import check, measure
+from neurorobust.fit.activity import measure
+from neurorobust.fit.checking import check
 from neurorobust.ir import (
     Affine,
     Edge,
