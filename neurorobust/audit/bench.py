@@ -13,7 +13,7 @@ from neurorobust.attacks import L2, Attack, Draws, Fgsm, Linf, RFgsm, Target, Th
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import LOSSES, Loss
 from neurorobust.audit.evaluation import Evaluation, MakeAttack
-from neurorobust.audit.foreign import ForeignTarget, Given
+from neurorobust.audit.foreign import Differentiable, ForeignTarget, Given
 from neurorobust.engine.estimators import Estimator
 from neurorobust.ir import Array
 
@@ -104,6 +104,12 @@ class Bench:
     def ball(self) -> bool:
         """Whether the threat is a ball, in which signed and normed steps are defined."""
         return isinstance(self.threat, Linf | L2)
+
+    @property
+    def opaque(self) -> bool:
+        """Whether the scores of which the gradient is are not shown."""
+        target = self.target
+        return isinstance(target, ForeignTarget) and not isinstance(target.subject, Differentiable)
 
     @property
     def single_step(self) -> bool:

@@ -1,6 +1,6 @@
 """Where the layers of a network go on a chip, and which wall binds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil, prod
 
@@ -138,14 +138,13 @@ def place_network(network: Network, profile: Profile) -> Placement:
         return Placement(profile.id, "none", why="the target has no cores")
     if method.method == "closed":
         return Placement(profile.id, "closed", why=method.why)
-    needs = Need.of(method.walls)
-    bits = weight_bits(profile)
+    needs, bits = Need.of(method.walls), weight_bits(profile)
     sizes = {layer.name: Sizes(layer, bits, needs) for layer in network.layers}
-    if method.method == "split":
-        return _Split(network, profile.id, method, sizes, needs).placed()
-    if method.method == "match":
-        return _match(network, profile.id, method, sizes, needs)
-    return _whole(network, profile.id, method, sizes, needs)
+    placer = _Placer(network, method, sizes, needs)
+    ways = {"split": placer.split, "match": placer.match, "whole": placer.whole}
+    layers = tuple(ways[method.method]())
+    cores = tuple(sorted(placer.cores, key=lambda core: core.index))
+    return Placement(profile.id, method.method, layers, cores, placer.count)
 
 
 def weight_bits(profile: Profile) -> int:
@@ -161,24 +160,30 @@ def weight_bits(profile: Profile) -> int:
     return whole(profile.arithmetic.weight_bits, "weight_bits")
 
 
-def _cores(method: Method) -> int:
-    value = method.cores.value
-    return value if isinstance(value, int) else 0
-
-
 @dataclass(slots=True)
-class _Split:
-    """Cutting layers into equal boxes."""
+class _Placer:
+    """Gives layers their cores, by each of the methods."""
 
     network: Network
-    profile: str
     method: Method
     sizes: dict[str, Sizes]
     needs: tuple[Need, ...]
     blocks: dict[str, Shape] = field(default_factory=dict)
+    cores: list[Core] = field(default_factory=list)
 
-    def placed(self) -> Placement:
-        limit = {need.wall.constraint: need.limit() for need in self.needs}
+    @property
+    def count(self) -> int:
+        """Cores of a chip; 0 if that is not known."""
+        value = self.method.cores.value
+        return value if isinstance(value, int) else 0
+
+    def limit(self, core: int = 0) -> dict[str, float]:
+        """Of every wall, on a core."""
+        return {need.wall.constraint: need.limit(core) for need in self.needs}
+
+    def split(self) -> Iterator[LayerPlacement]:
+        """Every layer in equal boxes."""
+        limit = self.limit()
         for _ in range(ROUNDS):
             before = dict(self.blocks)
             for layer in reversed(self.network.layers):
@@ -187,22 +192,57 @@ class _Split:
                 self.sizes[layer.name].reach(self._fan(layer))
             if self.blocks == before:
                 break
-        layers: list[LayerPlacement] = []
-        cores: list[Core] = []
         for layer in self.network.layers:
             size = self.blocks[layer.name]
             use = self.sizes[layer.name].largest(size)
             if any(use[name] > limit[name] for name in use):
                 most = binding(use, limit)
                 why = f"one neuron alone takes {use[most]:g} of {limit[most]:g}"
-                layers.append(LayerPlacement(layer.name, 0, size, (), use, limit, why))
+                yield LayerPlacement(layer.name, 0, size, (), use, limit, why)
                 continue
-            own = [self._settle(cores, layer, box, limit) for box in boxes(layer.shape, size)]
-            at = tuple(sorted(set(own)))
-            layers.append(LayerPlacement(layer.name, len(own), size, at, use, limit))
-            if self.method.relay is not None and (relays := self._relays(layer, cores, limit)):
-                layers.append(relays)
-        return Placement(self.profile, "split", tuple(layers), tuple(cores), _cores(self.method))
+            own = [self._settle(layer, box, limit) for box in boxes(layer.shape, size)]
+            yield LayerPlacement(layer.name, len(own), size, tuple(sorted(set(own))), use, limit)
+            yield from self._relays(layer, limit)
+
+    def match(self) -> Iterator[LayerPlacement]:
+        """Every layer on a core of its own."""
+        limits = [self.limit(core) for core in range(self.count)]
+        uses = self._entire()
+        fits = [
+            [core for core, limit in enumerate(limits) if all(use[n] <= limit[n] for n in use)]
+            for use in uses
+        ]
+        found = match(fits, self.count)
+        for index, (layer, use, core) in enumerate(
+            zip(self.network.layers, uses, found, strict=True)
+        ):
+            if core is not None:
+                self.cores.append(Core(core, (layer.name,), use, limits[core]))
+                yield LayerPlacement(layer.name, 1, layer.shape, (core,), use, limits[core])
+                continue
+            # Against the core that is exceeded least.
+            limit = min(limits, key=lambda given: max(use[n] / given[n] for n in use))
+            why = f"no core has enough {binding(use, limit)}"
+            if fits[index]:
+                rival, wanted = (sorted(each) for each in rivals(index, fits, found))
+                names = ", ".join(self.network.layers[i].name for i in rival)
+                why = f"{names} all need one of the cores {', '.join(map(str, wanted))}"
+            yield LayerPlacement(layer.name, 0, layer.shape, (), use, limit, why)
+
+    def whole(self) -> Iterator[LayerPlacement]:
+        """All layers on one core."""
+        limit, uses, layers = self.limit(), self._entire(), self.network.layers
+        total = {name: sum(use[name] for use in uses) for name in limit}
+        over = [name for name in total if total[name] > limit[name]]
+        why = f"all layers together take {total[over[0]]:g} of {limit[over[0]]:g}" if over else ""
+        own = () if over else (0,)
+        self.cores.append(Core(0, tuple(layer.name for layer in layers), total, limit))
+        for layer, use in zip(layers, uses, strict=True):
+            yield LayerPlacement(layer.name, len(own), layer.shape, own, use, limit, why)
+
+    def _entire(self) -> list[dict[str, float]]:
+        """Use by every layer in one piece."""
+        return [self.sizes[n.name].use((0, 0, 0), n.shape) for n in self.network.layers]
 
     def _box(self, layer: Layer) -> Shape:
         """The fewest equal boxes that pass all walls; single neurons if none do."""
@@ -263,15 +303,9 @@ class _Split:
                     single += copies
         return Fan(single, shared)
 
-    def _settle(
-        self,
-        cores: list[Core],
-        layer: Layer,
-        box: tuple[Shape, Shape],
-        limit: Mapping[str, float],
-    ) -> int:
+    def _settle(self, layer: Layer, box: tuple[Shape, Shape], limit: Mapping[str, float]) -> int:
         """Index of the core a block goes to: the last one if shared and roomy, else a new one."""
-        use = self.sizes[layer.name].use(*box)
+        use, cores = self.sizes[layer.name].use(*box), self.cores
         if self.method.share and cores:
             last = cores[-1]
             both = {name: last.use[name] + use[name] for name in use}
@@ -282,27 +316,26 @@ class _Split:
         cores.append(Core(len(cores), (layer.name,), use, limit))
         return len(cores) - 1
 
-    def _relays(
-        self, layer: Layer, cores: list[Core], limit: Mapping[str, float]
-    ) -> LayerPlacement | None:
+    def _relays(self, layer: Layer, limit: Mapping[str, float]) -> Iterator[LayerPlacement]:
         """Cores of neurons that only repeat spikes, where a neuron must reach several axons."""
         reach = self.method.relay.value if self.method.relay else None
         if not isinstance(reach, int) or (copies := self._copies(layer)) <= reach:
-            return None
+            return
+        name = f"relays of {layer.name}"
         per_core = int(min(limit.values())) // copies  # sources whose copies fit on one core
         if not per_core:
             why = f"each spike has to reach {copies} axons, more than one level of relays can"
             use = dict.fromkeys(limit, float(copies))
-            return LayerPlacement(f"relays of {layer.name}", 0, (1, 1, 1), (), use, limit, why)
-        first = len(cores)
+            yield LayerPlacement(name, 0, (1, 1, 1), (), use, limit, why)
+            return
+        first = len(self.cores)
         for start in range(0, layer.size, per_core):
             sources = min(per_core, layer.size - start)
             use = {n: float(sources * (copies if n == "neurons" else 1)) for n in limit}
-            cores.append(Core(len(cores), (f"relays of {layer.name}",), use, limit))
-        use = dict(cores[first].use)
-        own = tuple(range(first, len(cores)))
-        block = (per_core, 1, 1)
-        return LayerPlacement(f"relays of {layer.name}", len(own), block, own, use, limit)
+            self.cores.append(Core(len(self.cores), (name,), use, limit))
+        own = tuple(range(first, len(self.cores)))
+        use = dict(self.cores[first].use)
+        yield LayerPlacement(name, len(own), (per_core, 1, 1), own, use, limit)
 
     def _copies(self, layer: Layer) -> int:
         """Axons that a spike of the layer must reach."""
@@ -320,67 +353,3 @@ class _Split:
 def _divisions(size: int) -> list[int]:
     """Sizes into which an axis can be cut evenly, each number of parts once."""
     return sorted({ceil(size / parts) for parts in range(1, size + 1)}, reverse=True)
-
-
-def _match(
-    network: Network,
-    profile: str,
-    method: Method,
-    sizes: Mapping[str, Sizes],
-    needs: tuple[Need, ...],
-) -> Placement:
-    count = _cores(method)
-    limits = [{need.wall.constraint: need.limit(core) for need in needs} for core in range(count)]
-    uses = [sizes[layer.name].use((0, 0, 0), layer.shape) for layer in network.layers]
-    fits = [
-        [core for core in range(count) if all(use[n] <= limits[core][n] for n in use)]
-        for use in uses
-    ]
-    found = match(fits, count)
-    layers, cores = [], []
-    for index, (layer, use, core) in enumerate(zip(network.layers, uses, found, strict=True)):
-        if core is not None:
-            limit = limits[core]
-            cores.append(Core(core, (layer.name,), use, limit))
-        else:  # against the core that is exceeded least
-            limit = min(limits, key=lambda given: max(use[n] / given[n] for n in use))
-        own = () if core is None else (core,)
-        why = "" if own else _left_over(index, network, fits, found, binding(use, limit))
-        layers.append(LayerPlacement(layer.name, len(own), layer.shape, own, use, limit, why))
-    cores.sort(key=lambda core: core.index)
-    return Placement(profile, "match", tuple(layers), tuple(cores), count)
-
-
-def _left_over(
-    index: int,
-    network: Network,
-    fits: list[list[int]],
-    found: tuple[int | None, ...],
-    most: str,
-) -> str:
-    if not fits[index]:
-        return f"no core has enough {most}"
-    layers, cores = rivals(index, fits, found)
-    names = ", ".join(network.layers[i].name for i in sorted(layers))
-    return f"{names} all need one of the cores {', '.join(map(str, sorted(cores)))}"
-
-
-def _whole(
-    network: Network,
-    profile: str,
-    method: Method,
-    sizes: Mapping[str, Sizes],
-    needs: tuple[Need, ...],
-) -> Placement:
-    limit = {need.wall.constraint: need.limit() for need in needs}
-    uses = {layer.name: sizes[layer.name].use((0, 0, 0), layer.shape) for layer in network.layers}
-    total = {name: sum(use[name] for use in uses.values()) for name in limit}
-    over = [name for name in total if total[name] > limit[name]]
-    why = f"all layers together take {total[over[0]]:g} of {limit[over[0]]:g}" if over else ""
-    own = () if over else (0,)
-    layers = tuple(
-        LayerPlacement(layer.name, len(own), layer.shape, own, uses[layer.name], limit, why)
-        for layer in network.layers
-    )
-    core = Core(0, tuple(uses), total, limit)
-    return Placement(profile, "whole", layers, (core,), _cores(method))

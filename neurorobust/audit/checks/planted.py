@@ -17,7 +17,6 @@ evaluations, NeurIPS 2022.
 """
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,9 +27,9 @@ from neurorobust.attacks.losses import LOSSES, Loss
 from neurorobust.audit.bench import Bench, WatchedCase, estimator_of
 from neurorobust.audit.card import Seen, Status
 from neurorobust.audit.check import absent, check
-from neurorobust.audit.foreign import ForeignTarget
 from neurorobust.audit.probe import inferred
 from neurorobust.engine.estimators import Estimator
+from neurorobust.ir import Array
 from neurorobust.metrics import Proportion
 
 CORNERS = 20
@@ -99,9 +98,7 @@ def planted(bench: Bench) -> Seen:
     """With every gradient together, and with none as the negative control."""
     if bench.target.stochastic or bench.target.votes > 1:
         return absent("the model draws its input; an extreme draw is no error of the model")
-    if isinstance(bench.target, ForeignTarget) and not hasattr(
-        bench.target.subject, "differentiable"
-    ):
+    if bench.opaque:
         return absent("the evaluation shows no differentiable scores")
     own, wide = bench.threat, bench.at(max(bench.threat.epsilon, bench.reach / WIDE))
     told = {f"{t.epsilon:.4g}": _round(bench, t) for t in dict.fromkeys((own, wide))}
@@ -137,9 +134,7 @@ def _round(bench: Bench, threat: Threat) -> dict[str, int]:
     }
 
 
-def plant(
-    bench: Bench, threat: Threat
-) -> tuple[Tensor, Tensor, np.ndarray[Any, np.dtype[np.bool_]]]:
+def plant(bench: Bench, threat: Threat) -> tuple[Tensor, Tensor, Array]:
     """Heads (weight, bias) per sample, and for which samples the extreme is unique, (B,)."""
     rng = np.random.default_rng(bench.evaluation.seed)
     weight = torch.from_numpy(rng.standard_normal((len(bench), bench.target.classes)))
@@ -160,7 +155,7 @@ def _project(bench: Bench, x: Tensor, weight: Tensor) -> Tensor:
     return (inferred(bench.target, x, bench.draws()).double() * weight).sum(1)
 
 
-def _search(bench: Bench, target: Headed, threat: Threat) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _search(bench: Bench, target: Headed, threat: Threat) -> Array:
     """Where the attack, run once, passes the head."""
     make = partial(_once, bench)
     none = torch.zeros(len(bench), dtype=torch.int64)
@@ -168,7 +163,7 @@ def _search(bench: Bench, target: Headed, threat: Threat) -> np.ndarray[Any, np.
     case.losses = []
     raw = make(estimator_of(target)).propose(case)
     last = target.decide(threat.legalise(raw, bench.x)) == 1
-    found: np.ndarray[Any, np.dtype[np.bool_]] = (case.log.found | last).numpy()
+    found: Array = (case.log.found | last).numpy()
     return found
 
 

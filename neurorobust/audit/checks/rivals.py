@@ -10,7 +10,6 @@ from neurorobust.audit.bench import Bench
 from neurorobust.audit.card import Seen, Status
 from neurorobust.audit.check import absent, check, mean, percent
 from neurorobust.audit.compare import NOTED, POINTS, gap
-from neurorobust.audit.foreign import ForeignTarget
 from neurorobust.audit.probe import inferred
 
 if TYPE_CHECKING:
@@ -115,10 +114,7 @@ def loss_form(bench: Bench) -> Seen:
     left = torch.nn.functional.cross_entropy(scores, bench.y, reduction="none")
     flat = float((left < SATURATED).double().mean())
     told: dict[str, float | int] = {"saturated": flat}
-    shown = not isinstance(bench.target, ForeignTarget) or hasattr(
-        bench.target.subject, "differentiable"
-    )
-    if "loss" not in bench.prototype.parameters() or not shown:
+    if "loss" not in bench.prototype.parameters() or bench.opaque:
         status = Status.AMBER if flat > 0.5 else Status.GREEN
         return Seen(status, f"{percent(flat)} saturated; another loss cannot be run", told)
     own = bench.success()

@@ -8,10 +8,14 @@ import numpy as np
 from neurorobust.formats.netx.call import NetxCall
 from neurorobust.formats.netx.document import Document, Record
 from neurorobust.formats.netx.layers import InputBlock, Plan
+from neurorobust.formats.netx.neurons import CUBA
 from neurorobust.formats.netx.refusal import Refused
 from neurorobust.formats.netx.synapses import matrices
 from neurorobust.formats.netx.values import layer_shape
 from neurorobust.ir import Array
+
+FIXED = "fixed_pt"
+"""The tag under which Lava computes in the chip's integers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +41,20 @@ class Case:
         """Records that take part."""
         end = self.call.num_layers
         return iter(self.document.records[self.call.skip_layers : end])
+
+    def cuba(self, name: str) -> Iterator[tuple[Record, Array]]:
+        """Records of CUBA neurons that state a parameter, with its values."""
+        for record in self.records:
+            value = (record.neuron or {}).get(name)
+            if value is not None and record.neuron_type in CUBA:
+                yield record, value
+
+    @property
+    def biased(self) -> Iterator[tuple[Record, Array]]:
+        """Records behind synapses that have a bias, with the integers that are read."""
+        for record in self.records:
+            if record.type != "input" and "bias" in record.values:
+                yield record, np.trunc(np.atleast_1d(record.values["bias"]))
 
     @property
     def dense(self) -> Iterator[tuple[Record, Array, Array | None]]:

@@ -6,12 +6,9 @@ from neurorobust.errors import InvalidInput
 from neurorobust.formats.netx.call import NetxCall
 from neurorobust.formats.netx.document import read_netx
 from neurorobust.formats.netx.layers import interpret
-from neurorobust.formats.netx.lint.case import Case
+from neurorobust.formats.netx.lint.case import FIXED, Case
 from neurorobust.formats.netx.lint.finding import Finding
 from neurorobust.formats.netx.lint.rules import RULES
-
-FIXED = "fixed_pt"
-"""The tag under which Lava computes in the chip's integers."""
 
 _RANK = {"error": 0, "warning": 1, "note": 2}
 

@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from neurorobust.formats.netx.lint.case import Case
+from neurorobust.formats.netx.lint.case import FIXED, Case
 from neurorobust.formats.netx.lint.finding import Seen, rule
-from neurorobust.formats.netx.neurons import CUBA
-
-FIXED = "fixed_pt"
 
 
 @rule("float-model", "error", avoid='run with Loihi2SimCfg(select_tag="fixed_pt")')
@@ -14,13 +11,11 @@ def float_model(case: Case) -> Seen:
     """A run in floats, in which decays of 1/4096 are taken as whole numbers."""
     if case.select_tag == FIXED:
         return
-    for record in case.records:
-        decay = (record.neuron or {}).get("iDecay")
-        if decay is not None and record.neuron_type in CUBA:
-            du = int(np.max(decay)) - 1
-            what = f"with select_tag={case.select_tag!r} the current is multiplied by 1 - {du}"
-            yield record.index, f"{what} = {1 - du} in every step"
-            return
+    for record, decay in case.cuba("iDecay"):
+        du = int(np.max(decay)) - 1
+        what = f"with select_tag={case.select_tag!r} the current is multiplied by 1 - {du}"
+        yield record.index, f"{what} = {1 - du} in every step"
+        return
 
 
 @rule("payloads-count-as-one", "error", avoid="pass input_message_bits, or send 0 and 1 only")

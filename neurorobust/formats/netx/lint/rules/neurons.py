@@ -4,11 +4,12 @@ import numpy as np
 
 from neurorobust.formats.netx.lint.case import Case
 from neurorobust.formats.netx.lint.finding import Seen, rule
-from neurorobust.formats.netx.neurons import CUBA, SILENT
+from neurorobust.formats.netx.neurons import SILENT
 from neurorobust.ir.fixed import DECAY_ONE
 
 MANTISSA_MAX = (1 << 12) - 1
 """Largest mantissa of a bias on a chip: 13 bits with sign."""
+_WIDE = np.iinfo(np.int16)
 EPSILON_LOST = 4096
 """Threshold mantissa from which on 0.01 / 4096 is lost beside the threshold in 32-bit floats."""
 
@@ -16,15 +17,11 @@ EPSILON_LOST = 4096
 @rule("bias-wraps", "error", avoid="keep biases within -32768..32767")
 def bias_wraps(case: Case) -> Seen:
     """Biases beyond 16 bits."""
-    for record in case.records:
-        if record.type == "input" or "bias" not in record.values:
-            continue
-        bias = np.trunc(np.atleast_1d(record.values["bias"]))
-        wide = np.iinfo(np.int16)
-        over = (bias < wide.min) | (bias > wide.max)
+    for record, bias in case.biased:
+        over = (bias < _WIDE.min) | (bias > _WIDE.max)
         if over.any():
             first = int(bias[over][0])
-            wrapped = (first - wide.min) % (1 << 16) + wide.min
+            wrapped = (first - _WIDE.min) % (1 << 16) + _WIDE.min
             yield record.index, f"bias {first} becomes {wrapped} ({int(over.sum())} in all)"
 
 
@@ -35,12 +32,8 @@ def bias_wraps(case: Case) -> Seen:
 )
 def bias_wide(case: Case) -> Seen:
     """Biases that Lava's simulation takes and the mantissa of a chip does not hold."""
-    for record in case.records:
-        if record.type == "input" or "bias" not in record.values:
-            continue
-        bias = np.trunc(np.atleast_1d(record.values["bias"]))
-        wide = np.iinfo(np.int16)
-        over = (np.abs(bias) > MANTISSA_MAX) & (bias >= wide.min) & (bias <= wide.max)
+    for record, bias in case.biased:
+        over = (np.abs(bias) > MANTISSA_MAX) & (bias >= _WIDE.min) & (bias <= _WIDE.max)
         if over.any():
             largest = int(bias[over][np.abs(bias[over]).argmax()])
             what = f"bias {largest} ({int(over.sum())} in all beyond ±{MANTISSA_MAX}) needs more"
@@ -50,9 +43,8 @@ def bias_wide(case: Case) -> Seen:
 @rule("refractory-ignored", "warning", avoid="train with a refractory delay of 1")
 def refractory(case: Case) -> Seen:
     """Refractory steps, which netx does not read."""
-    for record in case.records:
-        delay = (record.neuron or {}).get("refDelay")
-        if delay is not None and record.neuron_type in CUBA and delay.max() > 1:
+    for record, delay in case.cuba("refDelay"):
+        if delay.max() > 1:
             what = f"refDelay {delay.max():g} is not read; neurons can fire again in the next step"
             yield record.index, what
 
@@ -60,9 +52,8 @@ def refractory(case: Case) -> Seen:
 @rule("graded-spikes-ignored", "error", avoid="train with binary spikes")
 def graded_spikes(case: Case) -> Seen:
     """Graded spikes, which netx sends as ones."""
-    for record in case.records:
-        graded = (record.neuron or {}).get("gradedSpike")
-        if graded is not None and record.neuron_type in CUBA and graded.any():
+    for record, graded in case.cuba("gradedSpike"):
+        if graded.any():
             yield record.index, "gradedSpike is not read; every spike counts as 1"
 
 
@@ -82,10 +73,7 @@ def weight_exponent(case: Case) -> Seen:
 @rule("threshold-epsilon", "note", avoid=f"use a scale at which vThMant is below {EPSILON_LOST}")
 def threshold_epsilon(case: Case) -> Seen:
     """Thresholds at which SLAYER fires on equality and Lava does not."""
-    for record in case.records:
-        vth = (record.neuron or {}).get("vThMant")
-        if vth is None or record.neuron_type not in CUBA:
-            continue
+    for record, vth in case.cuba("vThMant"):
         touched = (vth >= EPSILON_LOST) & (vth < SILENT - 1)
         if touched.any():
             largest = int(vth[touched].max())
