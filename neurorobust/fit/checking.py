@@ -13,13 +13,7 @@ from neurorobust.fit.costs import GIVE_SAMPLES, costs
 from neurorobust.fit.extract import extract
 from neurorobust.fit.layers import Network, Synapse, synapse_facts
 from neurorobust.fit.on_chip import OnChip, on_chip
-from neurorobust.fit.placement import (
-    Core,
-    LayerPlacement,
-    Placement,
-    place_network,
-    weight_bits,
-)
+from neurorobust.fit.placement import Core, LayerPlacement, Placement, place_network, weight_bits
 from neurorobust.fit.result import Check, Result, held, unchecked
 from neurorobust.fit.widths import widths
 from neurorobust.ir import Model

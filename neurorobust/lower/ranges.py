@@ -4,18 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Array,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Graph,
-    Input,
-    Pool2d,
-)
+from neurorobust.ir import LI, LIF, Affine, Array, BatchNorm, Conv1d, Conv2d, Graph, Input, Pool2d
 from neurorobust.ir.linear import batch_norm_as_scale
 from neurorobust.lower.refusals import sources_of
 

@@ -1,16 +1,6 @@
 """What of a Graph has no integer form, all of it at once."""
 
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Conv2d,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-)
+from neurorobust.ir import LI, LIF, Affine, Conv2d, Flatten, Graph, Header, Input, Output
 from neurorobust.lower.log import Log
 from neurorobust.lower.population.limits import GROUPS_MAX, Limits
 

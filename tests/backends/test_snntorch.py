@@ -4,16 +4,7 @@ import numpy as np
 import pytest
 
 from tests.support.helpers import require_backend
-from tests.support.neuron_oracle import (
-    LAWS,
-    N,
-    drive,
-    law,
-    on_grid,
-    oracle,
-    population,
-    spikes_of,
-)
+from tests.support.neuron_oracle import LAWS, N, drive, law, on_grid, oracle, population, spikes_of
 
 
 @pytest.fixture

@@ -25,15 +25,8 @@ from neurorobust.ir import (
     Pool2d,
     Program,
 )
-from neurorobust.lower import (
-    lower,
-)
-from neurorobust.lower.passes import (
-    fold_batch_norm,
-    fold_gains,
-    fold_preprocessing,
-    round_weights,
-)
+from neurorobust.lower import lower
+from neurorobust.lower.passes import fold_batch_norm, fold_gains, fold_preprocessing, round_weights
 from tests.support.lowering_oracle import assert_equivalent, dense, graph, run
 
 

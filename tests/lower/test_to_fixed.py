@@ -22,9 +22,7 @@ from neurorobust.ir import (
     Output,
     Pool2d,
 )
-from neurorobust.lower.passes import (
-    to_fixed,
-)
+from neurorobust.lower.passes import to_fixed
 from tests.support.lowering_oracle import LOIHI, ROOM, dense, graph, run
 
 

@@ -8,20 +8,8 @@ import numpy as np
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Edge,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Program,
-)
-from neurorobust.lower import (
-    Limits,
-)
+from neurorobust.ir import LI, LIF, Affine, Edge, Graph, Header, Input, Output, Program
+from neurorobust.lower import Limits
 
 LOIHI = Limits.of(load_profile("loihi2").profile.arithmetic)
 ROOM = (1 << 23) - 1

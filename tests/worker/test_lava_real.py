@@ -12,13 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neurorobust.errors import (
-    InvalidInput,
-    InvalidModel,
-    RemoteError,
-    WorkerCrashed,
-    WorkerTimeout,
-)
+from neurorobust.errors import InvalidInput, InvalidModel, RemoteError, WorkerCrashed, WorkerTimeout
 from neurorobust.formats.lava.network import (
     Connection,
     Conv,

@@ -16,16 +16,7 @@ from itertools import count
 
 import numpy as np
 
-from neurorobust.ir import (
-    LI,
-    Affine,
-    BatchNorm,
-    Conv2d,
-    Edge,
-    Flatten,
-    Graph,
-    Node,
-)
+from neurorobust.ir import LI, Affine, BatchNorm, Conv2d, Edge, Flatten, Graph, Node
 from neurorobust.ir.edges import has_cycle
 from neurorobust.lower.log import Log, graph_pass
 from neurorobust.lower.neurons import shifted

@@ -3,16 +3,7 @@
 from typing import Any
 
 from neurorobust.errors import LowerError, listed
-from neurorobust.ir import (
-    LI,
-    LIF,
-    FixedInput,
-    Flatten,
-    Graph,
-    Node,
-    Output,
-    Program,
-)
+from neurorobust.ir import LI, LIF, FixedInput, Flatten, Graph, Node, Output, Program
 from neurorobust.lower.log import Log
 from neurorobust.lower.population.calibration import Calibration
 from neurorobust.lower.population.limits import Limits

@@ -13,17 +13,7 @@ from neurorobust.backends import Rung, RunResult, get_backend
 from neurorobust.compare.lowering import CHUNK, SPIKES, shown
 from neurorobust.data import Stimulus
 from neurorobust.errors import LowerError
-from neurorobust.ir import (
-    LI,
-    Array,
-    FixedInput,
-    Flatten,
-    Graph,
-    Model,
-    Node,
-    Output,
-    Program,
-)
+from neurorobust.ir import LI, Array, FixedInput, Flatten, Graph, Model, Node, Output, Program
 from neurorobust.ir.edges import chain_edges
 from neurorobust.lower.population.scaled import STATE_ONE
 from neurorobust.lower.population.scaling import Scaled
