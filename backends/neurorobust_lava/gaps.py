@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from neurorobust.backends import Capabilities, Support
+from neurorobust.backends import Capabilities, Deviation, Support
 from neurorobust.errors import LowerError
 from neurorobust.formats.lava.mapping import LOW_INTEGER, MAX_DELAY, quiet_start
 from neurorobust.formats.lava.wiring import (
@@ -36,9 +36,10 @@ GAPS = {
     "LIF refractory steps": "Lava's refractory process has no integer form, and no reset",
     "LI initial state": "samples follow each other in one run and start from 0",
 }
-ROUNDING = (
-    "rounding: Lava computes v (1 - (1 - beta)) + u + bias, in double precision, with batch norm, "
-    "preprocessing and gains folded into weights and biases"
+ROUNDING = Deviation(
+    "rounding",
+    "Lava computes v (1 - (1 - beta)) + u + bias, in double precision, with batch norm, "
+    "preprocessing and gains folded into weights and biases",
 )
 
 Limit = Callable[[Model], list[str]]

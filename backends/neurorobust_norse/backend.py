@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from neurorobust.backends import Deviation
 from neurorobust.backends.framework import FrameworkBackend
 from neurorobust.ir import Graph
 from neurorobust_norse.gaps import GAPS, ROUNDING
@@ -20,11 +21,11 @@ class Norse(FrameworkBackend):
     label: ClassVar[str] = "Norse"
     verified: ClassVar[str] = "1.1.0"
     gaps: ClassVar[Mapping[str, str]] = GAPS
-    rounding: ClassVar[tuple[str, ...]] = (ROUNDING,)
+    rounding: ClassVar[tuple[Deviation, ...]] = (ROUNDING,)
 
     def neurons(
         self, model: Graph, dtype: "torch.dtype"
-    ) -> "tuple[Mapping[str, Neuron], tuple[str, ...]]":
+    ) -> "tuple[Mapping[str, Neuron], tuple[Deviation, ...]]":
         """Norse's cells, and whether their rounding applies to this model."""
         from neurorobust_norse.neurons import neurons_of, rounds
 

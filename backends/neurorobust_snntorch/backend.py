@@ -10,6 +10,7 @@ from neurorobust_snntorch.gaps import GAPS
 if TYPE_CHECKING:
     import torch
 
+    from neurorobust.backends import Deviation
     from neurorobust.backends.modules import Neuron
 
 
@@ -23,7 +24,7 @@ class SnnTorch(FrameworkBackend):
 
     def neurons(
         self, model: Graph, dtype: "torch.dtype"
-    ) -> "tuple[Mapping[str, Neuron], tuple[str, ...]]":
+    ) -> "tuple[Mapping[str, Neuron], tuple[Deviation, ...]]":
         """SnnTorch's classes, each within its exact range."""
         from neurorobust_snntorch.neurons import neurons_of
 

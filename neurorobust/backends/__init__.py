@@ -2,6 +2,7 @@
 
 from neurorobust.backends.capabilities import (
     Capabilities,
+    Deviation,
     Support,
     features_of,
     known_features,
@@ -21,6 +22,7 @@ from neurorobust.backends.registry import backend_names, get_backend, require_ba
 __all__ = [
     "Backend",
     "Capabilities",
+    "Deviation",
     "Executable",
     "Overflow",
     "Precision",

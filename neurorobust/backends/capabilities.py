@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -123,6 +124,23 @@ def features_of(model: Model, rung: str) -> dict[str, list[str]]:
 
 
 @dataclass(frozen=True, slots=True)
+class Deviation:
+    """How a run may differ from the exact semantics of the model; printed as a sentence.
+
+    Attributes:
+        kind: ``rounding`` (membranes within rounding of a threshold may fall on the other side) or
+            ``unverified`` (a release of the library whose laws were not read).
+        text: Of what, for people.
+    """
+
+    kind: Literal["rounding", "unverified"]
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
 class Support:
     """One rung of one backend.
 
@@ -138,7 +156,7 @@ class Support:
     limits: Mapping[str, Callable[[Model], list[str]]] = field(default_factory=dict)
     membrane: bool = False
     overflows: bool = False
-    deviations: tuple[str, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

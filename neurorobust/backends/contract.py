@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-from neurorobust.backends.capabilities import Capabilities
+from neurorobust.backends.capabilities import Capabilities, Deviation
 from neurorobust.data.stimulus import Stimulus
 from neurorobust.ir import Array, Model
 
@@ -47,7 +47,7 @@ class RunResult:
     spikes: Mapping[str, Array] = field(default_factory=dict)
     membrane: Mapping[str, Array] = field(default_factory=dict)
     overflows: Mapping[str, Overflow] = field(default_factory=dict)
-    deviations: tuple[str, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
     wall_s: float = 0.0
 
     @property

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
-from neurorobust.backends.capabilities import Capabilities, Support, require_support
+from neurorobust.backends.capabilities import Capabilities, Deviation, Support, require_support
 from neurorobust.backends.contract import Executable, Precision, Rung
 from neurorobust.errors import BackendUnavailable
 from neurorobust.ir import Graph, Model
@@ -42,7 +42,7 @@ class FrameworkBackend(ABC):
     label: ClassVar[str]
     verified: ClassVar[str]
     gaps: ClassVar[Mapping[str, str]]
-    rounding: ClassVar[tuple[str, ...]] = ()
+    rounding: ClassVar[tuple[Deviation, ...]] = ()
 
     def capabilities(self) -> Capabilities:
         """Everything but the gaps, up to the declared deviations."""
@@ -85,12 +85,13 @@ class FrameworkBackend(ABC):
     @abstractmethod
     def neurons(
         self, model: Graph, dtype: "torch.dtype"
-    ) -> "tuple[Mapping[str, Neuron], tuple[str, ...]]":
+    ) -> "tuple[Mapping[str, Neuron], tuple[Deviation, ...]]":
         """Populations by name, and the deviations that apply to this model."""
 
-    def unverified(self) -> tuple[str, ...]:
+    def unverified(self) -> tuple[Deviation, ...]:
         """A deviation where another release is installed than the one that was tested."""
         found = self.versions().get(self.name, self.verified)
         if found == self.verified:
             return ()
-        return (f"unverified: {self.label} {found}; its laws were verified in {self.verified}",)
+        text = f"{self.label} {found}; its laws were verified in {self.verified}"
+        return (Deviation("unverified", text),)

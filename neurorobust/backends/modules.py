@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from neurorobust.backends.capabilities import Deviation
 from neurorobust.backends.contract import Precision, Record, RunResult
 from neurorobust.backends.runs import read_out, require_precision, require_run
 from neurorobust.backends.stepping import step_through
@@ -51,7 +52,7 @@ class ModuleExecutable:
         model: Graph,
         neurons: Mapping[str, Neuron],
         dtype: torch.dtype,
-        deviations: tuple[str, ...],
+        deviations: tuple[Deviation, ...],
     ) -> None:
         self._model = model
         self._neurons = neurons

@@ -30,7 +30,7 @@ def _backend(name: str) -> dict[str, Any]:
             rung: {
                 "features": {f: support.gaps.get(f) for f in known_features(rung)},
                 "limits": list(support.limits),
-                "deviations": list(support.deviations),
+                "deviations": list(map(str, support.deviations)),
             }
             for rung, support in capabilities.rungs.items()
         },

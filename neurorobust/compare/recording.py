@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from neurorobust.backends import RunResult
+from neurorobust.backends import Deviation, RunResult
 from neurorobust.ir import Array, Shape
 
 
@@ -37,7 +37,7 @@ class Recording:
     outputs: Mapping[str, Array]
     membrane: Mapping[str, Array] = field(default_factory=dict)
     scores: Array
-    deviations: tuple[str, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
 
     @classmethod
     def of(cls, result: RunResult, order: Sequence[str] = ()) -> "Recording":

@@ -143,7 +143,7 @@ def replay(
                 found.append(_rows(result, batch, lane))
                 compared += _compared(result, model, batch, lane, expected)
                 seconds += result.wall_s
-                deviations |= dict.fromkeys((lane, text) for text in result.deviations)
+                deviations |= dict.fromkeys((lane, str(text)) for text in result.deviations)
         except WorkerError as error:
             done.skipped.append(Skipped(lane, f"stopped after {len(found)} set(s): {error}"))
             continue

@@ -65,7 +65,7 @@ class Trial:
     @property
     def rounding(self) -> bool:
         """Whether the rung declares that it rounds otherwise, so that ties may fall otherwise."""
-        return any(d.startswith("rounding") for d in self.support.deviations)
+        return any(d.kind == "rounding" for d in self.support.deviations)
 
     def draw(self, seed: int, *, samples: int = 3, grid: bool = False) -> tuple[Model, Stimulus]:
         """A random model without anything that the rung declares as a gap, and a stimulus."""
@@ -117,7 +117,7 @@ class Trial:
         self.runs += 1
         for deviation in result.deviations:
             assert deviation in self.support.deviations, (
-                f"the run reports a deviation that the capabilities do not declare: {deviation!r}"
+                f"the run reports a deviation that the capabilities do not declare: '{deviation}'"
             )
         return result
 

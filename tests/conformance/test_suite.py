@@ -10,6 +10,7 @@ import pytest
 
 from neurorobust.backends import (
     Capabilities,
+    Deviation,
     RunResult,
     Support,
     features_of,
@@ -199,7 +200,9 @@ def test_running_what_is_declared_as_a_gap_fails():
 
 
 def test_an_undeclared_deviation_fails():
-    backend = Altered(result=lambda r: replace(r, deviations=("rounding: of something",)))
+    backend = Altered(
+        result=lambda r: replace(r, deviations=(Deviation("rounding", "of something"),))
+    )
     outcome = CHECKS["refusal/deviations are declared"].run(backend, "float")
     assert outcome.status == "failed"
     assert "rounding: of something" in outcome.detail
