@@ -68,8 +68,8 @@ class TestConstantCurrent:
     def test_the_mantissa_by_hand(self):
         """Weights that sum to 4095 and a whole threshold: a scale of 1, and nothing is rounded."""
         weight = np.array([[4000.0, 95.0, 0.0], [100.0, -50.0, -200.0]])
-        nodes = {"input": Input(shape=(3,)), "fc": Affine(weight=weight)}
-        nodes |= {"n": LIF(beta=0.5, threshold=300.0), "output": Output()}
+        nodes = {"input": (3,), "fc": Affine(weight=weight)}
+        nodes |= {"n": LIF(beta=0.5, threshold=300.0)}
         model = graph(["input fc n output"], Header(dt_s=1e-3, steps=9), **nodes)
         program = lower(model, LOIHI2, input_coding="bias")
         source, neuron = program.nodes[program.input], program.nodes["n"]
@@ -90,7 +90,7 @@ class TestConstantCurrent:
             changes |= {"gain_syn": 1.5, "reset_value": -0.25, "v_init": -0.25}
         model = image_net(rng, **changes) if kind == "fires" else None
         if model is None:
-            nodes = {"input": Input(shape=(4,)), "fc": Affine(weight=rng.normal(size=(3, 4)))}
+            nodes = {"input": (4,), "fc": Affine(weight=rng.normal(size=(3, 4)))}
             changes = {"gain_in": np.array([0.5, 1.0, 2.0]), "bias": rng.normal(size=3)}
             nodes |= {"li": LI(beta=0.5, **changes), "output": Output(readout="last")}
             model = graph(["input fc li output"], Header(dt_s=1e-3, steps=6), **nodes)
@@ -153,7 +153,7 @@ class TestConstantCurrent:
             lower(model, LOIHI2, input_coding="bias")
 
     def test_wiring_that_has_no_cut(self):
-        nodes = {"input": Input(shape=(2,)), "output": Output()}
+        nodes = {"input": (2,)}
         nodes |= {n: Affine(weight=np.eye(2)) for n in ("a", "b", "c", "d")}
         nodes |= {n: LIF(beta=0.5, threshold=0.5) for n in ("la", "lb", "lc")}
         two = graph(["input a la c lc output", "input b lb d lc"], **nodes)
@@ -174,11 +174,10 @@ class TestConstantCurrent:
     def test_together_with_other_synapses(self):
         rng = np.random.default_rng(4)
         nodes = {
-            "input": Input(shape=(5,)),
+            "input": (5,),
             "a": Affine(weight=rng.normal(0.2, 0.5, (6, 5))),
             "la": LIF(beta=0.5, threshold=0.7),
             "loop": Affine(weight=rng.normal(0, 0.5, (6, 6))),
-            "output": Output(),
         }
         edges = ["input a la output", "la>1 loop la"]
         model = graph(edges, Header(dt_s=1e-3, steps=8), **nodes)
@@ -238,13 +237,12 @@ class TestFirstOnTheHost:
     def test_a_layer_with_a_loop(self):
         rng = np.random.default_rng(7)
         nodes = {
-            "input": Input(shape=(5,)),
+            "input": (5,),
             "a": Affine(weight=rng.normal(0.2, 0.5, (6, 5))),
             "la": LIF(beta=0.5, threshold=0.7, reset="soft"),
             "loop": Affine(weight=rng.normal(0, 0.5, (6, 6))),
             "b": Affine(weight=2.0 * rng.integers(-60, 128, (4, 6))),
             "lb": LIF(beta=1.0, threshold=300.0),
-            "output": Output(),
         }
         header = Header(dt_s=1e-3, steps=8, coding="events")
         model = graph(["input a la b lb output", "la>1 loop la"], header, **nodes)

@@ -56,7 +56,7 @@ def test_a_weak_synapse_beside_a_strong_one(shift):
     coarse = 2 * rng.integers(-127, 127, (5, 6))
     fine[0, 0] = coarse[0, 0] = 254
     nodes = {
-        "input": Input(shape=(6,)),
+        "input": (6,),
         "a": Affine(weight=fine / 254),
         "b": Affine(weight=coarse / 254 * 2.0**shift),
         "n": LI(beta=1.0),
@@ -92,7 +92,7 @@ def test_no_exponent_overflows(seed):
     rng = np.random.default_rng(seed)
     n, m, steps = int(rng.integers(2, 200)), int(rng.integers(2, 60)), 6
     nodes = {
-        "input": Input(shape=(n,)),
+        "input": (n,),
         "a": Affine(weight=rng.normal(rng.uniform(-0.5, 0.5), 1, (m, n))),
         "l": LIF(beta=0.7, alpha=0.6, threshold=0.5, bias=rng.uniform(0, 3, m)),
         "b": Affine(weight=rng.normal(size=(3, m))),

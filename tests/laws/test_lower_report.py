@@ -15,7 +15,6 @@ from neurorobust.ir import (
     BatchNorm,
     Conv1d,
     Conv2d,
-    Flatten,
     Graph,
     Header,
     Input,
@@ -32,19 +31,17 @@ class TestRefusals:
     def test_of_all_passes_in_one_list(self):
         rng = np.random.default_rng(0)
         nodes = {
-            "input": Input(shape=(2, 8, 8)),
+            "input": (2, 8, 8),
             "conv": Conv2d(weight=rng.normal(size=(3, 2, 3, 3)), padding=(1, 1)),
             "lif": LIF(beta=0.9, threshold=1.0, reset="soft"),
             "pool": Pool2d(op="max", kernel=(2, 2), stride=(2, 2)),
             "wide": Conv2d(weight=rng.normal(size=(3, 3, 3, 3)), padding=(1, 1)),
             "wider": Conv2d(weight=rng.normal(size=(3, 3, 3, 3)), padding=(1, 1)),
             "held": LIF(beta=0.5, threshold=1.0, gain_in=rng.uniform(1, 2, (3, 4, 4))),
-            "flat": Flatten(),
             "late": Affine(weight=rng.normal(size=(4, 48)), bias=np.ones(4)),
             "cuba": LIF(beta=0.5, alpha=0.5, threshold=1.0, refractory=1),
             "fc": Affine(weight=rng.normal(size=(2, 4))),
             "li": LI(beta=1.0, v_init=0.5),
-            "output": Output(),
         }
         edges = ["input conv lif pool wide wider held flat late>70 cuba fc li output"]
         header = Header(dt_s=1e-3, steps=4, bounds=(0.25, 1.0))
@@ -71,12 +68,10 @@ class TestRefusals:
 
     def test_one_axis_convolutions_and_norms(self):
         nodes = {
-            "input": Input(shape=(2, 6)),
+            "input": (2, 6),
             "norm": BatchNorm(mean=np.zeros(2), var=np.ones(2), scale=np.ones(2), shift=np.ones(2)),
             "conv": Conv1d(weight=np.ones((2, 2, 2))),
             "lif": LIF(beta=0.5, threshold=1.0),
-            "flat": Flatten(),
-            "output": Output(),
         }
         model = graph(["input norm conv lif flat output"], **nodes)
         with pytest.raises(LowerError) as caught:

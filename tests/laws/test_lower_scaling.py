@@ -135,14 +135,13 @@ class TestRules:
     def test_a_recurrent_layer_and_two_sources(self):
         rng = np.random.default_rng(2)
         nodes = {
-            "input": Input(shape=(8,)),
+            "input": (8,),
             "a": Affine(weight=rng.normal(0.1, 0.5, (8, 8))),
             "la": LIF(beta=0.8, threshold=1.0),
             "loop": Affine(weight=rng.normal(0, 0.3, (8, 8))),
             "b": Affine(weight=rng.normal(0.1, 0.5, (6, 8))),
             "skip": Affine(weight=rng.normal(0, 2.0, (6, 8))),
             "lb": LIF(beta=0.8, threshold=1.0),
-            "output": Output(),
         }
         edges = ["input a la b lb output", "la>1 loop la", "input skip lb"]
         header = Header(dt_s=1e-3, steps=6, levels=16)
@@ -176,13 +175,12 @@ class TestRules:
         """What lies behind a loop is lowered behind it, however late its spikes come."""
         rng = np.random.default_rng(3)
         nodes = {
-            "input": Input(shape=(8,)),
+            "input": (8,),
             "a": Affine(weight=rng.normal(0.2, 0.5, (8, 8))),
             "la": LIF(beta=0.8, threshold=1.0),
             "loop": Affine(weight=rng.normal(0, 0.3, (8, 8))),
             "b": Affine(weight=rng.normal(0.1, 0.5, (6, 8))),
             "lb": LIF(beta=0.8, threshold=1.0),
-            "output": Output(),
         }
         header = Header(dt_s=1e-3, steps=9, levels=16)
         model = graph(["input a la", "la>1 loop la", "la>3 b lb output"], header, **nodes)
@@ -194,10 +192,9 @@ class TestRules:
 
     def test_feedback_from_a_later_layer_is_refused(self):
         nodes = {
-            "input": Input(shape=(4,)), "a": Affine(weight=np.eye(4)),
+            "input": (4,), "a": Affine(weight=np.eye(4)),
             "la": LIF(beta=0.5, threshold=0.5), "b": Affine(weight=np.eye(4)),
             "lb": LIF(beta=0.5, threshold=0.5), "back": Affine(weight=np.eye(4)),
-            "output": Output(),
         }  # fmt: skip
         model = graph(["input a la b lb output", "lb>1 back la"], **nodes)
         samples = np.random.default_rng(0).uniform(0, 1, (5, 4))

@@ -48,15 +48,13 @@ def norm(rng, channels):
 class TestFoldBatchNorm:
     def conv(self, rng, **edges):
         return {
-            "input": Input(shape=(2, 5, 6)),
+            "input": (2, 5, 6),
             "conv": Conv2d(weight=rng.normal(size=(4, 1, 3, 2)), padding=(1, 1), groups=2),
             "norm": norm(rng, 4),
             "lif": LIF(beta=0.9, threshold=1.0),
-            "flat": Flatten(),
             "fc": Affine(weight=rng.normal(size=(3, 140)) / 5, bias=rng.normal(size=3)),
             "norm2": norm(rng, 3),
             "out": LIF(beta=0.8, threshold=1.0),
-            "output": Output(),
         }
 
     def test_conv_and_affine(self, rng):
@@ -68,10 +66,9 @@ class TestFoldBatchNorm:
 
     def test_by_hand(self):
         nodes = {
-            "input": Input(shape=(1,)),
+            "input": (1,),
             "fc": Affine(weight=[[3.0]], bias=[1.0]),
             "norm": BatchNorm(mean=[2.0], var=[3.0], scale=[4.0], shift=[5.0], eps=1.0),
-            "output": Output(),
         }
         folded = fold_batch_norm(graph(["input fc norm output"], **nodes)).nodes["fc"]
         assert folded.weight.tolist() == [[6.0]]  # 3 * 4 / sqrt(3 + 1)
@@ -117,11 +114,9 @@ class TestFoldPreprocessing:
         out, each = (4, 1) if conv.get("groups") == 2 else (3, 2)
         weight, bias = rng.normal(size=(out, each, 3, 3)) / 4, rng.normal(size=out) / 8
         return {
-            "input": Input(shape=(2, 5, 5)),
+            "input": (2, 5, 5),
             "conv": Conv2d(weight=weight, bias=bias, **conv),
             "lif": LIF(beta=0.9, threshold=1.0, gain_in=0.5, gain_syn=1.5, bias=0.1),
-            "flat": Flatten(),
-            "output": Output(),
         }
 
     @pytest.mark.parametrize(
@@ -145,11 +140,9 @@ class TestFoldPreprocessing:
 
     def test_affine_behind_flatten(self, rng):
         nodes = {
-            "input": Input(shape=(2, 3, 3)),
-            "flat": Flatten(),
+            "input": (2, 3, 3),
             "fc": Affine(weight=rng.normal(size=(4, 18)) / 3),
             "lif": LIF(beta=0.9, threshold=1.0, alpha=0.5),
-            "output": Output(),
         }
         before = graph(["input flat fc lif output"], self.header, **nodes)
         assert_equivalent(
@@ -164,11 +157,9 @@ class TestFoldPreprocessing:
 
     def test_conv1d(self, rng):
         nodes = {
-            "input": Input(shape=(2, 7)),
+            "input": (2, 7),
             "conv": Conv1d(weight=rng.normal(size=(3, 2, 3)), padding=(1,)),
             "lif": LIF(beta=0.9, threshold=1.0),
-            "flat": Flatten(),
-            "output": Output(),
         }
         before = graph(["input conv lif flat output"], self.header, **nodes)
         after = fold_preprocessing(before)
@@ -226,12 +217,11 @@ class TestFoldPreprocessing:
 
     def test_what_reads_spikes_as_well(self):
         nodes = {
-            "input": Input(shape=(2,)),
+            "input": (2,),
             "lif": LIF(beta=0.5, threshold=0.1),
             "a": Affine(weight=np.eye(2)),
             "fc": Affine(weight=np.ones((2, 2))),
             "out": LIF(beta=0.5, threshold=1.0),
-            "output": Output(),
         }
         before = graph(["input a lif fc out output", "input fc"], self.header, **nodes)
         with pytest.raises(LowerError, match=r"fc: adds something .* normalise the data before"):
@@ -241,10 +231,9 @@ class TestFoldPreprocessing:
 class TestFoldGains:
     def nodes(self, rng, **lif):
         return {
-            "input": Input(shape=(2, 4, 4)),
+            "input": (2, 4, 4),
             "conv": Conv2d(weight=rng.normal(size=(3, 2, 3, 3)) / 3, bias=rng.normal(size=3) / 4),
             "lif": LIF(**{"beta": 0.9, "threshold": 1.0} | lif),
-            "flat": Flatten(),
             "fc": Affine(weight=rng.normal(size=(4, 12)), bias=rng.normal(size=4)),
             "li": LI(beta=0.9, gain_in=np.array([1.0, 0.5, 2.0, 0.125]), bias=0.25),
             "output": Output(readout="last"),

@@ -15,7 +15,6 @@ from neurorobust.ir import (
     Conv2d,
     FixedConv2d,
     FixedLI,
-    Flatten,
     Graph,
     Header,
     Input,
@@ -268,13 +267,11 @@ class TestToFixed:
 
     def test_conv_is_taken_as_it_is(self, rng):
         nodes = {
-            "input": Input(shape=(2, 5, 5)),
+            "input": (2, 5, 5),
             "conv": Conv2d(
                 weight=rng.normal(size=(4, 1, 3, 2)), stride=(2, 1), padding=(1, 0), groups=2
             ),
             "lif": LIF(beta=0.5, threshold=1.0),
-            "flat": Flatten(),
-            "output": Output(),
         }
         nodes["fc"], nodes["out"] = Affine(weight=np.ones((2, 48))), LIF(beta=0.5, threshold=3.0)
         model = graph(["input conv lif flat fc out output"], Header(dt_s=1e-3, steps=4), **nodes)
@@ -305,14 +302,13 @@ class TestToFixed:
 class TestRefusals:
     def test_everything_at_once_by_name(self):
         nodes = {
-            "input": Input(shape=(1, 4, 4)),
+            "input": (1, 4, 4),
             "conv": Conv2d(weight=np.ones((2, 1, 1, 1)), bias=np.ones(2)),
             "norm": BatchNorm(
                 mean=np.zeros(2), var=np.ones(2), scale=np.ones(2), shift=np.zeros(2)
             ),
             "soft": LIF(beta=0.9, threshold=1.0, reset="soft", compare=">="),
             "pool": Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)),
-            "flat": Flatten(),
             "a": Affine(weight=np.ones((8, 8))),
             "b": Affine(weight=np.ones((8, 8))),
             "odd": LIF(beta=0.9, threshold=-1.0, v_init=0.5, v_min=-1.0, max_spikes=1, gain_in=2.0),
@@ -361,7 +357,7 @@ class TestRefusals:
 
     def test_the_sum_of_two_spikes_is_no_spike(self):
         """A dense layer without messages counts any input once; two spikes would be lost as one."""
-        nodes = {"input": Input(shape=(2,)), "output": Output()}
+        nodes = {"input": (2,)}
         for name in ("a", "b", "fc"):
             nodes[name] = Affine(weight=np.eye(2))
         nodes |= {name: LIF(beta=0.0, threshold=0.4) for name in ("la", "lb", "out")}
@@ -377,14 +373,14 @@ class TestRefusals:
             to_fixed(model, LOIHI, profile="x")
 
     def test_one_output_from_one_population(self):
-        nodes = {"input": Input(shape=(2,)), "fc": Affine(weight=np.eye(2)), "output": Output()}
+        nodes = {"input": (2,), "fc": Affine(weight=np.eye(2))}
         with pytest.raises(
             LowerError, match=r"output: is fed by \['Affine'\]; needs one LIF or LI"
         ):
             to_fixed(graph(["input fc output"], **nodes), LOIHI, profile="x")
 
     def test_a_synapse_of_two_populations(self):
-        nodes = {"input": Input(shape=(2,)), "fc": Affine(weight=np.eye(2)), "output": Output()}
+        nodes = {"input": (2,), "fc": Affine(weight=np.eye(2))}
         nodes |= {"a": LIF(beta=1.0, threshold=1.0), "b": LIF(beta=1.0, threshold=1.0)}
         model = graph(["input fc a output", "fc b output"], **nodes)
         with pytest.raises(LowerError, match=r"fc: feeds \['a', 'b'\]; one population per synapse"):

@@ -8,7 +8,7 @@ import numpy as np
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
-from neurorobust.ir import LI, LIF, Affine, Edge, Graph, Header, Input, Output, Program
+from neurorobust.ir import LI, LIF, Affine, Edge, Flatten, Graph, Header, Input, Output, Program
 from neurorobust.lower import Limits
 
 LOIHI = Limits.of(load_profile("loihi2").profile.arithmetic)
@@ -24,7 +24,16 @@ def run(model, values, steps=None):
 
 
 def graph(edges, header=None, **nodes):
-    """``edges`` as ``"a b c"`` for a chain, ``"a>2 b"`` for a delay of two steps."""
+    """``edges`` as ``"a b c"`` for a chain, ``"a>2 b"`` for a delay of two steps.
+
+    The input may be given by its shape; ``flat`` and ``output`` are made where edges name them.
+    """
+    if isinstance(nodes["input"], tuple):
+        nodes["input"] = Input(shape=nodes["input"])
+    named = " ".join(edges).split()
+    for name, node in (("flat", Flatten()), ("output", Output())):
+        if name in named and name not in nodes:
+            nodes[name] = node
     made = []
     for line in edges:
         names = line.split()
