@@ -134,13 +134,17 @@ class EvaluationCard:
         return None if self.withheld else Proportion(self.survived, self.samples)
 
     @property
-    def withheld(self) -> str:
+    def doubt(self) -> str:
         """Why there is no headline; empty if there is one."""
-        reds = [f"{finding.id} {finding.title}" for finding in self.of(Status.RED)]
-        if reds:
-            return f"withheld: {', '.join(reds)}"
+        if reds := [f"{finding.id} {finding.title}" for finding in self.of(Status.RED)]:
+            return ", ".join(reds)
         held = any(f.id in HELD and f.status is not Status.NOT_APPLICABLE for f in self.findings)
-        return "" if held else "withheld: no check held the attack against anything"
+        return "" if held else "no check held the attack against anything"
+
+    @property
+    def withheld(self) -> str:
+        """The same, in place of the headline."""
+        return self.doubt and f"withheld: {self.doubt}"
 
     def as_json(self) -> dict[str, Any]:
         """The card in what JSON has; numbers that are not finite become None."""

@@ -62,17 +62,24 @@ def leaks(bench: Bench) -> Seen:
     if foreign_draws and not torch.equal(first, again):
         return absent("the model draws numbers that cannot be held")
     scale = float(first.double().abs().max()) or 1.0
-    told: dict[str, float] = {}
+    scores: dict[str, float] = {}
     for name, other in _variants(bench):
         off = (_scores(bench, other) - first).double().abs().nan_to_num(nan=torch.inf)
-        told[f"scores, {name}"] = float(off.max()) / scale
+        scores[f"scores, {name}"] = float(off.max()) / scale
+    signs: dict[str, float] = {}
     for source, target in bench.usable.items():
-        told |= _gradient_changes(bench, source, target)
-    moved = {k: v for k, v in told.items() if v > (SIGNS if k.startswith("signs") else ROUNDING)}
+        signs |= _gradient_changes(bench, source, target)
+    told = scores | signs
+    moved = [
+        *(
+            f"{k}: changes by {v:.2g} of the largest score"
+            for k, v in scores.items()
+            if v > ROUNDING
+        ),
+        *(f"{k}: changes {percent(v)}" for k, v in signs.items() if v > SIGNS),
+    ]
     if moved:
-        name, value = next(iter(moved.items()))
-        how = percent(value) if name.startswith("signs") else f"by {value:.2g} of the largest score"
-        return Seen(Status.RED, f"{name}: changes {how}", told)
+        return Seen(Status.RED, moved[0], told)
     return Seen(Status.GREEN, "the same in any order, batch and run", told)
 
 

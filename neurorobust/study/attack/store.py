@@ -50,7 +50,7 @@ def write_campaign(
 
 def withheld(card: EvaluationCard | str) -> str:
     """Why no robust accuracy is stated; empty if one is."""
-    return card if isinstance(card, str) else card.withheld.removeprefix("withheld: ")
+    return card if isinstance(card, str) else card.doubt
 
 
 def robust_accuracy(campaign: Campaign) -> list[dict[str, Any]]:
