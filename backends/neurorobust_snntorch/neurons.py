@@ -29,7 +29,7 @@ import torch
 from snntorch import SpikingNeuron
 
 from neurorobust.backends.modules import Neuron, Step, tensor
-from neurorobust.formats.modules.snntorch.resets import firing_threshold, own_mechanism
+from neurorobust.formats.modules.resets import firing_threshold, own_mechanism
 from neurorobust.ir import LI, LIF, Array, Graph, Shape
 
 

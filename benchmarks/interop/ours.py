@@ -28,11 +28,6 @@ from neurorobust.ir import (
 from neurorobust.ir.edges import chain_edges
 
 HEADER = Header(dt_s=1e-4, steps=STEPS, coding="events")
-IMPORTERS = {
-    "snnTorch": ("neurorobust.formats.modules.snntorch", "from_snntorch"),
-    "Norse": ("neurorobust.formats.modules.norse", "from_norse"),
-    "SpikingJelly": ("neurorobust.formats.modules.spikingjelly", "from_spikingjelly"),
-}
 PROFILES = {"snnTorch": "snntorch", "Norse": "norse", "SpikingJelly": "portable"}
 """Of ``save_nir``, by the reader that a file is for."""
 
@@ -66,8 +61,9 @@ def run(graph: Graph, x: Tensor) -> Tensor:
 def from_module(framework: str, module: nn.Module, spec: Spec, dt: float) -> Graph:
     """A module of a framework as a Graph."""
     header = Header(dt_s=dt, steps=STEPS, coding="events")
-    call = _part(*IMPORTERS[framework])
-    graph: Graph = call(module, input_shape=spec.shape, header=header, readout="count")
+    call = _part("neurorobust.formats.modules", "from_module")
+    given = {"input_shape": spec.shape, "header": header, "readout": "count"}
+    graph: Graph = call(module, framework=framework.lower(), **given)
     return graph
 
 

@@ -72,7 +72,7 @@ def test_ties_fall_on_the_stated_side(backend, beta, reset, current):
     ],
 )
 def test_stock_resets_serve_where_they_are_exact(backend, given, mechanism):
-    from neurorobust.formats.modules.snntorch.resets import own_mechanism
+    from neurorobust.formats.modules.resets import own_mechanism
 
     assert own_mechanism(population(np.random.default_rng(0), **given), np.float64) == mechanism
 

@@ -1,11 +1,14 @@
 """Random networks of snnTorch, Norse and SpikingJelly do what their Graphs do, spike for spike."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
 
+from neurorobust.errors import InvalidInput, Unsupported
+from neurorobust.formats.modules import from_module
 from neurorobust.ir import LIF, Graph, load_model, save_model
 from tests.support.helpers import require_backend
 from tests.support.import_cases.compare import Case, Tally, compare, stimulus
@@ -13,20 +16,12 @@ from tests.support.import_cases.compare import Case, Tally, compare, stimulus
 
 @pytest.fixture(params=["snntorch", "norse", "spikingjelly"])
 def make(request):
-    if request.param == "snntorch":
-        require_backend(request, "snntorch")
-        from tests.support.import_cases.snntorch_networks import snntorch_case
-
-        return snntorch_case
-    if request.param == "norse":
-        require_backend(request, "norse")
-        from tests.support.import_cases.norse_networks import norse_case
-
-        return norse_case
-    pytest.importorskip("spikingjelly")
-    from tests.support.import_cases.spikingjelly_networks import spikingjelly_case
-
-    return spikingjelly_case
+    if request.param == "spikingjelly":  # no backend
+        pytest.importorskip("spikingjelly")
+    else:
+        require_backend(request, request.param)
+    networks = import_module(f"tests.support.import_cases.{request.param}_networks")
+    return getattr(networks, f"{request.param}_case")
 
 
 def tally(make, seeds, *, grid, dtype, backend="torch") -> Tally:
@@ -119,3 +114,32 @@ def test_graphs_are_saved_and_say_which_rules_were_taken(make, tmp_path):
     assert graph.header.provenance["source"].split()[0] in ("snntorch", "norse", "spikingjelly")
     rules = [text for key, text in graph.header.provenance.items() if key != "source"]
     assert len(rules) >= len(case.cells)
+
+
+def test_the_framework_is_found_from_the_classes_in_the_module(request):
+    require_backend(request, "snntorch")
+    require_backend(request, "norse")
+    import norse.torch as norse  # noqa: TID251
+    import snntorch  # noqa: TID251
+
+    class Own(snntorch.Leaky):
+        """Of a class of its own, too."""
+
+    def imported(module, **given):
+        given = {"input_shape": (4,), "readout": "count", "dt_s": 1e-3, "steps": 3} | given
+        return from_module(module, **given)
+
+    leaky = snntorch.Leaky(beta=0.5, init_hidden=True)
+    assert imported(leaky).header.provenance["source"].startswith("snntorch")
+    assert imported(norse.LIFBoxCell()).header.provenance["source"].startswith("norse")
+    with pytest.raises(Unsupported, match="a Own has no law in a Graph; known are Leaky"):
+        imported(Own(beta=0.5, init_hidden=True))
+    mixed = torch.nn.Sequential(leaky, norse.LIFBoxCell())
+    for module, given, message in (
+        (torch.nn.Linear(4, 3), {}, "has no class of snntorch, norse, spikingjelly; say whose"),
+        (mixed, {}, "has classes of snntorch and norse; say whose module it is with framework="),
+        (leaky, {"framework": "sinabs"}, "framework is 'sinabs'; known are snntorch, norse"),
+        (norse.LIFBoxCell(), {"output": "membrane"}, "output is 'membrane'; of Norse it can be"),
+    ):
+        with pytest.raises(InvalidInput, match=message):
+            imported(module, **given)

@@ -10,7 +10,7 @@ from torch import nn
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput, InvalidModel, Unsupported
-from neurorobust.formats.modules.norse import from_norse
+from neurorobust.formats.modules import from_module
 from neurorobust.ir import LI, Affine, Edge
 from tests.support.helpers import require_backend
 
@@ -29,8 +29,8 @@ def norse(request):
 
 
 def imported(module, **given):
-    given = {"input_shape": (4,), "readout": "last", "steps": T} | given
-    return from_norse(module, **given)
+    usual = {"input_shape": (4,), "readout": "last", "steps": T}
+    return from_module(module, framework="norse", **usual | given)
 
 
 def scores(graph, x):

@@ -8,7 +8,7 @@ from torch import nn
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput, Unsupported
-from neurorobust.formats.modules.snntorch import from_snntorch
+from neurorobust.formats.modules import from_module
 from neurorobust.ir import LI, LIF, Affine, Conv2d, Edge, Header
 from tests.support.helpers import require_backend
 
@@ -25,8 +25,8 @@ def snn(request):
 
 
 def imported(module, **given):
-    given = {"input_shape": (4,), "readout": "count", "dt_s": 1e-3, "steps": T} | given
-    return from_snntorch(module, **given)
+    usual = {"input_shape": (4,), "readout": "count", "dt_s": 1e-3, "steps": T}
+    return from_module(module, framework="snntorch", **usual | given)
 
 
 class Tutorial(nn.Module):

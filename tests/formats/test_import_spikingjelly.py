@@ -8,7 +8,7 @@ from torch import nn
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput, Unsupported
-from neurorobust.formats.modules.spikingjelly import from_spikingjelly
+from neurorobust.formats.modules import from_module
 from neurorobust.ir import LIF, Flatten
 
 pytest.importorskip("spikingjelly")
@@ -24,8 +24,8 @@ def seed():
 
 
 def imported(module, **given):
-    given = {"input_shape": (4,), "readout": "mean", "dt_s": 1e-3, "steps": T} | given
-    return from_spikingjelly(module, **given)
+    usual = {"input_shape": (4,), "readout": "mean", "dt_s": 1e-3, "steps": T}
+    return from_module(module, framework="spikingjelly", **usual | given)
 
 
 def multi(*layers):

@@ -55,9 +55,9 @@ FRAMEWORKS = frozenset(
 """Optional libraries: imported inside the functions that need them."""
 HOSTS = frozenset(
     (
-        "neurorobust.formats.modules.norse.neurons",
-        "neurorobust.formats.modules.snntorch.neurons",
-        "neurorobust.formats.modules.spikingjelly.neurons",
+        "neurorobust.formats.modules.norse",
+        "neurorobust.formats.modules.snntorch",
+        "neurorobust.formats.modules.spikingjelly",
         "neurorobust.formats.onnx.forms",
         "neurorobust.formats.onnx.writer",
         "neurorobust.metrics.neurobench.adapter",

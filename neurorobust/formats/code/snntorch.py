@@ -10,7 +10,7 @@ import numpy as np
 from neurorobust.errors import Unsupported
 from neurorobust.formats.code.piece import Parameters, Piece, entering, gained
 from neurorobust.formats.code.text import call, literal, sizes
-from neurorobust.formats.modules.snntorch.resets import firing_threshold, own_mechanism
+from neurorobust.formats.modules.resets import firing_threshold, own_mechanism
 from neurorobust.ir import LI, LIF, Array, Shape
 
 VERSION = "1.0.0"

@@ -5,7 +5,7 @@ import warnings
 import torch
 from torch import nn
 
-from neurorobust.formats.modules.norse import from_norse
+from neurorobust.formats.modules import from_module
 from tests.support.import_cases.compare import Case
 from tests.support.import_cases.networks import Draw, Stepped, plan
 
@@ -39,7 +39,7 @@ def norse_case(rng, *, grid: bool, dtype: torch.dtype = torch.float32) -> Case:
     else:
         module = Stepped(stages, lambda one, x, state: one(x, state), loop=style == "loop")
     module = module.to(dtype)
-    graph = from_norse(
+    graph = from_module(
         module,
         input_shape=stages.shape,
         readout="last",

@@ -5,7 +5,7 @@ import torch
 from snntorch import utils  # noqa: TID251
 from torch import nn
 
-from neurorobust.formats.modules.snntorch import from_snntorch
+from neurorobust.formats.modules import from_module
 from tests.support.import_cases.compare import Case
 from tests.support.import_cases.networks import Draw, Stepped, plan
 
@@ -36,7 +36,7 @@ def snntorch_case(rng, *, grid: bool, dtype: torch.dtype = torch.float32) -> Cas
     else:
         module = Stepped(stages, advance, loop=style == "loop")
     module = module.to(dtype)
-    graph = from_snntorch(
+    graph = from_module(
         module,
         input_shape=stages.shape,
         readout="count",

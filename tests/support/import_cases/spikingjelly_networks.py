@@ -4,7 +4,7 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron  # noqa: TID251 (the oracle)
 from torch import nn
 
-from neurorobust.formats.modules.spikingjelly import from_spikingjelly
+from neurorobust.formats.modules import from_module
 from tests.support.import_cases.compare import Case
 from tests.support.import_cases.networks import Draw, Stepped, plan
 
@@ -33,7 +33,7 @@ def spikingjelly_case(rng, *, grid: bool, dtype: torch.dtype = torch.float32) ->
     module = module.to(dtype)
     if multi:
         functional.set_step_mode(module, "m")
-    graph = from_spikingjelly(
+    graph = from_module(
         module,
         input_shape=stages.shape,
         readout="mean",

@@ -1,7 +1,7 @@
 """What a run showed → nodes and edges."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.formats.modules.tracing.expressions import (
@@ -21,13 +21,12 @@ from neurorobust.formats.modules.tracing.expressions import (
     parts,
     undated,
 )
-from neurorobust.formats.modules.tracing.record import Record
+from neurorobust.formats.modules.tracing.record import OutputKind, Record
 from neurorobust.formats.modules.tracing.values import Layout, Traced, data, zeros
 from neurorobust.ir import Edge, Flatten, Input, Node, Output, Shape
 from neurorobust.ir.edges import topological_order
 from neurorobust.ir.ports import Readout
 
-OutputKind = Literal["spikes", "membrane"]
 MEMBRANES = ("mem", "v")
 Feed = list[tuple[str, int]]
 """Nodes with delays, whose sum is a value."""

@@ -1,13 +1,20 @@
-"""What a framework says about one of its stateful modules."""
+"""What a framework says about one of its stateful modules, and how its parameters are read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
-from neurorobust.ir import Node, Shape
+from neurorobust.errors import Unsupported
+from neurorobust.ir import Affine, Array, Conv1d, Conv2d, Node, Shape
+from neurorobust.ir.base import per_neuron_fault
+from neurorobust.ir.neurons import Compare
+
+TINY = 2.0**-20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,3 +80,56 @@ class Cell(ABC):
     def advanced(self) -> str | None:
         """How to reset a module that does not start from its initial state, or None."""
         return None
+
+
+def per_neuron(label: str, name: str, value: Tensor | float, population: Shape) -> Array:
+    """A parameter that broadcasts to the population, without a batch axis.
+
+    Raises:
+        Unsupported: for a shape that does not.
+    """
+    array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+    while array.ndim > len(population) and array.shape[0] == 1:
+        array = array[0]
+    if fault := per_neuron_fault(name, array, population):
+        raise Unsupported(f"{label}: {fault}")
+    found: Array = array
+    return found
+
+
+def factor(label: str, name: str, value: Array, population: Shape) -> Node:
+    """``y = value * x``, neuron by neuron: a diagonal Affine, or a depthwise kernel of one tap.
+
+    Raises:
+        Unsupported: for a factor per pixel.
+    """
+    if len(population) == 1:
+        return Affine(weight=np.diag(np.broadcast_to(value, population)))
+    kinds = {2: Conv1d, 3: Conv2d}
+    if len(population) in kinds and value.size in (1, *value.shape[:1]):
+        channels = np.broadcast_to(value.reshape(-1), population[:1])
+        taps = channels.reshape(-1, *(1,) * len(population))
+        return kinds[len(population)](weight=taps, groups=population[0])
+    msg = (
+        f"{label}: {name} has shape {value.shape} for a population {population}; known are one "
+        "for all, one per channel, or one per neuron of a flat population"
+    )
+    raise Unsupported(msg)
+
+
+def require_step(label: str, surrogate: Callable[[Tensor], Tensor], compare: Compare) -> None:
+    """A surrogate must give 1 above 0, 0 below, and at 0 what the comparison says.
+
+    Raises:
+        Unsupported: if it gives anything else on some points.
+    """
+    points = torch.tensor([-2.0, -TINY, 0.0, TINY, 2.0])
+    expected = [0.0, 0.0, float(compare == ">="), 1.0, 1.0]
+    with torch.no_grad():
+        found = surrogate(points).tolist()
+    if found != expected:
+        msg = (
+            f"{label}: its surrogate gives {found} at {points.tolist()}, where a step function "
+            f"gives {expected}; a Graph has spikes of 0 and 1"
+        )
+        raise Unsupported(msg)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -35,6 +35,7 @@ from neurorobust.ir import Node, Shape
 from neurorobust.ir.base import ShapeError
 
 BATCH = 2
+OutputKind = Literal["spikes", "membrane"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +43,22 @@ class Framework:
     """What is particular to a framework.
 
     Attributes:
-        distribution: Its package.
         verified: The version whose laws were read and tested.
         cell: The cell of a module, None for a module that is no neuron of the framework.
         layers: Classes of the framework that are layers of the table in other words.
         identities: Classes of the framework that change nothing when evaluated.
+        outputs: What of a returned value can be the output.
+        dt_s: The step that the cells of a module state, which must be the given one.
+        time_first: Whether some part of a module takes all steps at once.
     """
 
-    distribution: str
     verified: str
     cell: Callable[[str, nn.Module], Cell | None]
     layers: tuple[type[nn.Module], ...] = ()
     identities: tuple[type[nn.Module], ...] = ()
+    outputs: tuple[OutputKind, ...] = ("spikes",)
+    dt_s: Callable[[nn.Module, float | None], float | None] | None = None
+    time_first: Callable[[nn.Module], bool] | None = None
 
 
 @dataclass(slots=True)

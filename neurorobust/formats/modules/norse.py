@@ -17,7 +17,7 @@ All fire above the threshold (``>``), reset in the same step, and start at v_lea
 LIF, LIFRecurrent, LI and IAF are these cells over all steps at once.
 """
 
-# ruff: noqa: TID251 (imported by from_norse when it is called)
+# ruff: noqa: TID251 (imported when it is needed)
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -27,8 +27,7 @@ import numpy as np
 from torch import nn
 
 from neurorobust.errors import InvalidInput, Unsupported
-from neurorobust.formats.modules.tracing.arrays import per_neuron
-from neurorobust.formats.modules.tracing.cells import Cell, Population
+from neurorobust.formats.modules.tracing.cells import Cell, Population, per_neuron
 from neurorobust.formats.modules.tracing.record import Framework
 from neurorobust.ir import LI, LIF, Affine, Array, Node, Shape
 from neurorobust.ir.base import ShapeError
@@ -273,4 +272,4 @@ def dt_of(module: nn.Module, given: float | None) -> float | None:
     return given if given is not None else next(iter(steps.values()), None)
 
 
-FRAMEWORK = Framework("norse", "1.1.0", cell)
+FRAMEWORK = Framework("1.1.0", cell, dt_s=dt_of)

@@ -11,7 +11,7 @@ They fire at the threshold (``>=``), reset in the same step (hard to ``v_reset``
 threshold where ``v_reset`` is None), and start at ``r``.
 """
 
-# ruff: noqa: TID251 (imported by from_spikingjelly when it is called)
+# ruff: noqa: TID251 (imported when it is needed)
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -22,9 +22,7 @@ from spikingjelly.activation_based import base, layer, neuron
 from torch import nn
 
 from neurorobust.errors import Unsupported
-from neurorobust.formats.modules.tracing.arrays import per_neuron
-from neurorobust.formats.modules.tracing.cells import Cell, Population
-from neurorobust.formats.modules.tracing.firing import require_step
+from neurorobust.formats.modules.tracing.cells import Cell, Population, per_neuron, require_step
 from neurorobust.formats.modules.tracing.record import Framework
 from neurorobust.ir import LIF, Shape
 
@@ -131,4 +129,4 @@ def has_multi_step(module: nn.Module) -> bool:
     )
 
 
-FRAMEWORK = Framework("spikingjelly", "2.0.0", cell, LAYERS, IDENTITIES)
+FRAMEWORK = Framework("2.0.0", cell, LAYERS, IDENTITIES, time_first=has_multi_step)

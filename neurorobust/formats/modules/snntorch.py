@@ -15,7 +15,7 @@ none              either           none
 threshold (``>``) and start from 0; decays are clamped to 0..1.
 """
 
-# ruff: noqa: TID251 (imported by from_snntorch when it is called)
+# ruff: noqa: TID251 (imported when it is needed)
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -26,9 +26,13 @@ from torch import Tensor, nn
 
 from neurorobust.errors import Unsupported
 from neurorobust.formats.modules.layers import plain
-from neurorobust.formats.modules.tracing.arrays import factor, per_neuron
-from neurorobust.formats.modules.tracing.cells import Cell, Population
-from neurorobust.formats.modules.tracing.firing import require_step
+from neurorobust.formats.modules.tracing.cells import (
+    Cell,
+    Population,
+    factor,
+    per_neuron,
+    require_step,
+)
 from neurorobust.formats.modules.tracing.record import Framework
 from neurorobust.ir import LI, LIF, Array, Node, Shape
 from neurorobust.ir.neurons import ResetMode, ResetTiming
@@ -220,4 +224,4 @@ def _clamped(value: Array) -> Array:
     return array
 
 
-FRAMEWORK = Framework("snntorch", "1.0.0", cell)
+FRAMEWORK = Framework("1.0.0", cell, outputs=("spikes", "membrane"))
