@@ -8,7 +8,7 @@ from neurorobust.backends import Executable
 from neurorobust.compare import Difference, Side
 from neurorobust.compare.diff import diff as compare
 from neurorobust.data import Stimulus
-from neurorobust.formats.loading import Reading
+from neurorobust.formats.load import Reading
 from neurorobust.formats.sides import open_side
 from neurorobust.ir import Array, Model
 from neurorobust.progress import Silent, Stages
@@ -20,6 +20,7 @@ def diff(
     inputs: Array | Stimulus | None = None,
     *,
     reading: Reading | None = None,
+    profile: str = "loihi2",
     stages: Stages = Silent(),  # noqa: B008  # it holds nothing
     **options: Any,
 ) -> Difference:
@@ -30,6 +31,7 @@ def diff(
         b: Likewise.
         inputs: Real samples, as ``encode`` takes them or per step (B, T, ...).
         reading: What files may leave open.
+        profile: Target that a Graph is lowered to for the rung ``quantised``.
         stages: Is told what happens.
         options: Of ``neurorobust.compare.diff.diff``.
 
@@ -42,7 +44,7 @@ def diff(
         sides = []
         with stages.stage("Load"):
             for given in (a, b):
-                side = open_side(given, reading or Reading())
+                side = open_side(given, reading or Reading(), profile)
                 sides.append(side)
                 if side is not given and side.executable is not given:
                     opened.callback(side.executable.close)

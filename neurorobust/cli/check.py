@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neurorobust.cli.console import console, errors
-from neurorobust.errors import NeurorobustError
+from neurorobust.errors import InvalidInput, NeurorobustError
 
 if TYPE_CHECKING:
     from neurorobust.fit import Check
@@ -71,14 +71,18 @@ def _checks(
     from neurorobust.fit.activity import measure
     from neurorobust.fit.checking import check as hold
     from neurorobust.fit.netx import with_findings
-    from neurorobust.formats.reading import read_model, read_samples
+    from neurorobust.formats.load import Reading, kind_of, load
+    from neurorobust.formats.reading import read_samples
 
     chips = [load_profile(name).profile for name in profiles]
     found = []
-    mixed = any(path.suffix == ".net" for path in models)
+    reading = Reading(steps=steps)
+    if all(reading.beyond(path) for path in models):
+        msg = f"{models[0]}: says itself how many steps it runs; steps are for .net files"
+        raise InvalidInput(msg)
     for path in models:
-        netx = path.suffix == ".net"
-        model = read_model(path, steps if netx or not mixed else None)
+        netx = kind_of(path) == "netx"
+        model = load(path, reading.fitting(path))
         activity = measure(model, read_samples(samples), seed=seed) if samples else None
         network = extract(model)
         network = replace(network, name=network.name or path.stem)
@@ -88,7 +92,6 @@ def _checks(
 
 
 def _draw(checks: "list[Check]", path: Path) -> None:
-    from neurorobust.errors import InvalidInput
     from neurorobust.fit.figure import cores_figure, save_figure
 
     if len({found.content_hash for found in checks}) > 1:

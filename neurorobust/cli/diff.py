@@ -3,7 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,6 +12,7 @@ from neurorobust.cli.console import command, console, errors
 if TYPE_CHECKING:
     from neurorobust.data import Stimulus
     from neurorobust.ir import Array
+    from neurorobust.ir.neurons import ResetMode
 
 DIFFER, CANNOT = 1, 2
 """Exit codes: they differ beyond rounding; they cannot be compared."""
@@ -57,7 +58,7 @@ def diff(  # noqa: PLR0917  # options are passed by name
     from neurorobust.cli.stages import ConsoleStages
     from neurorobust.compare.console import print_difference
     from neurorobust.compare.html import write_page
-    from neurorobust.formats.loading import Reading
+    from neurorobust.formats.load import Reading
 
     found = compare(
         a,
@@ -67,7 +68,8 @@ def diff(  # noqa: PLR0917  # options are passed by name
         steps=steps,
         seed=seed,
         ulps=ulps,
-        reading=Reading(steps=steps, dt_s=dt, reset=reset, profile=profile),
+        reading=Reading(steps=steps, dt_s=dt, reset=cast("ResetMode | None", reset)),
+        profile=profile,
         stages=ConsoleStages(errors),
     )
     if html is not None:

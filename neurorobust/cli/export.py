@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -12,6 +12,7 @@ from neurorobust.errors import InvalidInput, LowerError, NeurorobustError, Unsup
 if TYPE_CHECKING:
     from neurorobust.compare.verdict import Verdict
     from neurorobust.formats.code import Target
+    from neurorobust.formats.nir.save import Profile
     from neurorobust.ir import Graph, Model, Program
 
 REFUSED, CANNOT = 1, 2
@@ -80,40 +81,43 @@ def _written(
 ) -> "tuple[list[Path], Verdict, dict[str, Any]]":
     """Files, verdict, and what else the target needs to know."""
     from neurorobust.compare.verdict import not_run
-    from neurorobust.formats.reading import read_model, read_samples
+    from neurorobust.formats.checked import export_file
+    from neurorobust.formats.code import export_code
+    from neurorobust.formats.load import load
+    from neurorobust.formats.netx import save_netx
+    from neurorobust.formats.reading import read_samples
 
     if to not in (*CODE, *FILES):
         msg = f"--to is {to!r}; known are {', '.join((*CODE, *FILES))}"
         raise InvalidInput(msg)
-    model = read_model(path)
-    inputs = None if samples is None else read_samples(samples)
-    if to in IN_INTEGERS:
-        model = _lowered(model, path, profile)
-    elif profile is not None and to != "nir":
+    if profile is not None and to not in {"nir", *IN_INTEGERS}:
         msg = f"--profile is for nir, lava and netx; {to} has none"
         raise InvalidInput(msg)
-    if to in CODE:
-        from neurorobust.formats.code import export_code
-
-        made = export_code(model, out, cast("Target", to), exact=exact, check=check, inputs=inputs)
-        return [made.code, made.weights], made.verdict, {}
-    if exact:
+    if exact and to not in CODE:
         msg = f"--exact is for norse; {to} has no such choice"
         raise InvalidInput(msg)
+    inputs = None if samples is None else read_samples(samples)
+    model = load(path)
+    if to in IN_INTEGERS:
+        model = _lowered(model, path, profile)
+    elif to == "nir":
+        model = _graph(model, path)
+    if to in CODE:
+        made = export_code(model, out, cast("Target", to), exact=exact, check=check, inputs=inputs)
+        return [made.code, made.weights], made.verdict, {}
     if to == "netx":
-        from neurorobust.formats.netx import save_netx
-
-        call = save_netx(_lowered(model, path, None), out)
+        call = save_netx(cast("Program", model), out)
         reason = "the file was read back as netx reads it, and its integers compared"
         return [out], not_run(reason, to), {"call": call.arguments()}
-    from neurorobust.formats.checked import export_nir, export_onnx
-
-    if to == "onnx":
-        return [out], export_onnx(model, out, check=check, inputs=inputs), {}
-    verdict, nir_call = export_nir(
-        _graph(model, path), out, profile or "strict", check=check, inputs=inputs
+    verdict, how = export_file(
+        model,
+        out,
+        cast('Literal["nir", "onnx"]', to),
+        profile=cast("Profile", profile or "strict"),
+        check=check,
+        inputs=inputs,
     )
-    return [out], verdict, {"call": nir_call}
+    return [out], verdict, {"call": how} if how else {}
 
 
 def _lowered(model: "Model", path: Path, profile: str | None) -> "Program":

@@ -3,17 +3,14 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
 from neurorobust.cli.console import command, console
 from neurorobust.errors import InvalidInput
 
-if TYPE_CHECKING:
-    from neurorobust.ir import Model
-
-SUFFIXES = {".nir": "nir", ".net": "netx", ".onnx": "onnx"}
+KINDS = ("nir", "netx", "onnx")
 
 
 @partial(command, code=2)
@@ -21,7 +18,7 @@ def import_(  # noqa: PLR0917  # options are passed by name
     file: Annotated[Path, typer.Argument(help="A .nir, .net or .onnx file.")],
     out: Annotated[Path, typer.Option(help="File of the model.")],
     source: Annotated[
-        str, typer.Option("--from", help="nir, netx or onnx; auto goes by the name of the file.")
+        str, typer.Option("--from", help="nir, netx or onnx; auto looks into the file.")
     ] = "auto",
     dt: Annotated[
         float | None, typer.Option(help="nir, netx: duration of a step in seconds.")
@@ -39,15 +36,25 @@ def import_(  # noqa: PLR0917  # options are passed by name
 
     Ends with 2 if it cannot be done.
     """
-    kind = SUFFIXES.get(file.suffix, "") if source == "auto" else source
-    given = {"dt_s": dt, "reset": reset, "steps": steps, "readout": readout}
-    options = {key: value for key, value in given.items() if value is not None}
-    if kind not in SUFFIXES.values():
-        msg = f"{file}: --from is {source!r}; known are auto, {', '.join(SUFFIXES.values())}"
-        raise InvalidInput(msg)
-    model = _read(file, kind, options)
+    from neurorobust.formats.load import Reading, kind_of, load
     from neurorobust.ir import save_model
 
+    if source not in ("auto", *KINDS):
+        msg = f"{file}: --from is {source!r}; known are auto, {', '.join(KINDS)}"
+        raise InvalidInput(msg)
+    kind = kind_of(file)
+    if kind not in KINDS or source not in ("auto", kind):
+        msg = f"{file}: is a {kind} model; --from is {source}, of {', '.join(KINDS)}"
+        raise InvalidInput(msg)
+    given: dict[str, Any] = {"dt_s": dt, "reset": reset, "steps": steps, "readout": readout}
+    reading = Reading(**given)
+    if more := [name.removesuffix("_s") for name in reading.beyond(file)]:
+        msg = f"--{', --'.join(more)}: a {kind} file says so itself; leave it out"
+        raise InvalidInput(msg)
+    if kind == "netx" and steps is None:
+        msg = f"{file}: a netx file does not say how many steps a sample lasts; give --steps"
+        raise InvalidInput(msg)
+    model = load(file, reading)
     path = save_model(model, out)
     if as_json:
         shown = {
@@ -61,28 +68,3 @@ def import_(  # noqa: PLR0917  # options are passed by name
     for name, node in model.nodes.items():
         console.print(f"  {name}: {node.kind} {model.shapes[name]}", markup=False)
     console.print(f"Written: {path.resolve()}", markup=False, soft_wrap=True)
-
-
-def _read(file: Path, kind: str, options: dict[str, Any]) -> "Model":
-    known = {
-        "nir": {"dt_s", "reset", "steps", "readout"},
-        "netx": {"dt_s", "steps", "readout"},
-        "onnx": set[str](),
-    }[kind]
-    if more := [key.removesuffix("_s") for key in options if key not in known]:
-        msg = f"--{', --'.join(more)}: a {kind} file says so itself; leave it out"
-        raise InvalidInput(msg)
-    if kind == "onnx":
-        from neurorobust.formats.onnx import load_onnx
-
-        return load_onnx(file)
-    if kind == "nir":
-        from neurorobust.formats.nir import load_nir
-
-        return load_nir(file, **options)
-    if "steps" not in options:
-        msg = f"{file}: a netx file does not say how many steps a sample lasts; give --steps"
-        raise InvalidInput(msg)
-    from neurorobust.formats.netx import load_netx
-
-    return cast("Model", load_netx(file, **options))

@@ -1,7 +1,7 @@
 """What several commands take: a model, by file or as the built-in, and labelled samples."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from neurorobust.cli.stages import ConsoleStages
@@ -14,11 +14,11 @@ DIGITS = "digits"
 
 def model_of(model: str, folder: Path, seed: int, stages: "ConsoleStages") -> "Graph | Program":
     """A saved Graph or Program, or the built-in network, trained into the folder if need be."""
-    from neurorobust.formats.reading import read_model
+    from neurorobust.formats.load import load
     from neurorobust.zoo.digits import load_or_train
 
     if model != DIGITS:
-        return cast("Graph | Program", read_model(Path(model)))
+        return load(model)
     with stages.stage("Train or load the digits model") as progress:
         graph, _ = load_or_train(folder, seed=seed, progress=progress)
     return graph

@@ -107,12 +107,13 @@ def _lowered(
     from neurorobust.chips import load_profile
     from neurorobust.errors import InvalidInput
     from neurorobust.fit import with_cores
-    from neurorobust.formats.reading import read_model, read_samples
+    from neurorobust.formats.load import load
+    from neurorobust.formats.reading import read_samples
     from neurorobust.ir import Graph, Program
     from neurorobust.lower import lower as run
 
     target = load_profile(profile).profile
-    graph = read_model(path)
+    graph = load(path)
     if not isinstance(graph, Graph):
         msg = f"{path} holds a Program already; lower the Graph that it came from"
         raise InvalidInput(msg)

@@ -7,20 +7,23 @@ from neurorobust.backends import Executable, Rung, backend_names
 from neurorobust.chips import load_profile
 from neurorobust.compare.side import Side
 from neurorobust.errors import InvalidInput
-from neurorobust.formats.loading import Reading, read
+from neurorobust.formats.load import Reading, load
 from neurorobust.ir import Graph, Model
 from neurorobust.lower import lower
 
 _RUNGS: tuple[Rung, ...] = ("float", "quantised", "device")
 
 
-def open_side(given: Model | str | Path | Executable | Side, reading: Reading) -> Side:
+def open_side(
+    given: Model | str | Path | Executable | Side, reading: Reading, profile: str
+) -> Side:
     """A side from what people name.
 
     Args:
         given: A Side; a model; anything that follows ``Executable``; or a file, with
             ``@backend``, ``@backend:rung`` or ``@backend:rung:precision`` after it if wanted.
         reading: What files of other formats do not say.
+        profile: Target that a Graph is lowered to for the rung ``quantised``.
 
     Raises:
         InvalidInput: for anything else, or an unknown rung or precision.
@@ -31,7 +34,7 @@ def open_side(given: Model | str | Path | Executable | Side, reading: Reading) -
     if isinstance(given, Model):
         return Side.of(given)
     if isinstance(given, str | Path):
-        return _named(str(given), reading)
+        return _named(str(given), reading, profile)
     if callable(getattr(given, "run", None)):
         return Side(label=type(given).__name__, executable=given, precision="single")
     msg = (
@@ -41,7 +44,7 @@ def open_side(given: Model | str | Path | Executable | Side, reading: Reading) -
     raise InvalidInput(msg)
 
 
-def _named(text: str, reading: Reading) -> Side:
+def _named(text: str, reading: Reading, profile: str) -> Side:
     path, at, lane = text.rpartition("@")
     if not at or Path(text).exists():
         path, lane = text, "torch"
@@ -57,9 +60,9 @@ def _named(text: str, reading: Reading) -> Side:
     if precision not in ("", "double", "single"):
         msg = f"{text}: precision is {precision!r}; known are double, single"
         raise InvalidInput(msg)
-    model = read(Path(path), reading)
+    model: Model = load(path, reading.fitting(path))
     if rung == "quantised" and isinstance(model, Graph):
-        model = lower(model, load_profile(reading.profile).profile)
+        model = lower(model, load_profile(profile).profile)
     side = Side.of(
         model,
         backend,

@@ -15,6 +15,7 @@ from neurorobust.engine.layers import LI, LIF, SpikingSequential
 from neurorobust.engine.threads import one_thread
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
+from neurorobust.formats.load import load
 from neurorobust.formats.modules.sequential import from_sequential
 from neurorobust.ir.identity import canonical_json
 from neurorobust.progress import Progress
@@ -97,8 +98,8 @@ def load_or_train(
     if path.exists() and card_path.exists():
         card = _read_card(card_path)
         if card.get("recipe") == RECIPE and card.get("seed") == seed:
-            graph = ir.load_model(path, ir.Graph)
-            if card.get("content_hash") == graph.content_hash:
+            graph = load(path)
+            if isinstance(graph, ir.Graph) and card.get("content_hash") == graph.content_hash:
                 return graph, card
     training, test = load_digits(seed=seed)
     graph = train(training, seed=seed, progress=progress)

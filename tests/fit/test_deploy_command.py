@@ -11,13 +11,12 @@ from typer.testing import CliRunner
 
 from neurorobust.chips import load_profile
 from neurorobust.cli import app
-from neurorobust.errors import InvalidFile, InvalidInput
+from neurorobust.errors import InvalidFile
 from neurorobust.fit.checking import check
 from neurorobust.fit.figure import cores_figure, save_figure
 from neurorobust.fit.html import page
-from neurorobust.formats.reading import read_model, read_samples
-from neurorobust.ir import Graph, Program, save_model
-from neurorobust.lower import lower
+from neurorobust.formats.reading import read_samples
+from neurorobust.ir import save_model
 from tests.support.chip_networks import cnn, mlp
 from tests.support.netx_files import dense, write_net
 
@@ -147,18 +146,6 @@ class TestNetx:
 
 
 class TestReading:
-    def test_a_graph_or_a_program(self, tmp_path):
-        graph = mlp(6, 5, 3)
-        program = lower(graph, profile("loihi2"))
-        for model, kind in ((graph, Graph), (program, Program)):
-            found = read_model(save_model(model, tmp_path / "m.safetensors"))
-            assert isinstance(found, kind)
-            assert found.content_hash == model.content_hash
-
-    def test_a_netx_file_needs_steps(self, tmp_path):
-        with pytest.raises(InvalidInput, match="how many steps"):
-            read_model(tmp_path / "a.net")
-
     def test_samples(self, tmp_path):
         array = np.arange(6.0).reshape(2, 3)
         np.save(tmp_path / "a.npy", array)
