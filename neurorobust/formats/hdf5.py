@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from neurorobust.errors import InvalidFile
+from neurorobust.ir import Array
 
 BYTES_MAX = 1 << 30
 """Most bytes that all arrays of a file may have together."""
@@ -24,21 +25,23 @@ D = TypeVar("D")
 
 
 def open_bounded(
-    source: Path | BinaryIO, path: Path, read: Callable[[h5py.File], D], *, otherwise: str
+    path: Path, read: Callable[[h5py.File], D], stream: BinaryIO | None, *, otherwise: str
 ) -> D:
-    """What ``read`` makes of an open file.
+    """What ``read`` makes of a file.
 
     Args:
-        source: The file.
-        path: For messages.
+        path: The file.
         read: Raises InvalidFile for what it refuses.
+        stream: Its content where it is not on disk yet; the path is for messages then.
         otherwise: Advice where the file is damaged.
 
     Raises:
-        InvalidFile: if it is no HDF5 or damaged, or what ``read`` raises.
+        InvalidFile: if it is missing, no HDF5 or damaged, or what ``read`` raises.
     """
+    if stream is None and not path.is_file():
+        raise InvalidFile(path, "is no file; give the path of one")
     try:
-        with h5py.File(source, "r") as file:
+        with h5py.File(stream or path, "r") as file:
             return read(file)
     except InvalidFile:
         raise
@@ -91,6 +94,27 @@ class Bounded:
         with self.named(label):
             return data[()]
 
+    def text(self, data: Any, label: str) -> str:
+        """The one text of a dataset.
+
+        Raises:
+            InvalidFile: if it is none.
+        """
+        if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "OS" or data.size != 1:
+            raise InvalidFile(self.path, f"{label} is no text; give one string")
+        return decoded(np.asarray(self.values(data, label)).ravel()[0])
+
+    def numbers(self, data: h5py.Dataset, label: str) -> Array:
+        """The numbers of a dataset, in the dtype of the file.
+
+        Raises:
+            InvalidFile: for anything else.
+        """
+        if data.shape is None or data.dtype.kind not in "biuf" or data.dtype.itemsize > 8:
+            reason = f"{label} has dtype {data.dtype}; numbers of at most 64 bits are read"
+            raise InvalidFile(self.path, reason)
+        return np.asarray(self.values(data, label))
+
     @contextmanager
     def named(self, label: str) -> Iterator[None]:
         """A damaged part is called by its name."""
@@ -99,3 +123,8 @@ class Bounded:
         except DAMAGED as error:
             reason = f"{label} cannot be read ({error}); the file is cut off or damaged"
             raise InvalidFile(self.path, reason) from error
+
+
+def decoded(text: Any) -> str:
+    """A text as h5py gives it."""
+    return text.decode() if isinstance(text, bytes) else str(text)

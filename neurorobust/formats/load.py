@@ -17,7 +17,7 @@ from neurorobust.ir.neurons import Compare, ResetMode
 from neurorobust.ir.ports import Readout
 
 if TYPE_CHECKING:
-    from neurorobust.formats.nir.rules import BatchAxis, Discretisation, Recurrence, Start
+    from neurorobust.formats.nir.reading.rules import BatchAxis, Discretisation, Recurrence, Start
 
 Kind = Literal["saved", "nir", "netx", "onnx"]
 ENDINGS: Mapping[str, Kind] = {".nir": "nir", ".net": "netx", ".onnx": "onnx"}

@@ -58,8 +58,8 @@ HOSTS = frozenset(
         "neurorobust.formats.modules.norse",
         "neurorobust.formats.modules.snntorch",
         "neurorobust.formats.modules.spikingjelly",
-        "neurorobust.formats.onnx.forms",
-        "neurorobust.formats.onnx.writer",
+        "neurorobust.formats.onnx.writing.forms",
+        "neurorobust.formats.onnx.writing.writer",
         "neurorobust.metrics.neurobench.adapter",
     )
 )

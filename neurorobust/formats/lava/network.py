@@ -81,9 +81,7 @@ class DelayDense:
         delays: Shape (out, in), integers in 0..63, steps.
         max_delay: Length of the delay line, steps; 0 takes the largest delay.
         weight_exp: As for :class:`Dense`, but each delay's sum is shifted by itself.
-        num_weight_bits: As for :class:`Dense`.
-        sign_mode: As for :class:`Dense`.
-        num_message_bits: As for :class:`Dense`.
+        num_weight_bits, sign_mode, num_message_bits: As for :class:`Dense`.
     """
 
     kind: ClassVar[str] = "delay_dense"
@@ -186,13 +184,7 @@ class LifReset:
         shape: Shape of the population.
         reset_interval: Steps between two resets, ≥ 1.
         reset_offset: Phase, ≥ 0; see :class:`neurorobust.formats.lava.schedule.Schedule`.
-        du: As for :class:`Lif`.
-        dv: As for :class:`Lif`.
-        vth: As for :class:`Lif`.
-        bias_mant: As for :class:`Lif`.
-        bias_exp: As for :class:`Lif`.
-        u: As for :class:`Lif`; a reset goes to 0, not here.
-        v: As for :class:`Lif`; a reset goes to 0, not here.
+        du, dv, vth, bias_mant, bias_exp, u, v: As for :class:`Lif`; a reset goes to 0.
     """
 
     kind: ClassVar[str] = "lif_reset"
@@ -218,12 +210,7 @@ class TernaryLif:
         shape: Shape of the population.
         vth_hi: Upper threshold. ``fixed_pt``: magnitude below 2^25.
         vth_lo: Lower threshold, not above the upper one.
-        du: As for :class:`Lif`.
-        dv: As for :class:`Lif`.
-        bias_mant: As for :class:`Lif`.
-        bias_exp: As for :class:`Lif`.
-        u: As for :class:`Lif`.
-        v: As for :class:`Lif`.
+        du, dv, bias_mant, bias_exp, u, v: As for :class:`Lif`.
     """
 
     kind: ClassVar[str] = "ternary_lif"

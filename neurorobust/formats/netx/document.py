@@ -1,14 +1,15 @@
-"""A ``.net`` file as plain arrays: nothing is interpreted, everything is bounded.
+"""A ``.net`` file as plain arrays, read and written: nothing is interpreted, everything is bounded.
 
 Only hard links to plain datasets are followed, to a fixed depth, and the declared sizes are added
 up before anything is read, so that neither a link out of the file nor a small file that declares
 terabytes does harm.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -17,6 +18,8 @@ from neurorobust.errors import InvalidFile
 from neurorobust.formats.hdf5 import Bounded, open_bounded
 from neurorobust.ir import Array
 
+Datasets = dict[str, Any]
+"""What is written, by name; a nested dictionary is a group."""
 RECORDS_MAX = 10_000
 """Most layers of a file."""
 _NAMES_MAX = 100
@@ -55,28 +58,18 @@ class Document:
     records: tuple[Record, ...]
 
 
-def read_netx(path: Path | str) -> Document:
-    """Read all layers of a file.
+def read_netx(path: Path | str, stream: BinaryIO | None = None) -> Document:
+    """Read all layers of a file; one that is open in a stream is called by its path in messages.
 
     Raises:
         InvalidFile: if it is missing, no HDF5, damaged, too large, or leads out of itself.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InvalidFile(path, "is no file; give the path of a .net file")
-    return _parse(path, path)
 
-
-def parse_netx(stream: BinaryIO, path: Path | str) -> Document:
-    """Read all layers of an open file; the path is for messages."""
-    return _parse(stream, Path(path))
-
-
-def _parse(source: Path | BinaryIO, path: Path) -> Document:
     def read(file: h5py.File) -> Document:
         return Document(path, tuple(_Reader(path).records(file)))
 
-    return open_bounded(source, path, read, otherwise="export the network again")
+    return open_bounded(path, read, stream, otherwise="export the network again")
 
 
 class _Reader(Bounded):
@@ -119,7 +112,7 @@ class _Reader(Bounded):
             if isinstance(found, h5py.Dataset):
                 with self.named(f"{label}/{name}"):
                     if name in _TEXTS:
-                        texts[name] = self._text(found, f"{label}/{name}")
+                        texts[name] = self.text(found, f"{label}/{name}")
                     else:
                         values[name] = self._array(found, f"{label}/{name}")
         return texts, values
@@ -128,29 +121,30 @@ class _Reader(Bounded):
         found = self.member(parent, name, label)
         return found if isinstance(found, h5py.Group) else None
 
-    def _text(self, data: h5py.Dataset, label: str) -> str:
-        if data.shape is None or data.size != 1 or data.dtype.kind not in "SO":
-            reason = f"{label} is of type {data.dtype} and shape {data.shape}; give one string"
-            raise InvalidFile(self.path, reason)
-        found = self.values(data, label)
-        value = found if data.shape == () else found.ravel()[0]
-        if not isinstance(value, bytes):
-            raise InvalidFile(self.path, f"{label} is no string")
-        try:
-            return value.decode("ascii")
-        except UnicodeDecodeError as error:
-            raise InvalidFile(self.path, f"{label} is no ASCII string") from error
-
     def _array(self, data: h5py.Dataset, label: str) -> Array:
-        shape, dtype = data.shape, data.dtype
-        if shape is None or not data.size:
-            reason = f"{label} has shape {shape}; give at least one value"
+        if not data.size:
+            reason = f"{label} has shape {data.shape}; give at least one value"
             raise InvalidFile(self.path, reason)
-        if dtype.kind not in "biuf" or dtype.itemsize > 8:
-            reason = f"{label} has dtype {dtype}; numbers of at most 64 bits are read"
-            raise InvalidFile(self.path, reason)
-        value: Array = np.asarray(self.values(data, label))
+        value = self.numbers(data, label)
         value = value.astype(value.dtype.newbyteorder("="), copy=False)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise InvalidFile(self.path, f"{label} holds values that are NaN or infinite")
         return value
+
+
+def hdf5(records: Iterable[Datasets]) -> bytes:
+    """The file that holds these layers."""
+    stream = BytesIO()
+    with h5py.File(stream, "w") as file:
+        layers = file.create_group("layer")
+        for index, record in enumerate(records):
+            _write(layers.create_group(str(index)), record)
+    return stream.getvalue()
+
+
+def _write(group: h5py.Group, values: Datasets) -> None:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            _write(group.create_group(name), value)
+        else:
+            group[name] = value

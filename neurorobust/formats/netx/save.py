@@ -3,17 +3,15 @@
 from io import BytesIO
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from neurorobust.errors import Unsupported
 from neurorobust.files import write_atomic
 from neurorobust.formats.netx.call import NetxCall
-from neurorobust.formats.netx.chain import Chain, chain
-from neurorobust.formats.netx.document import parse_netx
-from neurorobust.formats.netx.encode import Datasets, encode
-from neurorobust.formats.netx.program import build
-from neurorobust.formats.netx.synapse import NoExactForm
+from neurorobust.formats.netx.document import Datasets, hdf5, read_netx
+from neurorobust.formats.netx.load import build
+from neurorobust.formats.netx.writing.chain import Chain, NoExactForm, chain
+from neurorobust.formats.netx.writing.encode import encode
 from neurorobust.ir import Program
 
 
@@ -40,8 +38,8 @@ def save_netx(program: Program, path: Path | str) -> NetxCall:
         msg = f"this Program has no exact form in a .net file: {error}"
         raise Unsupported(msg) from error
     call = _call(made, *records[:2])
-    data = _hdf5(records)
-    document = parse_netx(BytesIO(data), path)
+    data = hdf5(records)
+    document = read_netx(path, BytesIO(data))
     _check(made, build(document, call, program.header, in_phase=False))
     write_atomic(path, data)
     return call
@@ -75,20 +73,3 @@ def _check(wanted: Chain, written: Program) -> None:
         if not all(np.array_equal(a, b) for a, b in pairs):
             msg = f"{mine.name}: netx would compute something else; this form is not supported"
             raise Unsupported(msg)
-
-
-def _hdf5(records: list[Datasets]) -> bytes:
-    stream = BytesIO()
-    with h5py.File(stream, "w") as file:
-        layers = file.create_group("layer")
-        for index, record in enumerate(records):
-            _write(layers.create_group(str(index)), record)
-    return stream.getvalue()
-
-
-def _write(group: h5py.Group, values: Datasets) -> None:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            _write(group.create_group(name), value)
-        else:
-            group[name] = value

@@ -22,6 +22,8 @@ import numpy as np
 from neurorobust.ir import Array
 
 CLIP = (-256, 254)
+INT8_MAX = 127
+"""Lava keeps the geometry of a convolution in eight bits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""A NIR file as plain arrays: nothing is interpreted, everything is bounded.
+"""A NIR file as plain arrays, read and written: nothing is interpreted, everything is bounded.
 
 Only hard links to plain datasets are followed, to a fixed depth, and declared sizes are added up
 before anything is read, so that neither a link out of the file nor a small file that declares
@@ -7,6 +7,7 @@ terabytes does harm.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,7 +15,7 @@ import h5py
 import numpy as np
 
 from neurorobust.errors import InvalidFile
-from neurorobust.formats.hdf5 import Bounded, open_bounded
+from neurorobust.formats.hdf5 import Bounded, decoded, open_bounded
 from neurorobust.ir import Array
 
 ENTRIES_MAX = 200_000
@@ -54,26 +55,15 @@ class Document:
     root: Entry
 
 
-def read_document(path: Path | str) -> Document:
-    """Read a file.
+def read_document(path: Path | str, stream: BinaryIO | None = None) -> Document:
+    """Read a file; one that is open in a stream is called by its path in messages.
 
     Raises:
         InvalidFile: if it is missing, no HDF5, no NIR, damaged, too large, or leads out of itself.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InvalidFile(path, "is no file; give the path of a .nir file")
-    return _parse(path, path)
-
-
-def parse_document(stream: BinaryIO, path: Path | str) -> Document:
-    """Read an open file; the path is for messages."""
-    return _parse(stream, Path(path))
-
-
-def _parse(source: Path | BinaryIO, path: Path) -> Document:
     otherwise = "it is no NIR file or is cut off: write it anew"
-    return open_bounded(source, path, _Reader(path).document, otherwise=otherwise)
+    return open_bounded(path, _Reader(path).document, stream, otherwise=otherwise)
 
 
 class _Reader(Bounded):
@@ -88,7 +78,7 @@ class _Reader(Bounded):
         if not isinstance(root, h5py.Group):
             raise InvalidFile(self.path, "has no group 'node'; it is no NIR file")
         version = self.member(file, "version", "version")
-        text = "" if version is None else self._text(version, "version")
+        text = "" if version is None else self.text(version, "version")
         entry = self._entry(root, "", 0)
         if entry.kind != "NIRGraph":
             reason = f"holds a single {entry.kind}, no NIRGraph; wrap it in a graph with input"
@@ -116,7 +106,7 @@ class _Reader(Bounded):
         if links is not None:
             edges = self._edges(links, label)
         return Entry(
-            kind=self._text(kind, f"{label}: type"),
+            kind=self.text(kind, f"{label}: type"),
             values={k: self._value(v, f"{label}: {k}") for k, v in members.items()},
             metadata={} if metadata is None else self._metadata(metadata, label, depth),
             nodes=nodes,
@@ -144,7 +134,7 @@ class _Reader(Bounded):
             if isinstance(item, h5py.Group):
                 kept[key] = self._metadata(item, name, depth + 1)
             elif item.dtype.kind in "OS" and item.shape:
-                kept[key] = tuple(_decoded(v) for v in self.values(item, name).ravel())
+                kept[key] = tuple(decoded(v) for v in self.values(item, name).ravel())
             else:
                 kept[key] = self._value(item, name)
         return kept
@@ -153,11 +143,8 @@ class _Reader(Bounded):
         if not isinstance(item, h5py.Dataset):
             raise InvalidFile(self.path, f"{label} is a group; a number or an array is expected")
         if item.dtype.kind in "OS":
-            return self._text(item, label)
-        if item.shape is None or item.dtype.kind not in "biuf" or item.dtype.itemsize > 8:
-            reason = f"{label} has dtype {item.dtype}; numbers of at most 64 bits are read"
-            raise InvalidFile(self.path, reason)
-        return np.asarray(self.values(item, label))
+            return self.text(item, label)
+        return self.numbers(item, label)
 
     def _edges(self, item: Any, label: str) -> tuple[tuple[str, str], ...]:
         if not isinstance(item, h5py.Dataset) or (
@@ -165,18 +152,46 @@ class _Reader(Bounded):
         ):
             raise InvalidFile(self.path, f"{label}: edges are no pairs of names")
         pairs = self.values(item, f"{label}: edges") if item.size else ()
-        return tuple((_decoded(source), _decoded(target)) for source, target in pairs)
-
-    def _text(self, item: Any, label: str) -> str:
-        if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "OS" or item.size != 1:
-            raise InvalidFile(self.path, f"{label} is no text")
-        raw = self.values(item, label)
-        return _decoded(raw if isinstance(raw, bytes | str) else raw.ravel()[0])
+        return tuple((decoded(source), decoded(target)) for source, target in pairs)
 
 
 def _is_group(item: Any) -> bool:
     return isinstance(item, h5py.Group)
 
 
-def _decoded(text: Any) -> str:
-    return text.decode() if isinstance(text, bytes) else str(text)
+def hdf5(root: Entry, version: str) -> bytes:
+    """The file in the layout of ``nir.write``; equal entries give equal bytes."""
+    stream = BytesIO()
+    with h5py.File(stream, "w") as file:
+        file.create_dataset("version", data=version, dtype=h5py.string_dtype())
+        _write(file.create_group("node"), root)
+    return stream.getvalue()
+
+
+def _write(group: h5py.Group, entry: Entry) -> None:
+    _put(group, "type", entry.kind)
+    for key, value in sorted(entry.values.items()):
+        _put(group, key, value)
+    if entry.kind == "NIRGraph":
+        inner = group.create_group("nodes")
+        for name, node in sorted(entry.nodes.items()):
+            _write(inner.create_group(name), node)
+        pairs = np.array(entry.edges, dtype=object).reshape(-1, 2)
+        group.create_dataset("edges", data=pairs, dtype=h5py.string_dtype())
+    if entry.metadata:
+        _put(group, "metadata", entry.metadata)
+
+
+def _put(group: h5py.Group, key: str, value: Any) -> None:
+    if isinstance(value, Mapping):
+        inner = group.create_group(key)
+        for name, item in value.items():
+            _put(inner, name, item)
+    elif isinstance(value, str):
+        group.create_dataset(key, data=value, dtype=h5py.string_dtype())
+    elif isinstance(value, tuple):
+        group.create_dataset(key, data=list(value), dtype=h5py.string_dtype())
+    elif value.ndim == 0:  # HDF5 compresses no scalar
+        group.create_dataset(key, data=value)
+    else:
+        group.create_dataset(key, data=value, compression="gzip")

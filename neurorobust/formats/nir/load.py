@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from neurorobust.errors import InvalidFile, InvalidInput, InvalidModel
-from neurorobust.formats.nir import maps, neurons
 from neurorobust.formats.nir.document import Document, Entry, read_document
-from neurorobust.formats.nir.original import with_original
-from neurorobust.formats.nir.parameters import Parameters
-from neurorobust.formats.nir.rules import (
+from neurorobust.formats.nir.reading import maps, neurons
+from neurorobust.formats.nir.reading.parameters import Parameters
+from neurorobust.formats.nir.reading.rules import (
     BatchAxis,
     Discretisation,
     Fault,
@@ -20,8 +19,8 @@ from neurorobust.formats.nir.rules import (
     Rules,
     Start,
 )
-from neurorobust.formats.nir.stamp import KEY, read_stamp, stamped_graph
-from neurorobust.formats.nir.wiring import flatten
+from neurorobust.formats.nir.reading.wiring import flatten
+from neurorobust.formats.nir.stamp import KEY, read_stamp, stamped_graph, with_original
 from neurorobust.ir import LIF, Edge, Graph, Header, Input, Node, Output, Shape
 from neurorobust.ir.base import ShapeError
 from neurorobust.ir.edges import topological_order

@@ -8,12 +8,10 @@ from typing import Literal, get_args
 from neurorobust import __version__
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.files import write_atomic
-from neurorobust.formats.nir.document import Entry, parse_document
-from neurorobust.formats.nir.original import original
-from neurorobust.formats.nir.readers import reader_entry
-from neurorobust.formats.nir.stamp import KEY, read_stamp, stamp, stamped_graph
-from neurorobust.formats.nir.strict import strict_entry
-from neurorobust.formats.nir.write import hdf5
+from neurorobust.formats.nir.document import Entry, hdf5, read_document
+from neurorobust.formats.nir.stamp import KEY, original, read_stamp, stamp, stamped_graph
+from neurorobust.formats.nir.writing.readers import reader_entry
+from neurorobust.formats.nir.writing.strict import strict_entry
 from neurorobust.ir import LIF, Graph
 
 Profile = Literal["strict", "portable", "snntorch", "norse"]
@@ -110,7 +108,7 @@ def _readable(data: bytes, call: NirCall) -> bool:
 
 def _check(graph: Graph, data: bytes, path: Path | str) -> None:
     """Read back what was written and hold it against what was meant."""
-    root: Entry = parse_document(BytesIO(data), path).root
+    root: Entry = read_document(path, BytesIO(data)).root
     found = read_stamp(root)
     if found is None or stamped_graph(found, root).content_hash != graph.content_hash:
         msg = "what was written reads back as another Graph; save it with save_model"

@@ -7,6 +7,7 @@ from typing import Any
 
 from neurorobust.errors import BackendUnavailable, InvalidFile, InvalidModel, Unsupported
 from neurorobust.formats.onnx.seal import (
+    DOMAIN,
     FORMAT,
     FUNCTIONS,
     KEY,
@@ -18,7 +19,6 @@ from neurorobust.formats.onnx.seal import (
 from neurorobust.ir import Array, Graph, Program
 from neurorobust.ir.store import rebuild
 
-DOMAIN = "ai.neurorobust"
 _WAY_OUT = (
     "ONNX itself states neither dt, coding nor readout; export with neurorobust, or import the "
     "network from the framework that trained it"

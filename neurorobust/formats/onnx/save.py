@@ -85,7 +85,7 @@ def onnx_model(
     if find_spec("onnx") is None:
         msg = "onnx is not installed; run `pip install 'neurorobust[onnx]'`"
         raise BackendUnavailable(msg)
-    from neurorobust.formats.onnx.forms import scan_form, step_form
+    from neurorobust.formats.onnx.writing.forms import scan_form, step_form
 
     floats = np.float64 if precision == "double" else np.float32
     still = model.header.coding == "direct" if static is None else static
@@ -104,7 +104,7 @@ def initial_state(
     model: Model, batch: int, *, precision: Precision = "single", bounded: bool = False
 ) -> dict[str, Array]:
     """The state inputs of the form ``step`` before the first step, by name."""
-    from neurorobust.formats.onnx.forms import starting_values
+    from neurorobust.formats.onnx.writing.forms import starting_values
 
     floats = np.float64 if precision == "double" else np.float32
     return starting_values(model, floats, batch, bounded=bounded)

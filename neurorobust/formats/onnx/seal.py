@@ -16,6 +16,8 @@ KEY = "neurorobust"
 """Of the metadata that hold the model's description."""
 FORMAT = 1
 """Of these metadata."""
+DOMAIN = "ai.neurorobust"
+"""Of the functions that a file brings with it."""
 FUNCTIONS = frozenset({"LIF", "LI", "FixedLIF", "FixedTernaryLIF", "FixedLI"})
 # fmt: off
 OPERATORS = frozenset(

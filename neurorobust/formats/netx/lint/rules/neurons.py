@@ -4,7 +4,7 @@ import numpy as np
 
 from neurorobust.formats.netx.lint.case import Case
 from neurorobust.formats.netx.lint.finding import Seen, rule
-from neurorobust.formats.netx.neurons import SILENT
+from neurorobust.formats.netx.reading.neurons import SILENT
 from neurorobust.ir.fixed import DECAY_ONE
 
 MANTISSA_MAX = (1 << 12) - 1

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from neurorobust.formats.nir.parameters import Parameters
+from neurorobust.formats.nir.reading.parameters import Parameters
 from neurorobust.ir import LI, Affine, Array, Conv1d, Conv2d, Flatten, Node, Pool2d
 
 

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from neurorobust.formats.onnx.cell import Cell, Laws, Written
-from neurorobust.formats.onnx.windows import correlate, taps
+from neurorobust.formats.onnx.writing.cell import Cell, Laws, Written
+from neurorobust.formats.onnx.writing.windows import correlate, taps
 from neurorobust.ir import Affine, BatchNorm, Conv1d, Conv2d, Flatten, Header, Output, Pool2d
 
 if TYPE_CHECKING:
-    from neurorobust.formats.onnx.writer import Sheet
+    from neurorobust.formats.onnx.writing.writer import Sheet
 
 
 def preprocess(cell: Cell, header: Header) -> str:

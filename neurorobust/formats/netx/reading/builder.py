@@ -7,9 +7,9 @@ import numpy as np
 from neurorobust.errors import InvalidFile
 from neurorobust.formats.netx.call import NetxCall
 from neurorobust.formats.netx.document import Document
-from neurorobust.formats.netx.layers import InputBlock, Plan
-from neurorobust.formats.netx.neurons import Population
-from neurorobust.formats.netx.synapses import Conv, Dense
+from neurorobust.formats.netx.reading.layers import InputBlock, Plan
+from neurorobust.formats.netx.reading.neurons import Population
+from neurorobust.formats.netx.reading.synapses import Conv, Dense
 from neurorobust.formats.netx.weights import Acting
 from neurorobust.ir import (
     Array,

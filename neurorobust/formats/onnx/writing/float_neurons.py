@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from neurorobust.formats.onnx.cell import Cell, Laws, Written
+from neurorobust.formats.onnx.writing.cell import Cell, Laws, Written
 from neurorobust.ir import LI, LIF
 
 if TYPE_CHECKING:
-    from neurorobust.formats.onnx.writer import Sheet
+    from neurorobust.formats.onnx.writing.writer import Sheet
 
 
 def lif(cell: Cell) -> Written:

@@ -9,7 +9,7 @@ import numpy as np
 from neurorobust.ir import Array, Node, Shape
 
 if TYPE_CHECKING:
-    from neurorobust.formats.onnx.writer import Document, Sheet
+    from neurorobust.formats.onnx.writing.writer import Document, Sheet
 
 UNBOUNDED = 1 << 62
 """A sum of which nothing is known."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from neurorobust.formats.onnx.cell import Cell, Laws, Written
-from neurorobust.formats.onnx.float_maps import convolution as float_convolution
-from neurorobust.formats.onnx.float_maps import flatten, output
-from neurorobust.formats.onnx.windows import correlate
+from neurorobust.formats.onnx.writing.cell import Cell, Laws, Written
+from neurorobust.formats.onnx.writing.float_maps import convolution as float_convolution
+from neurorobust.formats.onnx.writing.float_maps import flatten, output
+from neurorobust.formats.onnx.writing.windows import correlate
 from neurorobust.ir import (
     FixedConv2d,
     FixedDelayDense,
@@ -24,7 +24,7 @@ from neurorobust.ir import (
 from neurorobust.ir.fixed import DELAY_MAX, STATE_LIMIT
 
 if TYPE_CHECKING:
-    from neurorobust.formats.onnx.writer import Sheet
+    from neurorobust.formats.onnx.writing.writer import Sheet
 
 WORD = 1 << 31
 """Below this, 32 bits wrap nothing."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from neurorobust.formats.nir.parameters import Parameters
+from neurorobust.formats.nir.reading.parameters import Parameters
 from neurorobust.ir import LI, LIF, Array, Node
 from neurorobust.ir.neurons import ResetMode
 

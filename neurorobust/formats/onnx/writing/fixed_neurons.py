@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 
-from neurorobust.formats.onnx.cell import Cell, Laws, Written
-from neurorobust.formats.onnx.fixed_maps import shifted_right, w32
+from neurorobust.formats.onnx.writing.cell import Cell, Laws, Written
+from neurorobust.formats.onnx.writing.fixed_maps import shifted_right, w32
 from neurorobust.ir import FixedLI, FixedLIF, FixedNeuron, FixedTernaryLIF
 from neurorobust.ir.fixed import DECAY_ONE, STATE_LIMIT, STATE_SHIFT
 
 if TYPE_CHECKING:
-    from neurorobust.formats.onnx.writer import Sheet
+    from neurorobust.formats.onnx.writing.writer import Sheet
 
 _LAW = (
     "Integer CuBa neuron of Loihi, one step: x = w32(trunc0(u (4095 - du) / 4096) + w32(64 a)); "

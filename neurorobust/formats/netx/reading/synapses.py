@@ -5,16 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurorobust.formats.netx.document import Record
-from neurorobust.formats.netx.neurons import Population, layer_bias, population
+from neurorobust.formats.netx.reading.neurons import Population, layer_bias, population
+from neurorobust.formats.netx.reading.values import layer_shape, required, sizes, whole
 from neurorobust.formats.netx.refusal import Refused
-from neurorobust.formats.netx.values import layer_shape, required, sizes, whole
-from neurorobust.formats.netx.weights import Acting, acting, acting_recurrent
+from neurorobust.formats.netx.weights import INT8_MAX, Acting, acting, acting_recurrent
 from neurorobust.ir import Array, Shape
 from neurorobust.ir.base import ShapeError, windows
 from neurorobust.ir.fixed import DELAY_MAX
-
-INT8_MAX = 127
-"""Lava keeps the geometry of a convolution in eight bits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from neurorobust.errors import InvalidFile, Refusal
-from neurorobust.formats.netx.builder import Builder
 from neurorobust.formats.netx.call import NetxCall
 from neurorobust.formats.netx.document import Document, read_netx
-from neurorobust.formats.netx.layers import InputBlock, Plan, interpret
+from neurorobust.formats.netx.reading.builder import Builder
+from neurorobust.formats.netx.reading.layers import InputBlock, Plan, interpret
+from neurorobust.formats.netx.reading.synapses import Conv
 from neurorobust.formats.netx.refusal import by_reason
-from neurorobust.formats.netx.synapses import Conv
 from neurorobust.ir import Header, Program, Shape
 from neurorobust.ir.ports import Readout
 

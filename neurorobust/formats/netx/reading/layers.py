@@ -7,10 +7,10 @@ import numpy as np
 from neurorobust.errors import Refusal
 from neurorobust.formats.netx.call import NetxCall
 from neurorobust.formats.netx.document import Document, Record
-from neurorobust.formats.netx.neurons import Population, population
+from neurorobust.formats.netx.reading.neurons import Population, population
+from neurorobust.formats.netx.reading.synapses import Conv, Dense, conv, dense
+from neurorobust.formats.netx.reading.values import layer_shape, whole
 from neurorobust.formats.netx.refusal import Refused
-from neurorobust.formats.netx.synapses import Conv, Dense, conv, dense
-from neurorobust.formats.netx.values import layer_shape, whole
 from neurorobust.ir import Array, Shape
 
 _NOT_IN_NETX = {

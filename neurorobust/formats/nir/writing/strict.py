@@ -11,7 +11,7 @@ import numpy as np
 
 from neurorobust.errors import Unsupported
 from neurorobust.formats.nir.document import Entry
-from neurorobust.formats.nir.entries import plain_entry, without_entry
+from neurorobust.formats.nir.writing.maps import plain_entry, without_entry
 from neurorobust.ir import LI, LIF, Array, Edge, Graph, Shape
 
 STILL = 2.0**-100
@@ -68,18 +68,19 @@ def _neuron(node: LIF | LI, shape: Shape, dt_s: float) -> Entry:
             "r": node.gain_syn / leak,
             "v_leak": node.bias / leak,
         }
-        return _entry("CubaLIF", values, shape)
+        return neurons("CubaLIF", values, shape)
     gain = node.gain_in.astype(np.float64)
     if isinstance(node, LIF):
         gain = gain * node.gain_syn
     if (node.beta == 1).all() and not node.bias.any():
         kind = "IF" if isinstance(node, LIF) else "I"
-        return _entry(kind, values | {"r": gain / dt_s}, shape)
+        return neurons(kind, values | {"r": gain / dt_s}, shape)
     values |= {"tau": dt_s / leak, "r": gain / leak, "v_leak": node.bias / leak}
-    return _entry(node.kind, values, shape)
+    return neurons(node.kind, values, shape)
 
 
-def _entry(kind: str, values: dict[str, Array | float], shape: Shape) -> Entry:
+def neurons(kind: str, values: dict[str, Array | float], shape: Shape) -> Entry:
+    """A NIR node with one double per neuron."""
     return Entry(kind=kind, values={key: full(value, shape) for key, value in values.items()})
 
 

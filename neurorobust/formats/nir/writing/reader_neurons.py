@@ -21,7 +21,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from neurorobust.formats.nir.document import Entry
-from neurorobust.formats.nir.strict import STILL, full, leak_of
+from neurorobust.formats.nir.writing.strict import STILL, leak_of, neurons
 from neurorobust.ir import LIF, Array, Shape
 
 _NUDGE = 2.0**-21
@@ -118,4 +118,4 @@ def _next(level: Array, node: LIF) -> Array:
 
 def _entry(kind: str, values: dict[str, Array | float], shape: Shape) -> Entry:
     values = values | {"v_reset": 0.0} | ({"v_leak": 0.0} if kind != "IF" else {})
-    return Entry(kind=kind, values={key: full(value, shape) for key, value in values.items()})
+    return neurons(kind, values, shape)

@@ -1,20 +1,19 @@
 """The two forms of a file: ``scan`` (all steps in one call) and ``step`` (one, state explicit)."""
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from neurorobust.formats.onnx.network import CLOCK, Step
-from neurorobust.formats.onnx.readout import write_scores
-from neurorobust.formats.onnx.writer import Document, Port, batched, finished, subgraph
-from neurorobust.ir import Array, FixedTernaryLIF, Model, Program
+from neurorobust.formats.onnx.writing.network import CLOCK, Step
+from neurorobust.formats.onnx.writing.writer import Document, Port, batched, finished, subgraph
+from neurorobust.ir import Array, FixedTernaryLIF, Model, Output, Program
 
 if TYPE_CHECKING:
     import onnx  # noqa: TID251
 
-    from neurorobust.formats.onnx.cell import State
-    from neurorobust.formats.onnx.writer import Sheet
+    from neurorobust.formats.onnx.writing.cell import State
+    from neurorobust.formats.onnx.writing.writer import Sheet
 
 INPUT, SCORES, STEPS, OUTPUT = "input", "scores", "steps", "output"
 
@@ -73,7 +72,7 @@ def scan_form(
     arrived_all, *records = taken
     main.scan(graph, [*starts, *feeds], [*finals, *taken], axes, len(taken))
     main.label = SCORES
-    write_scores(main, model, arrived_all, SCORES)
+    _scores(main, model, arrived_all, SCORES)
     inputs = [Port(INPUT, shown, (*("batch", *(() if static else ("steps",))), *model.input_shape))]
     if static:
         inputs.append(Port(STEPS, np.int64, ()))
@@ -182,3 +181,38 @@ def _starts(step: Step, sheet: "Sheet", document: Document) -> list[str]:
         shape = sheet.op("Concat", batch, sheet.integers(state.shape), axis=0)
         found.append(sheet.op("Expand", value, shape))
     return found
+
+
+def _scores(sheet: "Sheet", model: Model, arrived: str, out: str) -> None:
+    """Append the readout of what arrived, (batch, steps, classes)."""
+    node = cast("Output", model.nodes[model.output])
+    value = _first(sheet, arrived) if node.readout == "first" else arrived
+    if isinstance(model, Program) or node.readout == "first":
+        value = sheet.op(
+            "CastLike",
+            value,
+            sheet.constant(0, np.float64) if isinstance(model, Program) else arrived,
+        )
+    match node.readout:
+        case "count":
+            value = sheet.op("ReduceSum", value, sheet.integers([1]), keepdims=0)
+        case "mean":
+            value = sheet.op("ReduceMean", value, sheet.integers([1]), keepdims=0)
+        case "max":
+            value = sheet.op("ReduceMax", value, sheet.integers([1]), keepdims=0)
+        case "last":
+            value = sheet.op("Gather", value, sheet.integers(-1), axis=1)
+    if isinstance(model, Program) and model.score_unit != 1:
+        value = sheet.op("Mul", value, sheet.constant(model.score_unit, np.float64))
+    sheet.op("Identity", value, out=out)
+
+
+def _first(sheet: "Sheet", arrived: str) -> str:
+    """``T - step of the first spike``, 0 without one, in int64."""
+    silent = sheet.op("Equal", arrived, sheet.op("CastLike", sheet.integers(0), arrived))
+    fired = sheet.cast(sheet.op("Not", silent), np.uint8)
+    steps = sheet.op("Shape", arrived, start=1, end=2)
+    left = sheet.op("Sub", steps, sheet.op("ArgMax", fired, axis=1, keepdims=0))
+    whole = sheet.cast(fired, np.int64)
+    any_ = sheet.op("ReduceMax", whole, sheet.integers([1]), keepdims=0)
+    return sheet.op("Mul", left, any_)

@@ -14,14 +14,13 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from neurorobust.formats.onnx.seal import DOMAIN
 from neurorobust.ir import Array, Shape
 
 OPSET = 21
 """Of the standard operators: the newest that runtimes of the last two years read."""
 IR_VERSION = 10
 """Of the file format; the first with overloads of functions."""
-DOMAIN = "ai.neurorobust"
-"""Of the functions that a file brings with it."""
 
 Dim = int | str
 

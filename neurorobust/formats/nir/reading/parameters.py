@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurorobust.formats.nir.document import Entry
-from neurorobust.formats.nir.rules import Fault, Rules
+from neurorobust.formats.nir.reading.rules import Fault, Rules
 from neurorobust.ir import Array, Shape
 
 _NIR_SHAPES = (

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from neurorobust.formats.nir.document import Entry
-from neurorobust.formats.nir.rules import Fault, Rules
+from neurorobust.formats.nir.reading.rules import Fault, Rules
 from neurorobust.ir.edges import Edge, undelayed_cycle
 
 NEURONS = frozenset({"LIF", "IF", "CubaLIF", "LI", "CubaLI", "I"})

@@ -5,19 +5,13 @@ convolution that covers its whole input, whose weights act as they are; every la
 then be one, too, because netx has no way from a flat layer back to a convolution.
 """
 
-from typing import Any
-
 import numpy as np
 
-from neurorobust.formats.netx.chain import Chain, Stage
-from neurorobust.formats.netx.synapse import Matrix, NoExactForm
-from neurorobust.formats.netx.synapses import INT8_MAX
-from neurorobust.formats.netx.weights import acting, acting_recurrent, optimise
+from neurorobust.formats.netx.document import Datasets
+from neurorobust.formats.netx.weights import INT8_MAX, acting, acting_recurrent, optimise
+from neurorobust.formats.netx.writing.chain import Chain, Matrix, NoExactForm, Stage
 from neurorobust.ir import Array, FixedConv2d, Shape
 from neurorobust.ir.fixed import STATE_LIMIT
-
-Datasets = dict[str, Any]
-"""Values by name; a nested dictionary is a group."""
 
 
 def encode(chain: Chain) -> list[Datasets]:

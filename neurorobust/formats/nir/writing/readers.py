@@ -10,9 +10,9 @@ import numpy as np
 
 from neurorobust.errors import Unsupported
 from neurorobust.formats.nir.document import Entry
-from neurorobust.formats.nir.entries import plain_entry, without_entry
-from neurorobust.formats.nir.norse_order import norse_edges
-from neurorobust.formats.nir.reader_neurons import neuron_entry, neuron_faults
+from neurorobust.formats.nir.writing.maps import plain_entry, without_entry
+from neurorobust.formats.nir.writing.norse_order import norse_edges
+from neurorobust.formats.nir.writing.reader_neurons import neuron_entry, neuron_faults
 from neurorobust.ir import LI, LIF, Array, Conv1d, Conv2d, Edge, Graph, Node, Pool2d
 
 DT_S = 1e-4

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurorobust.errors import Unsupported
-from neurorobust.formats.onnx.cell import UNBOUNDED, Cell, Laws, State, Written
-from neurorobust.formats.onnx.fixed_maps import FIXED_MAP_LAWS, encode, pushed, w32
-from neurorobust.formats.onnx.fixed_neurons import FIXED_NEURON_LAWS
-from neurorobust.formats.onnx.float_maps import MAP_LAWS, preprocess
-from neurorobust.formats.onnx.float_neurons import NEURON_LAWS
+from neurorobust.formats.onnx.writing.cell import UNBOUNDED, Cell, Laws, State, Written
+from neurorobust.formats.onnx.writing.fixed_maps import FIXED_MAP_LAWS, encode, pushed, w32
+from neurorobust.formats.onnx.writing.fixed_neurons import FIXED_NEURON_LAWS
+from neurorobust.formats.onnx.writing.float_maps import MAP_LAWS, preprocess
+from neurorobust.formats.onnx.writing.float_neurons import NEURON_LAWS
 from neurorobust.ir import FixedConv2d, FixedDense, FixedInput, Input, Model, Program
 
 if TYPE_CHECKING:
-    from neurorobust.formats.onnx.writer import Document, Sheet
+    from neurorobust.formats.onnx.writing.writer import Document, Sheet
 
 FLOAT: Laws = {**MAP_LAWS, **NEURON_LAWS}
 FIXED: Laws = {**FIXED_MAP_LAWS, **FIXED_NEURON_LAWS}

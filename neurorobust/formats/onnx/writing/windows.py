@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from neurorobust.formats.onnx.cell import Cell
+from neurorobust.formats.onnx.writing.cell import Cell
 from neurorobust.ir import Array, Conv1d, Conv2d, Shape
 
 

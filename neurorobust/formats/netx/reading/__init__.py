@@ -1,0 +1,1 @@
+"""The records of a ``.net`` file → layers as netx and Lava run them → nodes of a Program."""

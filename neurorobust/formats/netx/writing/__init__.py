@@ -1,0 +1,1 @@
+"""A Program → the records of a ``.net`` file."""

@@ -1,0 +1,1 @@
+"""The nodes of a Graph → nodes of a NIR file, by profile."""

@@ -1,0 +1,1 @@
+"""A Graph or Program → ONNX operators and functions."""
