@@ -17,7 +17,8 @@ from rich.table import Table
 
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
-from neurorobust.formats.nir import load_nir, save_nir
+from neurorobust.formats.load import Reading, load
+from neurorobust.formats.nir import save_nir
 from neurorobust.formats.nir.framework import READERS, run_nir_in
 from neurorobust.ir import (
     LIF,
@@ -70,7 +71,7 @@ def traces(folder: Path) -> Table:
     """Spike steps of every platform, ours under the same declared semantics, and membranes."""
     table = Table("platform", "declared semantics", "its spikes", "ours", "largest |dv|")
     for platform in PLATFORMS:
-        graph = load_nir(folder / "lif_norse.nir", dt_s=DT_S, steps=1000, **platform.rules)
+        graph = load(folder / "lif_norse.nir", Reading(dt_s=DT_S, steps=1000, **platform.rules))
         inputs, v, spikes = _trace(folder, platform.file)
         if platform.latency:
             graph = _later(graph, platform.latency)
@@ -134,7 +135,7 @@ def round_trips(count: int) -> str:
             rng = np.random.default_rng(seed)
             graph = random_graph(rng, avoid=("BatchNorm", "Pool2d max"), grid=bool(seed % 2))
             save_nir(graph, path)
-            same += load_nir(path).content_hash == graph.content_hash
+            same += load(path).content_hash == graph.content_hash
     return f"strict, written and read again: {same} of {count} Graphs have the same content hash"
 
 

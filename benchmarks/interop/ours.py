@@ -69,15 +69,16 @@ def from_module(framework: str, module: nn.Module, spec: Spec, dt: float) -> Gra
 
 def load(path: Path, dt: float, *, soft: bool) -> Run:
     """A file of another writer, told what the caller knows."""
-    load_nir = _part("neurorobust.formats.nir", "load_nir")
-    told = {"dt_s": dt, "reset": "soft" if soft else "hard", "recurrence": "spikes"}
-    graph = load_nir(path, **told, steps=STEPS)
+    told = _part("neurorobust.formats.load", "Reading")(
+        dt_s=dt, reset="soft" if soft else "hard", recurrence="spikes", steps=STEPS
+    )
+    graph = _part("neurorobust.formats.load", "load")(path, told)
     return lambda x: run(graph, x)
 
 
 def reload(path: Path) -> Run:
     """A file of our own, which says everything itself."""
-    graph = _part("neurorobust.formats.nir", "load_nir")(path)
+    graph = _part("neurorobust.formats.load", "load")(path)
     return lambda x: run(graph, x)
 
 

@@ -39,7 +39,7 @@ INTRODUCTION = Path(__file__).with_name("introduction.md")
 
 
 def elsewhere(writer: Framework, reader: Framework | None, file: Path) -> Attempt:
-    """Written by one framework, read by another, or by ``load_nir`` where there is none."""
+    """Written by one framework, read by another, or by ``load`` where there is none."""
 
     def attempt(spec: Spec, x: Tensor) -> tuple[Tensor, Callable[[], Run]]:
         module = writer.build(spec)
@@ -59,7 +59,7 @@ def through_us(source: Framework | None, reader: Framework | str, file: Path) ->
 
     Args:
         source: Whose module; None starts from a Graph.
-        reader: Whose reader; ``Graph`` runs the Graph, ``load_nir`` reads the file.
+        reader: Whose reader; ``Graph`` runs the Graph, ``load`` reads the file.
         file: Where it lies.
     """
 
@@ -95,7 +95,7 @@ def rows(name: str, folder: Path) -> Iterator[tuple[str, list[Cell]]]:
 def our_rows(name: str, folder: Path) -> Iterator[tuple[str, list[Cell]]]:
     """What becomes of their modules through neurorobust."""
     file = folder / "network.nir"
-    readers = [GRAPH, "load_nir", *SOURCES]
+    readers = [GRAPH, "load", *SOURCES]
     for source in (*SOURCES, None):
         title = GRAPH if source is None else source.name
         yield title, [cell(name, through_us(source, reader, file)) for reader in readers]
@@ -116,10 +116,10 @@ def section(name: str, folder: Path) -> str:
     """Both tables of a network."""
     import_all()
     theirs = table(
-        ["written by ↓ read by →", *(reader.name for reader in READERS), "`load_nir`"],
+        ["written by ↓ read by →", *(reader.name for reader in READERS), "`load`"],
         rows(name, folder),
     )
-    titles = ["module of ↓ run in →", GRAPH, "`load_nir`", *(source.name for source in SOURCES)]
+    titles = ["module of ↓ run in →", GRAPH, "`load`", *(source.name for source in SOURCES)]
     return f"## {name.capitalize()}\n\n{theirs}\n\n{table(titles, our_rows(name, folder))}\n"
 
 

@@ -71,23 +71,23 @@ def _checks(
     from neurorobust.fit.activity import measure
     from neurorobust.fit.checking import check as hold
     from neurorobust.fit.netx import with_findings
-    from neurorobust.formats.load import Reading, kind_of, load
+    from neurorobust.formats.load import Reading, fitting, kind_of, load
     from neurorobust.formats.reading import read_samples
 
     chips = [load_profile(name).profile for name in profiles]
     found = []
     reading = Reading(steps=steps)
-    if all(reading.beyond(path) for path in models):
+    kinds = {path: kind_of(path) for path in models}
+    if all(reading.beyond(kind) for kind in kinds.values()):
         msg = f"{models[0]}: says itself how many steps it runs; steps are for .net files"
         raise InvalidInput(msg)
     for path in models:
-        netx = kind_of(path) == "netx"
-        model = load(path, reading.fitting(path))
+        model = load(path, fitting(reading, path))
         activity = measure(model, read_samples(samples), seed=seed) if samples else None
         network = extract(model)
         network = replace(network, name=network.name or path.stem)
         held = [hold(model, chip, activity, extracted=network) for chip in chips]
-        found += [with_findings(one, path) for one in held] if netx else held
+        found += [with_findings(one, path) for one in held] if kinds[path] == "netx" else held
     return found
 
 

@@ -48,7 +48,7 @@ def import_(  # noqa: PLR0917  # options are passed by name
         raise InvalidInput(msg)
     given: dict[str, Any] = {"dt_s": dt, "reset": reset, "steps": steps, "readout": readout}
     reading = Reading(**given)
-    if more := [name.removesuffix("_s") for name in reading.beyond(file)]:
+    if more := [name.removesuffix("_s") for name in reading.beyond(kind)]:
         msg = f"--{', --'.join(more)}: a {kind} file says so itself; leave it out"
         raise InvalidInput(msg)
     if kind == "netx" and steps is None:

@@ -19,10 +19,12 @@ from neurorobust.compare.verdict import Verdict, not_run
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidFile, InvalidInput, Unsupported
 from neurorobust.files import write_atomic
-from neurorobust.formats.nir import NirCall, load_nir, save_nir
+from neurorobust.formats.nir import NirCall, save_nir
 from neurorobust.formats.nir.framework import READERS, Framework, run_nir_in
+from neurorobust.formats.nir.load import load_nir
 from neurorobust.formats.nir.save import Profile
 from neurorobust.formats.onnx import save_onnx
+from neurorobust.formats.options import Reading
 from neurorobust.ir import LIF, Array, Graph, Model, Output
 
 KEY = "neurorobust_self_check"
@@ -165,12 +167,14 @@ def _run_nir(
 
 def _strict(graph: Graph, path: Path) -> RunExported | str:
     """Runs what NIR's nodes alone say."""
-    resets = {name: node.reset for name, node in graph.of_kind(LIF)}
-    readout = _output(graph).readout
+    reading = Reading(
+        reset={name: node.reset for name, node in graph.of_kind(LIF)},
+        readout=_output(graph).readout,
+        header=graph.header,
+        use_metadata=False,
+    )
     try:
-        again = load_nir(
-            path, reset=resets, readout=readout, header=graph.header, use_metadata=False
-        )
+        again = load_nir(path, reading)
     except (InvalidFile, InvalidInput) as error:
         return f"NIR's nodes alone leave something open, which the metadata say: {error}"
 

@@ -7,7 +7,7 @@ from neurorobust.backends import Executable, Rung, backend_names
 from neurorobust.chips import load_profile
 from neurorobust.compare.side import Side
 from neurorobust.errors import InvalidInput
-from neurorobust.formats.load import Reading, load
+from neurorobust.formats.load import Reading, fitting, load
 from neurorobust.ir import Graph, Model
 from neurorobust.lower import lower
 
@@ -60,7 +60,7 @@ def _named(text: str, reading: Reading, profile: str) -> Side:
     if precision not in ("", "double", "single"):
         msg = f"{text}: precision is {precision!r}; known are double, single"
         raise InvalidInput(msg)
-    model: Model = load(path, reading.fitting(path))
+    model: Model = load(path, fitting(reading, path))
     if rung == "quantised" and isinstance(model, Graph):
         model = lower(model, load_profile(profile).profile)
     side = Side.of(

@@ -1,6 +1,7 @@
 """Programs → ``.net`` files: what netx makes of them, and what is refused."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 from neurorobust.errors import InvalidFile, Unsupported
-from neurorobust.formats.netx import NetxCall, load_netx, netx_latency, save_netx
+from neurorobust.formats.load import Reading, load
+from neurorobust.formats.netx import NetxCall, netx_latency, save_netx
 from neurorobust.formats.netx.lint import RULES
 from neurorobust.ir import (
     LI,
@@ -39,9 +41,9 @@ EVEN = np.array([[2, -4, 6], [8, 2, -2]])
 def chain(**nodes):
     """A Program of dense layers: what is not given is a plain input, weights, neurons."""
     base = {
-        "input": FixedInput(shape=(3,), scale=1.0, high=1),
+        "input": PLAIN,
         "fc": FixedDense(weight=EVEN),
-        "lif": FixedLIF(vth=np.array(5)),
+        "lif": LIF,
     }
     return Program.chain(HEADER, base | nodes | {"output": Output()})
 
@@ -86,7 +88,7 @@ def test_a_file_read_back_is_the_same_network(tmp_path, kind):
     program = random_program(kind, 3)
     call = save_netx(program, tmp_path / "a.net")
     reset = {"reset_interval": call.reset_interval}
-    again = load_netx(tmp_path / "a.net", steps=STEPS, **reset)
+    again = load(tmp_path / "a.net", Reading(steps=STEPS, **reset))
     codes = stimulus(program, 3)
     pairs = zip(run(program, codes)[0].values(), run(again, codes)[0].values(), strict=True)
     assert all(np.array_equal(a, b) for a, b in pairs)
@@ -169,22 +171,31 @@ def test_weights_beyond_eight_bits_become_a_convolution(tmp_path):
     assert_equal_to_netx(program, codes, layers)
 
 
+PLAIN = FixedInput(shape=(3,), scale=1.0, high=1)
 LIF = FixedLIF(vth=np.array(5))
 SQUARE = FixedDense(weight=np.array([[2, -4], [6, 2]]))
 IMAGE = FixedInput(shape=(1, 3, 3), scale=1.0, high=1)
 KERNEL = FixedConv2d(weight=np.ones((2, 1, 2, 2), int))
 
 
-def wired(nodes, *edges):
-    base = {"input": FixedInput(shape=(3,), scale=1.0, high=1)}
-    nodes = base | nodes | {"output": Output()}
-    return Program(header=HEADER, nodes=nodes, edges=tuple(Edge(*edge) for edge in edges))
+def wired(nodes, edges):
+    """Edges as ``a-b`` or, with a delay, ``a-b:2``."""
+    pairs = [edge.partition(":") for edge in edges.split()]
+    return Program(
+        header=HEADER,
+        nodes={"input": PLAIN} | nodes | {"output": Output()},
+        edges=tuple(Edge(*pair.split("-"), int(delay or 0)) for pair, _, delay in pairs),
+    )
+
+
+def only(**nodes):
+    """A chain of these nodes behind a plain input."""
+    return Program.chain(HEADER, {"input": PLAIN} | nodes | {"output": Output()})
 
 
 def recurrent(*, feed=None, delay=1):
     nodes = {"fc": feed or FixedDense(weight=EVEN), "lif": LIF, "back": SQUARE}
-    edges = [("input", "fc"), ("fc", "lif"), ("lif", "output"), ("lif", "back", delay)]
-    return wired(nodes, *edges, ("back", "lif"))
+    return wired(nodes, f"input-fc fc-lif lif-output lif-back:{delay} back-lif")
 
 
 REFUSED = {
@@ -193,17 +204,7 @@ REFUSED = {
         "lif: a FixedTernaryLIF has no counterpart",
     ),
     "an integrator before the end": (
-        lambda: Program.chain(
-            HEADER,
-            {
-                "input": FixedInput(shape=(3,), scale=1.0, high=1),
-                "fc": FixedDense(weight=EVEN),
-                "li": FixedLI(),
-                "fc2": SQUARE,
-                "lif": LIF,
-                "output": Output(),
-            },
-        ),
+        lambda: only(fc=FixedDense(weight=EVEN), li=FixedLI(), fc2=SQUARE, lif=LIF),
         "li: an integrator sends membranes",
     ),
     "floored sums": (
@@ -211,32 +212,22 @@ REFUSED = {
         "fc: weight_exp -2 floors.*multiples of 4",
     ),
     "a fine bias": (
-        lambda: chain(lif=FixedLIF(vth=np.array(5), bias_mant=np.array(3))),
+        lambda: chain(lif=replace(LIF, bias_mant=np.array(3))),
         "lif: biases span 3..3; netx holds multiples of 64",
     ),
     "a large bias": (
-        lambda: chain(
-            lif=FixedLIF(vth=np.array(5), bias_mant=np.array(30000), bias_exp=np.array(7))
-        ),
+        lambda: chain(lif=replace(LIF, bias_mant=np.array(30000), bias_exp=np.array(7))),
         "lif: biases span 3840000..3840000",
     ),
     "a delayed convolution": (
         lambda: wired(
             {"input": IMAGE, "conv": KERNEL, "lif": LIF, "flat": Flatten()},
-            ("input", "conv", 2),
-            ("conv", "lif"),
-            ("lif", "flat"),
-            ("flat", "output"),
+            "input-conv:2 conv-lif lif-flat flat-output",
         ),
         "conv: netx ignores delays",
     ),
     "a long delay": (
-        lambda: wired(
-            {"fc": FixedDense(weight=EVEN), "lif": LIF},
-            ("input", "fc", 63),
-            ("fc", "lif"),
-            ("lif", "output"),
-        ),
+        lambda: wired({"fc": FixedDense(weight=EVEN), "lif": LIF}, "input-fc:63 fc-lif lif-output"),
         "fc: waits 63 steps; netx holds 62",
     ),
     "slow recurrence": (lambda: recurrent(delay=2), "lif: netx handles delays beside recurrence"),
@@ -248,39 +239,20 @@ REFUSED = {
         lambda: wired(
             {"a": FixedDense(weight=EVEN), "lif": LIF, "b": SQUARE, "c": FixedDense(weight=EVEN)}
             | {"top": LIF},
-            ("input", "a"),
-            ("a", "lif"),
-            ("lif", "b"),
-            ("input", "c"),
-            ("b", "top"),
-            ("c", "top"),
-            ("top", "output"),
+            "input-a a-lif lif-b input-c b-top c-top top-output",
         ),
         "c: comes from input, not from lif; netx holds chains only",
     ),
     "an early output": (
         lambda: wired(
             {"a": FixedDense(weight=EVEN), "lif": LIF, "b": SQUARE, "top": LIF},
-            ("input", "a"),
-            ("a", "lif"),
-            ("lif", "b"),
-            ("b", "top"),
-            ("lif", "output"),
-            ("top", "output"),
+            "input-a a-lif lif-b b-top lif-output top-output",
         ),
         "output: adds up 2 inputs",
     ),
     "resets of two kinds": (
-        lambda: Program.chain(
-            HEADER,
-            {
-                "input": FixedInput(shape=(3,), scale=1.0, high=1),
-                "fc": FixedDense(weight=EVEN),
-                "lif": LIF,
-                "fc2": SQUARE,
-                "top": FixedLIF(vth=np.array(5), reset_interval=4),
-                "output": Output(),
-            },
+        lambda: only(
+            fc=FixedDense(weight=EVEN), lif=LIF, fc2=SQUARE, top=replace(LIF, reset_interval=4)
         ),
         "populations reset differently",
     ),
@@ -295,51 +267,22 @@ REFUSED = {
         "lif: netx would change its weights of -4..-1, and delays",
     ),
     "an input population with a current": (
-        lambda: Program.chain(
-            HEADER,
-            {
-                "input": FixedInput(shape=(3,), scale=10.0, high=10),
-                "lif": FixedLIF(vth=np.array(5), du=np.array(100)),
-                "output": Output(),
-            },
-        ),
+        lambda: only(input=replace(PLAIN, scale=10.0, high=10), lif=replace(LIF, du=np.array(100))),
         "lif: the current keeps the input",
     ),
     "an input population with a broken scale": (
-        lambda: Program.chain(
-            HEADER,
-            {
-                "input": FixedInput(shape=(3,), scale=10.5, high=10),
-                "lif": LIF,
-                "output": Output(),
-            },
-        ),
+        lambda: only(input=replace(PLAIN, scale=10.5, high=10), lif=LIF),
         r"lif: netx takes an input as x weight \+ bias",
     ),
     "an input population beyond 16 bits": (
-        lambda: Program.chain(
-            HEADER,
-            {
-                "input": FixedInput(shape=(3,), scale=1.0, high=40000),
-                "lif": LIF,
-                "output": Output(),
-            },
-        ),
+        lambda: only(input=replace(PLAIN, high=40000), lif=LIF),
         "lif: input 0..40000 and bias 0 exceed 16 bits",
     ),
     "payloads and spikes at once": (
         lambda: wired(
-            {
-                "input": FixedInput(shape=(3,), scale=1.0, high=7),
-                "a": FixedDense(weight=EVEN),
-                "b": FixedDense(weight=EVEN, message_bits=3),
-                "lif": LIF,
-            },
-            ("input", "a"),
-            ("input", "b"),
-            ("a", "lif"),
-            ("b", "lif"),
-            ("lif", "output"),
+            {"input": replace(PLAIN, high=7), "a": FixedDense(weight=EVEN), "lif": LIF}
+            | {"b": FixedDense(weight=EVEN, message_bits=3)},
+            "input-a input-b a-lif b-lif lif-output",
         ),
         "lif: takes its input once as payloads and once as spikes",
     ),
@@ -368,13 +311,11 @@ def test_refused_by_name(tmp_path, name):
 
 def test_synapses_that_add_up_are_one_matrix(tmp_path):
     parts = {"a": FixedDense(weight=EVEN), "b": FixedDense(weight=EVEN), "lif": LIF}
-    edges = [("input", "a"), ("input", "b"), ("a", "lif"), ("b", "lif"), ("lif", "output")]
-    save_netx(wired(parts, *edges), tmp_path / "a.net")
+    save_netx(wired(parts, "input-a input-b a-lif b-lif lif-output"), tmp_path / "a.net")
     with h5py.File(tmp_path / "a.net") as file:
         assert np.array_equal(file["layer/1/weight"][()], 2 * EVEN)
-    edges[1] = ("input", "b", 3)
     with pytest.raises(Unsupported, match="b: a second synapse between the same neurons"):
-        save_netx(wired(parts, *edges), tmp_path / "a.net")
+        save_netx(wired(parts, "input-a input-b:3 a-lif b-lif lif-output"), tmp_path / "a.net")
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

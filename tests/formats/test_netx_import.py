@@ -7,7 +7,8 @@ import torch
 
 from neurorobust.engine.integer import FixedNetwork
 from neurorobust.errors import InvalidFile, InvalidInput
-from neurorobust.formats.netx import load_netx, netx_latency
+from neurorobust.formats.load import Reading, load
+from neurorobust.formats.netx import netx_latency
 from neurorobust.ir import FixedConv2d, FixedDelayDense, FixedDense, FixedInput, FixedLI, FixedLIF
 from tests.support.netx_files import (
     CUBA,
@@ -59,7 +60,7 @@ def test_dense_files_compute_what_netx_computes(tmp_path, block):
     total = 0
     for seed in range(20 * block, 20 * block + 20):
         path, shape = dense_file(tmp_path / "a.net", seed)
-        program = load_netx(path, steps=STEPS)
+        program = load(path, Reading(steps=STEPS))
         codes = np.random.default_rng(seed).integers(0, 2, (STEPS, *shape))
         layers = Netx(path).run(STEPS + len(netx_latency(program)), codes)
         total += assert_equal_to_netx(program, codes, layers)
@@ -69,7 +70,7 @@ def test_dense_files_compute_what_netx_computes(tmp_path, block):
 @pytest.mark.parametrize("seed", range(12))
 def test_image_files_compute_what_netx_computes(tmp_path, seed):
     path, shape = image_file(tmp_path / "a.net", seed)
-    program = load_netx(path, steps=2 * STEPS, reset_interval=STEPS)
+    program = load(path, Reading(steps=2 * STEPS, reset_interval=STEPS))
     image = np.random.default_rng(seed).integers(0, 90, shape)
     bias = image.transpose(2, 1, 0) + program.nodes["lif0"].bias_mant
     layers = Netx(path, image=bias, reset=(STEPS, 0)).run(2 * STEPS + 4)
@@ -82,12 +83,12 @@ def test_resets_fall_where_netx_resets(tmp_path, offset):
     rng = np.random.default_rng(5)
     layers = [dense(rng.integers(-20, 60, (5, 4)) // 2 * 2), dense(rng.integers(-20, 60, (3, 5)))]
     path = write_net(tmp_path / "a.net", layers)
-    program = load_netx(path, steps=60, reset_interval=7, reset_offset=offset)
+    program = load(path, Reading(steps=60, reset_interval=7, reset_offset=offset))
     codes = rng.integers(0, 2, (60, 4))
     netx = Netx(path, reset=(7, offset)).run(62, codes)
     assert assert_equal_to_netx(program, codes, netx) > 20
     assert program.nodes["lif0"].reset_offset == (offset - 1) % 7
-    in_phase = load_netx(path, steps=60, reset_interval=7)
+    in_phase = load(path, Reading(steps=60, reset_interval=7))
     assert in_phase.nodes["lif1"].reset_offset == 0
 
 
@@ -97,7 +98,7 @@ def test_bias_needs_the_reset_that_starts_from_rest(tmp_path):
     layers = [dense(weight, bias=np.array([9, b]), neuron=slow) for b in (30, 3)]
     path = write_net(tmp_path / "a.net", layers)
     codes = np.random.default_rng(0).integers(0, 2, (STEPS, 2))
-    program = load_netx(path, steps=STEPS, reset_interval=STEPS)
+    program = load(path, Reading(steps=STEPS, reset_interval=STEPS))
     assert_equal_to_netx(program, codes, Netx(path, reset=(STEPS, 1)).run(STEPS + 2, codes))
     with pytest.raises(AssertionError):
         assert_equal_to_netx(program, codes, Netx(path).run(STEPS + 2, codes))
@@ -105,7 +106,7 @@ def test_bias_needs_the_reset_that_starts_from_rest(tmp_path):
 
 def test_payloads_count_by_value(tmp_path):
     path = write_net(tmp_path / "a.net", [dense(np.array([[3, -1], [2, 5]]))])
-    program = load_netx(path, steps=STEPS, input_message_bits=4)
+    program = load(path, Reading(steps=STEPS, input_message_bits=4))
     codes = np.random.default_rng(1).integers(0, 16, (STEPS, 2))
     assert program.nodes["input"].high == 15
     layers = Netx(path, message_bits=4).run(STEPS + 1, codes)
@@ -116,7 +117,7 @@ def test_what_a_program_says_about_itself(tmp_path):
     first = source(1, 2, 3, neuron=CUBA, weight=np.array([20]), bias=7)
     weight = np.array([[1, 2, 3, -1, 0, 2]])
     path = write_net(tmp_path / "name.net", [first, FLATTEN, dense(weight, neuron=None)])
-    program = load_netx(path, steps=9, dt_s=2e-3)
+    program = load(path, Reading(steps=9, dt_s=2e-3))
     assert list(program.nodes) == ["input", "lif0", "flatten2", "dense2", "li2", "output"]
     node = program.nodes["input"]
     assert isinstance(node, FixedInput)
@@ -148,7 +149,7 @@ def test_older_forms_are_the_same_network(tmp_path):
         layer["neuron"] = {k: np.array([v]) for k, v in CUBA.items() if k != "type"}
         layer["neuron"]["type"] = b"LOIHI"
     programs = [
-        load_netx(write_net(tmp_path / f"{i}.net", layers), steps=5)
+        load(write_net(tmp_path / f"{i}.net", layers), Reading(steps=5))
         for i, layers in enumerate((new, old))
     ]
     assert programs[0].content_hash == programs[1].content_hash
@@ -157,7 +158,7 @@ def test_older_forms_are_the_same_network(tmp_path):
 def test_layers_are_left_out_as_netx_leaves_them_out(tmp_path):
     layers = [dense(WEIGHT), dense(WEIGHT.T), dense(WEIGHT), {"type": b"average"}]
     path = write_net(tmp_path / "a.net", layers)
-    program = load_netx(path, steps=5, num_layers=3, skip_layers=1)
+    program = load(path, Reading(steps=5, num_layers=3, skip_layers=1))
     assert [n for n in program.nodes if n.startswith("lif")] == ["lif1", "lif2"]
     assert program.input_shape == (3,)
 
@@ -166,7 +167,7 @@ def test_image_layout_is_that_of_pytorch(tmp_path):
     rng = np.random.default_rng(2)
     kernel, first = rng.integers(-9, 9, (3, 2, 2, 3)), rng.integers(0, 2, (2, 5, 7))
     path = write_net(tmp_path / "a.net", [conv(kernel, (3, 4, 5))])
-    program = load_netx(path, steps=1, input_shape=(2, 5, 7))
+    program = load(path, Reading(steps=1, input_shape=(2, 5, 7)))
     node = program.nodes["conv0"]
     assert isinstance(node, FixedConv2d)
     wanted = torch.nn.functional.conv2d(torch.tensor(first), torch.tensor(node.weight).long())
@@ -177,7 +178,7 @@ def test_image_layout_is_that_of_pytorch(tmp_path):
 def test_weights_of_nine_bits_take_two_nodes(tmp_path):
     weight = np.array([[-256, 7, 201], [3, -1, 254]])
     path = write_net(tmp_path / "a.net", [dense(weight)])
-    program = load_netx(path, steps=5)
+    program = load(path, Reading(steps=5))
     parts = [node for _, node in program.of_kind(FixedDense)]
     assert len(parts) == 2
     assert np.array_equal(sum(part.effective_weight for part in parts), weight)
@@ -186,7 +187,7 @@ def test_weights_of_nine_bits_take_two_nodes(tmp_path):
 
 def test_the_report_counts_weights_that_change(tmp_path):
     path = write_net(tmp_path / "a.net", [dense(np.array([[-4, -2], [-4, -1]]))])
-    program = load_netx(path, steps=5)
+    program = load(path, Reading(steps=5))
     assert program.report == [{"layer": "dense0", "weights_changed": 2}]
     assert np.array_equal(program.nodes["dense0"].effective_weight, [[-3, -2], [-3, -1]])
 
@@ -197,7 +198,7 @@ def test_half_a_step_lost_floors_the_sums(tmp_path, delay):
     slow = CUBA | {"vDecay": 0, "vThMant": 20}
     layers = [dense(weight, delay=delay, bias=np.array([9, 5]), neuron=slow)]
     path = write_net(tmp_path / "a.net", layers)
-    program = load_netx(path, steps=STEPS, reset_interval=STEPS)
+    program = load(path, Reading(steps=STEPS, reset_interval=STEPS))
     assert np.array_equal(program.nodes["dense0"].effective_weight[0], [-224, -128, -224])
     codes = np.random.default_rng(4).integers(0, 2, (STEPS, 3))
     assert_equal_to_netx(program, codes, Netx(path, reset=(STEPS, 1)).run(STEPS + 1, codes))
@@ -211,7 +212,7 @@ def test_delays_are_per_output_input_or_synapse(tmp_path):
         (np.arange(12).reshape(3, 4), np.arange(12).reshape(3, 4)),
     ):
         path = write_net(tmp_path / "a.net", [dense(WEIGHT, delay=delay)])
-        node = load_netx(path, steps=5).nodes["dense0"]
+        node = load(path, Reading(steps=5)).nodes["dense0"]
         assert isinstance(node, FixedDelayDense)
         assert np.array_equal(node.delay, wanted)
 
@@ -221,14 +222,14 @@ def test_refused_with_layer_reason_and_way_out(tmp_path, name):
     layers, message, _, _ = REFUSED[name]
     path = write_net(tmp_path / "a.net", layers)
     with pytest.raises(InvalidFile, match=f"(?s)exactly.*layer.*{message}"):
-        load_netx(path, steps=5)
+        load(path, Reading(steps=5))
 
 
 def test_refused_kinds_of_neurons(tmp_path):
     for kind, message in ((b"SDNN", "sigma-delta"), (b"RF_PHASE", "resonate-and-fire")):
         path = write_net(tmp_path / "a.net", [dense(WEIGHT, neuron=CUBA | {"type": kind})] * 2)
         with pytest.raises(InvalidFile, match=f"layers 0, 1: has {message}"):
-            load_netx(path, steps=5)
+            load(path, Reading(steps=5))
 
 
 def test_arguments_out_of_range_are_named(tmp_path):
@@ -241,18 +242,18 @@ def test_arguments_out_of_range_are_named(tmp_path):
         {"input_shape": (3, 3)},
     ):
         with pytest.raises(InvalidInput, match=next(iter(fields))):
-            load_netx(path, steps=5, **fields)
+            load(path, Reading(steps=5, **fields))
     with pytest.raises(InvalidFile, match="no layer is left"):
-        load_netx(path, steps=5, skip_layers=1)
+        load(path, Reading(steps=5, skip_layers=1))
     with pytest.raises(InvalidFile, match=r"beyond 32 bits.*input_message_bits"):
-        load_netx(path, steps=5, input_message_bits=23)
+        load(path, Reading(steps=5, input_message_bits=23))
 
 
 def test_only_the_last_layer_may_never_fire(tmp_path):
     path = write_net(tmp_path / "a.net", [dense(WEIGHT, neuron=CUBA | {"vThMant": 1 << 17})])
-    assert isinstance(load_netx(path, steps=5).nodes["li0"], FixedLI)
+    assert isinstance(load(path, Reading(steps=5)).nodes["li0"], FixedLI)
     path = write_net(tmp_path / "b.net", [dense(WEIGHT, neuron=CUBA | {"vThMant": (1 << 17) - 1})])
-    assert isinstance(load_netx(path, steps=5).nodes["lif0"], FixedLIF)
+    assert isinstance(load(path, Reading(steps=5)).nodes["lif0"], FixedLIF)
 
 
 class TestHostileFiles:
@@ -264,7 +265,7 @@ class TestHostileFiles:
 
     def refuse(self, path, message):
         with pytest.raises(InvalidFile, match=message):
-            load_netx(path, steps=5)
+            load(path, Reading(steps=5))
 
     def test_no_file(self, tmp_path):
         self.refuse(tmp_path / "absent.net", "is no file")
@@ -272,6 +273,8 @@ class TestHostileFiles:
 
     def test_no_hdf5(self, tmp_path):
         (tmp_path / "a.net").write_bytes(b"\x80\x04cos\nsystem\n")
+        self.refuse(tmp_path / "a.net", "is a pickle, which can run code")
+        (tmp_path / "a.net").write_bytes(b"cos\nsystem\n")
         self.refuse(tmp_path / "a.net", "cannot be read as HDF5")
 
     def test_truncated(self, path):
@@ -379,7 +382,7 @@ class TestHostileFiles:
                 damaged[at] ^= 1 << int(rng.integers(8))
             path.write_bytes(damaged)
             try:
-                load_netx(path, steps=5)
+                load(path, Reading(steps=5))
                 outcomes.add("read")
             except InvalidFile:
                 outcomes.add("refused")

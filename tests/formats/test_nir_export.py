@@ -11,7 +11,8 @@ import pytest
 
 from neurorobust.backends import get_backend
 from neurorobust.errors import InvalidFile, InvalidInput, Unsupported
-from neurorobust.formats.nir import load_nir, save_nir
+from neurorobust.formats.load import Reading, load
+from neurorobust.formats.nir import save_nir
 from neurorobust.formats.nir.load import KINDS
 from neurorobust.ir import (
     LI,
@@ -54,7 +55,7 @@ def test_a_graph_comes_back_as_it_was(tmp_path, seed):
     graph = random_graph(np.random.default_rng(seed), avoid=BEYOND_NIR, grid=bool(seed % 2))
     path, again = tmp_path / "a.nir", tmp_path / "b.nir"
     call = save_nir(graph, path)
-    loaded = load_nir(path)
+    loaded = load(path)
     assert loaded.content_hash == graph.content_hash
     assert call.dt_s == graph.header.dt_s
     nir.read(path, type_check=call.type_check)
@@ -74,14 +75,16 @@ def test_the_nodes_alone_compute_what_the_graph_computes(tmp_path, seed):
     }
     graph = graph.with_(nodes={**graph.nodes, **soft})
     save_nir(graph, tmp_path / "a.nir")
-    read = load_nir(
+    read = load(
         tmp_path / "a.nir",
-        use_metadata=False,
-        header=graph.header,
-        reset={name: node.reset for name, node in graph.of_kind(LIF)},
-        v_init="zero",
-        time_unit_s=1.0,
-        readout=graph.nodes["output"].readout,
+        Reading(
+            use_metadata=False,
+            header=graph.header,
+            reset={name: node.reset for name, node in graph.of_kind(LIF)},
+            v_init="zero",
+            time_unit_s=1.0,
+            readout=graph.nodes["output"].readout,
+        ),
     )
     stimulus = random_stimulus(rng, graph, 8)
     ours, theirs = (
@@ -138,12 +141,12 @@ def test_every_node_of_a_file_is_written_again_bit_for_bit(tmp_path, dtype):
     kinds = set()
     for shape, nodes in every_node(dtype).items():
         path = chain(tmp_path / "a.nir", shape, **nodes)
-        graph = load_nir(path, reset="hard", v_init="reset", **step)
+        graph = load(path, Reading(reset="hard", v_init="reset", **step))
         save_model(graph, tmp_path / "a.safetensors")
         graph = load_model(tmp_path / "a.safetensors", Graph)
         save_nir(graph, tmp_path / "b.nir")
         assert same(path, tmp_path / "b.nir")
-        assert load_nir(tmp_path / "b.nir").content_hash == graph.content_hash
+        assert load(tmp_path / "b.nir").content_hash == graph.content_hash
         kinds |= {type(node).__name__ for node in nodes.values()}
     assert kinds | {"Input", "Output", "NIRGraph"} == set(KINDS)
 
@@ -153,23 +156,23 @@ def test_subgraphs_names_and_foreign_metadata_are_written_again(tmp_path):
     with h5py.File(path, "r+") as file:
         file["node/metadata/author"] = "someone"
         file["node/metadata/nested/numbers"] = np.arange(3)
-    graph = load_nir(path, dt_s=1e-4, reset="soft", recurrence="currents")
+    graph = load(path, Reading(dt_s=1e-4, reset="soft", recurrence="currents"))
     save_nir(graph, tmp_path / "b.nir")
     assert same(path, tmp_path / "b.nir")
     with h5py.File(tmp_path / "b.nir") as file:
         assert file["node/metadata/author"][()] == b"someone"
         assert file["node/metadata/nested/numbers"][()].tolist() == [0, 1, 2]
-    again = load_nir(tmp_path / "b.nir")  # neither dt_s nor reset are asked for any more
+    again = load(tmp_path / "b.nir")  # neither dt_s nor reset are asked for any more
     assert again.content_hash == graph.content_hash
 
 
 def test_a_changed_graph_is_not_written_as_the_file_it_came_from(tmp_path):
     path = chain(tmp_path / "a.nir", (2,), lif=lif(2))
-    graph = load_nir(path, dt_s=1e-4, reset="hard")
+    graph = load(path, Reading(dt_s=1e-4, reset="hard"))
     other = graph.with_(header=replace(graph.header, dt_s=1e-3))
     save_nir(other, tmp_path / "b.nir")
     assert not same(path, tmp_path / "b.nir")
-    assert load_nir(tmp_path / "b.nir").content_hash == other.content_hash
+    assert load(tmp_path / "b.nir").content_hash == other.content_hash
     tau = values(tmp_path / "b.nir")["node/nodes/lif/tau"]
     np.testing.assert_allclose(tau, 2.5e-2, rtol=1e-6)
 
@@ -181,8 +184,8 @@ def test_an_edited_file_is_noticed(tmp_path):
     with h5py.File(path, "r+") as file:
         file["node/nodes/lif/v_threshold"][...] = 2.0
     with pytest.raises(InvalidFile, match=r"edited after it was written.*use_metadata=False"):
-        load_nir(path)
-    read = load_nir(path, use_metadata=False, dt_s=1e-3, reset="hard")
+        load(path)
+    read = load(path, Reading(use_metadata=False, dt_s=1e-3, reset="hard"))
     assert read.nodes["lif"].threshold == 2.0
 
 
@@ -195,20 +198,20 @@ def test_damaged_metadata_is_named(tmp_path):
             del file["node/metadata/neurorobust"]
             file["node/metadata/neurorobust"] = json.dumps(text | change)
         with pytest.raises(InvalidFile, match="metadata 'neurorobust'"):
-            load_nir(path)
+            load(path)
     with h5py.File(path, "r+") as file:
         del file["node/metadata/neurorobust"]
         file["node/metadata/neurorobust"] = "{"
     with pytest.raises(InvalidFile, match="metadata 'neurorobust'"):
-        load_nir(path)
+        load(path)
 
 
 def test_arguments_that_contradict_the_file_are_refused(tmp_path):
     save_nir(simple(), tmp_path / "a.nir")
     for arguments, message in (({"dt_s": 1e-4}, "dt_s is 0.0001"), ({"reset": "soft"}, "reset")):
         with pytest.raises(InvalidInput, match=message):
-            load_nir(tmp_path / "a.nir", **arguments)
-    assert load_nir(tmp_path / "a.nir", dt_s=1e-3, reset="hard").header.dt_s == 1e-3
+            load(tmp_path / "a.nir", Reading(**arguments))
+    assert load(tmp_path / "a.nir", Reading(dt_s=1e-3, reset="hard")).header.dt_s == 1e-3
 
 
 def simple(**changes):
@@ -319,8 +322,8 @@ def test_a_file_with_linear_and_affine_keeps_names_that_sort_otherwise(tmp_path)
     rng = np.random.default_rng(0)
     layers = {str(k): linear(rng, 2, 2) for k in (9, 10, 11)}
     path = chain(tmp_path / "a.nir", (2,), **layers)
-    save_nir(load_nir(path, dt_s=1e-4), tmp_path / "b.nir")
-    assert list(load_nir(tmp_path / "b.nir").nodes)[1:-1] == ["9", "10", "11"]
+    save_nir(load(path, Reading(dt_s=1e-4)), tmp_path / "b.nir")
+    assert list(load(tmp_path / "b.nir").nodes)[1:-1] == ["9", "10", "11"]
 
 
 def test_names_that_hdf5_cannot_store_are_refused(tmp_path):

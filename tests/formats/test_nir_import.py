@@ -10,7 +10,7 @@ import pytest
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidFile, InvalidInput
-from neurorobust.formats.nir import load_nir
+from neurorobust.formats.load import Reading, load
 from neurorobust.ir import LI, LIF, Edge, Header, load_model, save_model
 from tests.support.helpers import shared_data
 from tests.support.nir_files import chain, lif, linear, write
@@ -48,7 +48,9 @@ def test_neurons_follow_the_equations_of_nir(tmp_path, decay, reset):
         "w_in": RNG.uniform(0.5, 2, n),
     }
     path = chain(tmp_path / "a.nir", (n,), cell=nir.CubaLIF(**p))
-    graph = load_nir(path, dt_s=DT, reset=reset, discretisation=decay, v_init="leak", steps=steps)
+    graph = load(
+        path, Reading(dt_s=DT, reset=reset, discretisation=decay, v_init="leak", steps=steps)
+    )
     x = RNG.random((4, steps, n)) * 4
     spikes, _ = run(graph, x)
     alpha, beta = per_step(p["tau_syn"], decay), per_step(p["tau_mem"], decay)
@@ -78,7 +80,7 @@ def test_integrators_scales_and_thresholds_follow_the_equations(tmp_path):
         fire=nir.IF(r=full["rf"] / DT, v_threshold=np.ones(n), v_reset=zero),
         step=nir.Threshold(np.full(n, 0.5)),
     )
-    graph = load_nir(path, dt_s=DT, reset="hard", steps=steps)
+    graph = load(path, Reading(dt_s=DT, reset="hard", steps=steps))
     assert list(graph.nodes)[-4:] == ["cuba", "fire", "step", "output"]
     x = RNG.random((2, steps, n)) * 0.2
     spikes, _ = run(graph, x)
@@ -101,7 +103,7 @@ def test_the_published_neuron_spikes_when_it_did(tmp_path):
     path = shared_data("nir_01_lif", "lif_norse.nir")
     x, v, s = np.loadtxt(path.with_suffix(".csv"), delimiter=",").T
     for decay, steps in (("euler", [460, 510, 710, 760]), ("exponential", [450, 500, 710, 760])):
-        graph = load_nir(path, dt_s=DT, reset="hard", discretisation=decay, steps=1000)
+        graph = load(path, Reading(dt_s=DT, reset="hard", discretisation=decay, steps=1000))
         spikes, membrane = run(graph, x[None, :, None])
         assert np.flatnonzero(spikes["1"]).tolist() == steps
         if decay == "euler":
@@ -113,14 +115,14 @@ def test_the_published_neuron_spikes_when_it_did(tmp_path):
 def test_the_other_published_file_declares_a_wrong_shape(tmp_path):
     path = shared_data("nir_01_lif", "lif_rockpool.nir")
     with pytest.raises(InvalidFile, match=r"'output'.*\(1, 1, 1\).*check_shapes=False"):
-        load_nir(path, dt_s=DT, reset="hard")
-    assert load_nir(path, dt_s=DT, reset="hard", check_shapes=False).shapes["output"] == (1,)
+        load(path, Reading(dt_s=DT, reset="hard"))
+    assert load(path, Reading(dt_s=DT, reset="hard", check_shapes=False)).shapes["output"] == (1,)
 
 
 def test_nodes_are_sorted_by_flow_not_by_name(tmp_path):
     """nir gives nodes back in alphabetical order: 10 before 2."""
     layers = {str(k): linear(RNG, 2, 2) for k in range(11)}
-    graph = load_nir(chain(tmp_path / "a.nir", (2,), **layers), dt_s=DT)
+    graph = load(chain(tmp_path / "a.nir", (2,), **layers), Reading(dt_s=DT))
     assert list(graph.nodes) == ["input", *map(str, range(11)), "output"]
 
 
@@ -150,27 +152,27 @@ def nested(path):
 def test_subgraphs_are_opened_and_cycles_wait_where_the_caller_says(tmp_path):
     path = nested(tmp_path / "a.nir")
     with pytest.raises(InvalidFile, match=r"'rnn\.lif'.*recurrence='spikes'.*'currents'"):
-        load_nir(path, dt_s=DT, reset="hard")
-    spikes = load_nir(path, dt_s=DT, reset="hard", recurrence="spikes")
+        load(path, Reading(dt_s=DT, reset="hard"))
+    spikes = load(path, Reading(dt_s=DT, reset="hard", recurrence="spikes"))
     assert Edge("rnn.lif", "rnn.w_rec", 1) in spikes.edges
     assert Edge("rnn.w_rec", "rnn.lif", 0) in spikes.edges
     assert Edge("fc1", "rnn.lif") in spikes.edges
     assert Edge("rnn.lif", "fc2") in spikes.edges
-    currents = load_nir(path, dt_s=DT, reset="hard", recurrence="currents")
+    currents = load(path, Reading(dt_s=DT, reset="hard", recurrence="currents"))
     assert Edge("rnn.w_rec", "rnn.lif", 1) in currents.edges
 
 
 def test_delays_become_delays_of_edges(tmp_path):
     delays = {"wait": nir.Delay(np.full(2, 3e-4)), "more": nir.Delay(np.full(2, 2e-4))}
-    graph = load_nir(chain(tmp_path / "a.nir", (2,), **delays, fc=linear(RNG, 2, 2)), dt_s=DT)
+    graph = load(chain(tmp_path / "a.nir", (2,), **delays, fc=linear(RNG, 2, 2)), Reading(dt_s=DT))
     assert Edge("input", "fc", 5) in graph.edges
     path = chain(tmp_path / "b.nir", (2,), wait=nir.Delay(np.full(2, 2.5e-4)))
     with pytest.raises(InvalidFile, match=r"'wait'.*2\.5 steps.*dt_s that divides"):
-        load_nir(path, dt_s=DT)
+        load(path, Reading(dt_s=DT))
 
 
 def test_a_file_survives_save_and_load_of_the_model(tmp_path):
-    graph = load_nir(nested(tmp_path / "a.nir"), dt_s=DT, reset="hard", recurrence="spikes")
+    graph = load(nested(tmp_path / "a.nir"), Reading(dt_s=DT, reset="hard", recurrence="spikes"))
     save_model(graph, tmp_path / "a.safetensors")
     again = load_model(tmp_path / "a.safetensors", type(graph))
     assert again.header.provenance == graph.header.provenance
@@ -196,12 +198,12 @@ def test_what_a_file_leaves_open_is_refused_by_name(tmp_path, case):
     changes, arguments, message = REFUSED[case]
     path = chain(tmp_path / "a.nir", (2,), fc=linear(RNG, 2, 2), lif=lif(2, **changes))
     with pytest.raises(InvalidFile, match=message):
-        load_nir(path, **({"dt_s": DT, "reset": "hard"} | arguments))
+        load(path, Reading(**({"dt_s": DT, "reset": "hard"} | arguments)))
 
 
 def test_units_are_taken_where_they_are_given(tmp_path):
     path = chain(tmp_path / "a.nir", (2,), lif=lif(2, np.float64, tau=20.0))
-    node = load_nir(path, dt_s=1e-3, reset="hard", time_unit_s=1e-3).nodes["lif"]
+    node = load(path, Reading(dt_s=1e-3, reset="hard", time_unit_s=1e-3)).nodes["lif"]
     np.testing.assert_allclose(node.beta, 1 - 1 / 20, rtol=1e-15)
 
 
@@ -209,7 +211,7 @@ def test_conflicting_and_unknown_arguments(tmp_path):
     path = chain(tmp_path / "a.nir", (2,), lif=lif(2))
     for name, value in (("reset", "zero"), ("discretisation", "exact"), ("dt_s", -1.0)):
         with pytest.raises(InvalidInput, match=name):
-            load_nir(path, **({"dt_s": DT, "reset": "hard"} | {name: value}))
+            load(path, Reading(**({"dt_s": DT, "reset": "hard"} | {name: value})))
 
 
 def conv(groups=1, kernel=(3, 3), into=2):
@@ -235,14 +237,14 @@ def test_convolutions_whose_shapes_nir_itself_gets_wrong(tmp_path):
     names = list(nodes)
     path = write(tmp_path / "wide.nir", nodes, list(pairwise(names)))
     with pytest.raises(InvalidFile, match=r"'flat'.*\(4, 4, 6\).*\(4, 4, 4\).*check_shapes=False"):
-        load_nir(path, dt_s=DT)
-    assert load_nir(path, dt_s=DT, check_shapes=False).shapes["conv"] == (4, 4, 4)
+        load(path, Reading(dt_s=DT))
+    assert load(path, Reading(dt_s=DT, check_shapes=False)).shapes["conv"] == (4, 4, 4)
     grouped = conv(groups=2)
     flat = nir.Flatten({"input": grouped.output_type["output"]}, 0, -1)
     path = chain(tmp_path / "g.nir", tuple(grouped.input_type["input"]), conv=grouped, flat=flat)
     with pytest.raises(InvalidFile, match=r"'conv'.*takes \(2, H, W\), got \(1, 6, 8\).*grouped"):
-        load_nir(path, dt_s=DT)
-    graph = load_nir(path, dt_s=DT, input_shape=(2, 6, 8), check_shapes=False)
+        load(path, Reading(dt_s=DT))
+    graph = load(path, Reading(dt_s=DT, input_shape=(2, 6, 8), check_shapes=False))
     assert graph.shapes["conv"] == (4, 4, 6)
 
 
@@ -255,8 +257,8 @@ def test_scalars_stand_for_all_neurons_only_on_demand(tmp_path):
             del node[name]
             node[name] = value
     with pytest.raises(InvalidFile, match=r"'lif'.*one value for all neurons.*check_shapes=False"):
-        load_nir(path, dt_s=DT, reset="hard")
-    graph = load_nir(path, dt_s=DT, reset="hard", check_shapes=False)
+        load(path, Reading(dt_s=DT, reset="hard"))
+    graph = load(path, Reading(dt_s=DT, reset="hard", check_shapes=False))
     assert graph.shapes["lif"] == (3,)
 
 
@@ -268,15 +270,15 @@ def test_a_batch_axis_is_named_and_taken_on_demand(tmp_path):
     }
     path = write(tmp_path / "a.nir", nodes, [("input", "flat"), ("flat", "output")])
     with pytest.raises(InvalidFile, match=r"'flat'.*joins axes 1\.\.2.*batch_axis='flatten'"):
-        load_nir(path, dt_s=DT)
-    assert load_nir(path, dt_s=DT, batch_axis="flatten").shapes["flat"] == (18,)
+        load(path, Reading(dt_s=DT))
+    assert load(path, Reading(dt_s=DT, batch_axis="flatten")).shapes["flat"] == (18,)
     nodes = {
         "input": nir.Input(np.array([1, 3])),
         "lif": lif((1, 3)),
         "output": nir.Output(np.array([1, 3])),
     }
     path = write(tmp_path / "b.nir", nodes, [("input", "lif"), ("lif", "output")])
-    assert load_nir(path, dt_s=DT, reset="hard", batch_axis="all").shapes["lif"] == (3,)
+    assert load(path, Reading(dt_s=DT, reset="hard", batch_axis="all")).shapes["lif"] == (3,)
 
 
 def edit(path, key, value):
@@ -296,7 +298,7 @@ def test_broken_files_are_named(tmp_path):
         (edit(fresh("a"), "node/nodes/lif/type", "Izhikevich"), "'lif'.*'Izhikevich' is not known"),
         (edit(fresh("b"), "node/nodes/lif/tau", None), "'lif'.*no number under 'tau'"),
         (edit(fresh("c"), "node/nodes/a/b/type", "LIF"), "'a/b'.*cannot hold '/' in names"),
-        (edit(fresh("d"), "node", None), "no group 'node'"),
+        (edit(fresh("d.nir"), "node", None), "no group 'node'"),
         (edit(fresh("e"), "node/nodes/lif/tau", h5py.SoftLink("/node")), "may lead anywhere"),
         (tmp_path / "missing.nir", "is no file"),
     ]
@@ -308,7 +310,7 @@ def test_broken_files_are_named(tmp_path):
     cases.append((text, "no NIR file or is cut off"))
     for path, message in cases:
         with pytest.raises(InvalidFile, match=message):
-            load_nir(path, dt_s=DT, reset="hard")
+            load(path, Reading(dt_s=DT, reset="hard"))
 
 
 @pytest.mark.parametrize("size", range(0, 8000, 517))
@@ -316,7 +318,7 @@ def test_a_file_cut_anywhere_is_an_invalid_file(tmp_path, size):
     path = chain(tmp_path / "a.nir", (2,), fc=linear(RNG, 2, 2), lif=lif(2))
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(InvalidFile):
-        load_nir(path, dt_s=DT, reset="hard")
+        load(path, Reading(dt_s=DT, reset="hard"))
 
 
 def test_wiring_faults_are_named(tmp_path):
@@ -335,13 +337,13 @@ def test_wiring_faults_are_named(tmp_path):
     ]
     for nodes, edges, message in cases:
         with pytest.raises(InvalidFile, match=message):
-            load_nir(write(tmp_path / "a.nir", nodes, edges), dt_s=DT)
+            load(write(tmp_path / "a.nir", nodes, edges), Reading(dt_s=DT))
 
 
 def test_header_replaces_step_and_duration(tmp_path):
     path = chain(tmp_path / "a.nir", (2,), lif=lif(2))
     header = Header(dt_s=5e-4, steps=7, coding="direct", classes=("a", "b"))
-    graph = load_nir(path, header=header, reset="none")
+    graph = load(path, Reading(header=header, reset="none"))
     assert (graph.header.steps, graph.header.classes) == (7, ("a", "b"))
     assert isinstance(graph.nodes["lif"], LIF)
     assert graph.nodes["lif"].reset == "none"
@@ -351,7 +353,7 @@ def test_header_replaces_step_and_duration(tmp_path):
 def test_a_readout_without_spikes_takes_the_last_value(tmp_path):
     zero, tau = np.zeros(2), np.full(2, 1e-3)
     path = chain(tmp_path / "a.nir", (2,), li=nir.LI(tau=tau, r=tau / tau, v_leak=zero))
-    graph = load_nir(path, dt_s=DT)
+    graph = load(path, Reading(dt_s=DT))
     assert isinstance(graph.nodes["li"], LI)
     assert graph.nodes["output"].readout == "last"
 
@@ -363,4 +365,4 @@ def test_links_in_a_ring_end(tmp_path):
         for k in range(20):
             file[f"node/nodes/ring{k}"] = file["node"]
     with pytest.raises(InvalidFile, match=r"levels|entries"):
-        load_nir(path, dt_s=DT, reset="hard")
+        load(path, Reading(dt_s=DT, reset="hard"))

@@ -7,7 +7,8 @@ import pytest
 
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
-from neurorobust.formats.nir import load_nir, save_nir
+from neurorobust.formats.load import load
+from neurorobust.formats.nir import save_nir
 from neurorobust.formats.nir.framework import READERS, run_nir_in
 from neurorobust.ir import LIF, Affine, Graph, Header, Input, Output
 from tests.support.nir_networks import random_nir_graph
@@ -40,7 +41,7 @@ def test_a_framework_computes_what_the_graph_computes(tmp_path, profile, framewo
         wanted = spikes(graph, values)
         found = run_nir_in(framework, tmp_path / "a.nir", call, values)
         np.testing.assert_array_equal(found, wanted)
-        assert load_nir(tmp_path / "a.nir").content_hash == graph.content_hash
+        assert load(tmp_path / "a.nir").content_hash == graph.content_hash
         fired += wanted.sum()
     assert fired
 

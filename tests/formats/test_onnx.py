@@ -18,7 +18,8 @@ from neurorobust.errors import (
     NeurorobustError,
     Unsupported,
 )
-from neurorobust.formats.onnx import initial_state, load_onnx, onnx_model, save, save_onnx
+from neurorobust.formats.load import load
+from neurorobust.formats.onnx import initial_state, onnx_model, save, save_onnx
 from neurorobust.formats.onnx.seal import FUNCTIONS, OPERATORS, nodes
 from neurorobust.ir import (
     LI,
@@ -260,7 +261,7 @@ def test_the_host_part_is_in_the_file(static, tmp_path):
     got = call(session(file), feed)
     np.testing.assert_array_equal(got["lif/spikes"], want.spikes["lif"])
     assert 0 < got["lif/spikes"].mean() < 1
-    assert load_onnx(file).content_hash == program.content_hash
+    assert load(file).content_hash == program.content_hash
 
 
 class TestFile:
@@ -314,6 +315,71 @@ class TestFile:
         assert one.read_bytes() == two.read_bytes()
 
 
+def named(file, name):
+    return next(n for _, n in nodes(file.graph) if n.name == name)
+
+
+def zeroed(part):
+    def change(file):
+        (tensor,) = (t for t in file.graph.initializer if t.name == part)
+        tensor.raw_data = bytes(len(tensor.raw_data))
+
+    return change
+
+
+def other_comparison(file):
+    for node in file.functions[0].node:
+        if node.op_type == "Greater":
+            node.op_type = "GreaterOrEqual"
+
+
+def shorter_step(file):
+    scan = next(n for n in file.graph.node if n.op_type == "Scan")
+    del next(a.g for a in scan.attribute if a.name == "body").node[-1]
+
+
+def described(change):
+    def edit(file):
+        entry = next(p for p in file.metadata_props if p.key == "neurorobust")
+        entry.value = change(entry.value)
+
+    return edit
+
+
+ALTERED = {
+    "operator": (
+        lambda file: setattr(named(file, "out:Gemm"), "op_type", "Softmax"),
+        Unsupported,
+        r"Softmax \(operator 'out:Gemm' of a step\).*import",
+    ),
+    "domain": (
+        lambda file: setattr(file.graph.node[0], "domain", "com.microsoft"),
+        Unsupported,
+        r"com\.microsoft::",
+    ),
+    "foreign": (
+        lambda file: file.ClearField("metadata_props"),
+        InvalidFile,
+        r"holds no neurorobust model.*neither dt",
+    ),
+    "weight": (zeroed("fc/weight"), InvalidFile, "initializer fc/weight was changed"),
+    "beta": (zeroed("lif/beta"), InvalidFile, "initializer lif/beta was changed"),
+    "function": (other_comparison, InvalidFile, r"function LIF \(hard.same.gt\) was changed"),
+    "step": (shorter_step, InvalidFile, r"operator .* of a step is gone"),
+    "metadata": (
+        described(lambda text: text.replace('"dt_s":0.001', '"dt_s":0.002')),
+        InvalidFile,
+        "metadata were altered",
+    ),
+    "format": (
+        described(lambda text: json.dumps(json.loads(text) | {"format": 99})),
+        InvalidFile,
+        "format 99, this version reads 1",
+    ),
+}
+"""What is done to a file, the error, and what it says."""
+
+
 class TestReading:
     """Back to the same model, or a refusal that says what is wrong."""
 
@@ -330,7 +396,7 @@ class TestReading:
         for seed in range(15):
             for make in (random_graph, random_program):
                 model = make(np.random.default_rng(seed))
-                found = load_onnx(save_onnx(model, tmp_path / "model.onnx", **options))
+                found = load(save_onnx(model, tmp_path / "model.onnx", **options))
                 assert type(found) is type(model)
                 assert found.content_hash == model.content_hash
                 assert found.header == model.header
@@ -342,69 +408,11 @@ class TestReading:
         path.write_bytes(file.SerializeToString())
         return path
 
-    def test_a_foreign_operator(self, tmp_path):
-        def swap(file):
-            next(n for _, n in nodes(file.graph) if n.name == "out:Gemm").op_type = "Softmax"
-
-        with pytest.raises(Unsupported, match=r"Softmax \(operator 'out:Gemm' of a step\).*import"):
-            load_onnx(self.altered(tmp_path, swap))
-
-    def test_a_foreign_domain(self, tmp_path):
-        def swap(file):
-            file.graph.node[0].domain = "com.microsoft"
-
-        with pytest.raises(Unsupported, match=r"com\.microsoft::"):
-            load_onnx(self.altered(tmp_path, swap))
-
-    def test_a_foreign_file(self, tmp_path):
-        def strip(file):
-            del file.metadata_props[:]
-
-        with pytest.raises(InvalidFile, match=r"holds no neurorobust model.*neither dt"):
-            load_onnx(self.altered(tmp_path, strip))
-
-    @pytest.mark.parametrize("part", ["fc/weight", "lif/beta"])
-    def test_an_edited_array(self, tmp_path, part):
-        def edit(file):
-            (tensor,) = (t for t in file.graph.initializer if t.name == part)
-            tensor.raw_data = bytes(len(tensor.raw_data))
-
-        with pytest.raises(InvalidFile, match=f"initializer {part} was changed"):
-            load_onnx(self.altered(tmp_path, edit))
-
-    def test_an_edited_function(self, tmp_path):
-        def edit(file):
-            for node in file.functions[0].node:
-                if node.op_type == "Greater":
-                    node.op_type = "GreaterOrEqual"
-
-        with pytest.raises(InvalidFile, match=r"function LIF \(hard.same.gt\) was changed"):
-            load_onnx(self.altered(tmp_path, edit))
-
-    def test_an_edited_step(self, tmp_path):
-        def edit(file):
-            scan = next(n for n in file.graph.node if n.op_type == "Scan")
-            body = next(a.g for a in scan.attribute if a.name == "body")
-            del body.node[-1]
-
-        with pytest.raises(InvalidFile, match=r"operator .* of a step is gone"):
-            load_onnx(self.altered(tmp_path, edit))
-
-    def test_edited_metadata(self, tmp_path):
-        def edit(file):
-            entry = next(p for p in file.metadata_props if p.key == "neurorobust")
-            entry.value = entry.value.replace('"dt_s":0.001', '"dt_s":0.002')
-
-        with pytest.raises(InvalidFile, match="metadata were altered"):
-            load_onnx(self.altered(tmp_path, edit))
-
-    def test_another_format(self, tmp_path):
-        def edit(file):
-            entry = next(p for p in file.metadata_props if p.key == "neurorobust")
-            entry.value = json.dumps(json.loads(entry.value) | {"format": 99})
-
-        with pytest.raises(InvalidFile, match="format 99, this version reads 1"):
-            load_onnx(self.altered(tmp_path, edit))
+    @pytest.mark.parametrize("name", ALTERED)
+    def test_what_was_altered_is_named(self, tmp_path, name):
+        change, error, message = ALTERED[name]
+        with pytest.raises(error, match=message):
+            load(self.altered(tmp_path, change))
 
     def test_truncated_or_no_file_at_all(self, tmp_path):
         data = onnx_model(small()).SerializeToString()
@@ -412,12 +420,12 @@ class TestReading:
         for end in range(0, len(data), len(data) // 60):
             path.write_bytes(data[:end])
             with pytest.raises(InvalidFile, match="truncated"):
-                load_onnx(path)
+                load(path)
         path.write_text("hello")
         with pytest.raises(InvalidFile, match="no ONNX"):
-            load_onnx(path)
+            load(path)
         with pytest.raises(InvalidFile, match="No such file"):
-            load_onnx(tmp_path / "absent.onnx")
+            load(tmp_path / "absent.onnx")
 
     def test_a_flipped_bit_never_passes(self, tmp_path):
         data = onnx_model(chip()).SerializeToString(deterministic=True)
@@ -429,7 +437,7 @@ class TestReading:
             bits[rng.integers(start, len(data))] ^= 1 << rng.integers(8)
             path.write_bytes(bytes(bits))
             with pytest.raises(NeurorobustError):
-                load_onnx(path)
+                load(path)
 
 
 class TestRefusals:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from neurorobust.errors import InvalidInput, RemoteError, WorkerTimeout
-from neurorobust.formats.netx import load_netx, netx_latency, save_netx
+from neurorobust.formats.load import Reading, load
+from neurorobust.formats.netx import netx_latency, save_netx
 from neurorobust.formats.netx.weights import optimise, stored
 from neurorobust.ir import FixedLI, FixedLIF
 from neurorobust_lava.lava_dl import run_netx
@@ -65,13 +66,13 @@ def test_files_in_old_and_new_forms(lava_dl, tmp_path):
     spikes = 0
     for seed in range(100, 110):
         path, shape = dense_file(tmp_path / f"{seed}.net", seed)
-        program = load_netx(path, steps=STEPS)
+        program = load(path, Reading(steps=STEPS))
         codes = np.random.default_rng(seed).integers(0, 2, (STEPS, *shape))
         layers = in_netx(lava_dl, path, program, codes, arguments={}, arranged=codes)
         spikes += assert_equal_to_netx(program, codes, layers)
     for seed in range(100, 106):
         path, shape = image_file(tmp_path / f"{seed}i.net", seed)
-        program = load_netx(path, steps=STEPS, reset_interval=STEPS)
+        program = load(path, Reading(steps=STEPS, reset_interval=STEPS))
         image = np.random.default_rng(seed).integers(0, 90, shape)
         codes = np.broadcast_to(image, (STEPS, *shape))
         arguments = {"reset_interval": STEPS}
@@ -93,7 +94,7 @@ PUBLISHED = {
 def test_published_networks_fire_as_in_netx(lava_dl, published, file):
     sort, arguments, steps, least = PUBLISHED[file]
     path = published / file
-    program = load_netx(path, steps=steps, **arguments)
+    program = load(path, Reading(steps=steps, **arguments))
     rng, shape = np.random.default_rng(1), program.input_shape
     if sort == "image":
         codes = np.broadcast_to(rng.integers(0, 70, shape), (steps, *shape))

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neurorobust.formats.netx import load_netx, netx_latency
+from neurorobust.formats.load import Reading, load
+from neurorobust.formats.netx import netx_latency
 from neurorobust.ir import Flatten
 from tests.oracles.engines import ENGINES, chain, current_of, differing, run
 
@@ -32,7 +33,7 @@ def steps_first(values):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_tinynet(published, engine):
     """From an image to the output of a third population, two steps late."""
-    program = load_netx(published / "tiny.net", steps=15, reset_interval=17)
+    program = load(published / "tiny.net", Reading(steps=15, reset_interval=17))
     image = image_of(program, np.load(published / "gts/tinynet/input_bias.npy"))
     spikes, _ = run(engine, program, image[None], 15)
     first, _, last = netx_latency(program)
@@ -47,7 +48,7 @@ def test_ntidigits(published):
     folder = published / "gts/ntidigits"
     spikes, truth = np.load(folder / "input.npy"), np.load(folder / "output.npy")
     # The sixth layer averages, which netx does not know either.
-    program = load_netx(folder / "ntidigits.net", steps=3000, num_layers=5)
+    program = load(folder / "ntidigits.net", Reading(steps=3000, num_layers=5))
     fired, _ = run("torch", program, spikes.T)
     *_, (last, latency) = netx_latency(program).items()
     late = latency + 1  # the recording of the published output began a step later
@@ -61,7 +62,7 @@ def test_ntidigits(published):
 def pilotnet(published):
     """The network, cleared every 17 steps, and the published spikes of its populations."""
     folder = published / "gts/pilotnet_lif"
-    program = load_netx(folder / "network.net", steps=24, reset_interval=17)
+    program = load(folder / "network.net", Reading(steps=24, reset_interval=17))
     truths = {
         name: steps_first(np.load(folder / f"{file}.npy"))
         for name, file in zip(netx_latency(program), PILOTNET, strict=False)

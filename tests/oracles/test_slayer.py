@@ -5,7 +5,8 @@ import pytest
 
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
-from neurorobust.formats.netx import load_netx, netx_latency
+from neurorobust.formats.load import Reading, load
+from neurorobust.formats.netx import netx_latency
 from neurorobust_lava.lava_dl import run_netx
 from tests.support.helpers import asked_again
 from tests.support.slayer_networks import SORTS, Count, compare
@@ -34,7 +35,7 @@ def test_its_export_in_netx(lava_dl, tmp_path, sort, seed):
     assert count.differing == 0
     shape = program.input_shape
     shapes = {"input_shape": shape} if len(shape) == 3 else {}
-    loaded = load_netx(path, steps=steps, **shapes)
+    loaded = load(path, Reading(steps=steps, **shapes))
     executable = get_backend("torch").compile(loaded, "quantised")
     ours = executable.run(Stimulus(spikes.astype(np.float64), steps), record=("spikes",)).spikes
     executable.close()

@@ -113,6 +113,8 @@ class _Reader(Bounded):
                 with self.named(f"{label}/{name}"):
                     if name in _TEXTS:
                         texts[name] = self.text(found, f"{label}/{name}")
+                        if not texts[name].isascii():
+                            raise InvalidFile(self.path, f"{label}/{name} is no ASCII string")
                     else:
                         values[name] = self._array(found, f"{label}/{name}")
         return texts, values

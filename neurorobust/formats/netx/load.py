@@ -5,30 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from neurorobust.errors import InvalidFile, Refusal
+from neurorobust.errors import InvalidFile, InvalidInput, Refusal
 from neurorobust.formats.netx.call import NetxCall
 from neurorobust.formats.netx.document import Document, read_netx
 from neurorobust.formats.netx.reading.builder import Builder
 from neurorobust.formats.netx.reading.layers import InputBlock, Plan, interpret
 from neurorobust.formats.netx.reading.synapses import Conv
 from neurorobust.formats.netx.refusal import by_reason
-from neurorobust.ir import Header, Program, Shape
+from neurorobust.formats.options import Reading
+from neurorobust.ir import Header, Program
 from neurorobust.ir.ports import Readout
 
 
-def load_netx(
-    path: Path | str,
-    *,
-    steps: int,
-    dt_s: float = 1e-3,
-    readout: Readout | None = None,
-    num_layers: int | None = None,
-    skip_layers: int = 0,
-    input_shape: Shape | None = None,
-    input_message_bits: int = 0,
-    reset_interval: int | None = None,
-    reset_offset: int | None = None,
-) -> Program:
+def load_netx(path: Path, reading: Reading) -> Program:
     """Read a network that lava-dl's netx runs, with the weights that Lava uses in effect.
 
     The nodes carry the number of their layer: ``dense3``, ``lif3``. The input takes the integers
@@ -38,36 +27,26 @@ def load_netx(
     Program's report counts the weights that do not act as the file says; ``formats.netx.lint``
     explains them.
 
-    Args:
-        path: The file.
-        steps: Steps a stimulus is shown for, at least 1.
-        dt_s: Duration of a step, which a file does not say.
-        readout: How scores are read; None counts spikes, or takes the last membrane where the last
-            layer cannot fire.
-        num_layers: Records of the file to read; None reads all.
-        skip_layers: Records at the start that are left out.
-        input_shape: (C, H, W), where a first convolution lacks it in the file.
-        input_message_bits: 0 takes any non-zero input as one spike; above 0 inputs are payloads of
-            so many bits.
-        reset_interval: Steps between two resets of all neurons; None for none.
-        reset_offset: Phase of the reset as netx counts it; None takes the one that starts every
-            stimulus from rest (0 after an input population, 1 otherwise).
-
     Raises:
         InvalidFile: naming every layer that has no exact form in a Program, the reason, and the
             way out.
-        InvalidInput: if an argument is out of range.
+        InvalidInput: if the steps are not said, or something is out of range.
     """
+    if reading.steps is None:
+        msg = f"{path}: a netx file does not say how many steps a sample lasts; give steps"
+        raise InvalidInput(msg)
     call = NetxCall(
-        num_layers=num_layers,
-        skip_layers=skip_layers,
-        input_shape=input_shape,
-        input_message_bits=input_message_bits,
-        reset_interval=reset_interval,
-        reset_offset=reset_offset or 0,
+        num_layers=reading.num_layers,
+        skip_layers=reading.skip_layers,
+        input_shape=reading.input_shape,
+        input_message_bits=reading.input_message_bits,
+        reset_interval=reading.reset_interval,
+        reset_offset=reading.reset_offset or 0,
     )
-    header = Header(name=Path(path).stem, dt_s=dt_s, steps=steps)
-    return build(read_netx(path), call, header, readout=readout, in_phase=reset_offset is None)
+    dt_s = 1e-3 if reading.dt_s is None else reading.dt_s
+    header = Header(name=path.stem, dt_s=dt_s, steps=reading.steps)
+    in_phase = reading.reset_offset is None
+    return build(read_netx(path), call, header, readout=reading.readout, in_phase=in_phase)
 
 
 def build(

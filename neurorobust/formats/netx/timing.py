@@ -14,7 +14,7 @@ def netx_latency(program: Program) -> dict[str, int]:
 
     This holds if the population rests at t = k, although netx has run it for k steps without data:
     where no population behind a synapse has a bias, or where a reset falls on that step
-    (``reset_interval``, with the ``reset_offset`` that ``load_netx`` takes by default) and no spike
+    (``reset_interval``, with the ``reset_offset`` that ``load`` takes by default) and no spike
     from before it still travels (no delays, and no recurrence of a population that its bias alone
     makes fire).
     """

@@ -10,23 +10,14 @@ import numpy as np
 from neurorobust.errors import InvalidFile, InvalidInput, InvalidModel
 from neurorobust.formats.nir.document import Document, Entry, read_document
 from neurorobust.formats.nir.reading import maps, neurons
-from neurorobust.formats.nir.reading.parameters import Parameters
-from neurorobust.formats.nir.reading.rules import (
-    BatchAxis,
-    Discretisation,
-    Fault,
-    Recurrence,
-    Rules,
-    Start,
-)
+from neurorobust.formats.nir.reading.parameters import Fault, Parameters
 from neurorobust.formats.nir.reading.wiring import flatten
 from neurorobust.formats.nir.stamp import KEY, read_stamp, stamped_graph, with_original
+from neurorobust.formats.options import Reading
 from neurorobust.ir import LIF, Edge, Graph, Header, Input, Node, Output, Shape
 from neurorobust.ir.base import ShapeError
 from neurorobust.ir.edges import topological_order
 from neurorobust.ir.identity import canonical_json
-from neurorobust.ir.neurons import Compare, ResetMode
-from neurorobust.ir.ports import Readout
 
 _LAWS: Mapping[str, Callable[[Parameters], list[Node]]] = {
     "Affine": maps.affine,
@@ -49,89 +40,49 @@ KINDS = (*_LAWS, "Delay", "Input", "NIRGraph", "Output")
 """Types of NIR that are read."""
 
 
-def load_nir(
-    path: Path | str,
-    *,
-    dt_s: float | None = None,
-    reset: ResetMode | Mapping[str, ResetMode] | None = None,
-    discretisation: Discretisation = "euler",
-    compare: Compare = ">",
-    v_init: Start | None = None,
-    recurrence: Recurrence | None = None,
-    steps: int = 100,
-    readout: Readout | None = None,
-    header: Header | None = None,
-    input_shape: Shape | None = None,
-    time_unit_s: float | None = None,
-    batch_axis: BatchAxis = "none",
-    check_shapes: bool = True,
-    use_metadata: bool = True,
-) -> Graph:
+def load_nir(path: Path, reading: Reading) -> Graph:
     """Read a file of the Neuromorphic Intermediate Representation.
 
     A file that ``save_nir`` wrote says everything itself. Any other leaves open how long a step is,
     how neurons reset, where they start and what waits in a cycle: nothing of this is guessed. The
     file stays in the provenance of the Graph, bit for bit.
 
-    Args:
-        path: The file.
-        dt_s: Duration of a step in seconds.
-        reset: ``hard`` (to ``v_reset``), ``soft`` (by the threshold) or ``none``; for all neurons,
-            or by node name.
-        discretisation: ``euler``: ``beta = 1 - dt/tau``; ``exponential``: ``beta = exp(-dt/tau)``.
-            Inputs enter with ``R dt/tau`` in both.
-        compare: NIR fires where ``v > v_threshold``.
-        v_init: ``zero``, ``leak`` or ``reset``; needed where these are not all 0.
-        recurrence: What waits one step in a cycle without a Delay: ``spikes`` (a recurrent bias
-            acts from step 0) or ``currents`` (nothing comes back in step 0, as in Norse).
-        steps: T, which a file does not say.
-        readout: None counts spikes, or takes the last value where the last node has none.
-        header: Replaces ``dt_s`` and ``steps`` and says more: coding, bounds, classes.
-        input_shape: Replaces the shape that the file's Input declares.
-        time_unit_s: Unit of all times in the file; None takes seconds if they are plausible.
-        batch_axis: Where the file counts a batch axis: ``none``, ``flatten`` (only in the dims of
-            Flatten nodes) or ``all`` (in shapes, too).
-        check_shapes: Whether declared shapes must be those that the weights give. Without, one
-            value stands for all neurons.
-        use_metadata: Whether what ``save_nir`` wrote beside NIR is used.
-
     Raises:
         InvalidFile: naming the node that cannot be read or is left open, and the way out.
-        InvalidInput: if an argument is out of range, or contradicts the file.
+        InvalidInput: if the reading contradicts the file.
     """
     document = read_document(path)
-    if use_metadata and KEY in document.root.metadata:
-        graph = _stamped(document, header)
-        _agree(graph, dt_s, reset)
+    if reading.use_metadata and KEY in document.root.metadata:
+        graph = _stamped(document, reading.header)
+        _agree(graph, reading)
         return graph
-    given = header.dt_s if header is not None else dt_s
-    if given is None:
+    if reading.header is None and reading.dt_s is None:
         reason = "does not say how long a step is; pass dt_s in seconds (or a header)"
         raise InvalidFile(document.path, reason)
-    rules = Rules(
-        dt_s=given,
-        reset=reset,
-        discretisation=discretisation,
-        compare=compare,
-        v_init=v_init,
-        recurrence=recurrence,
-        time_unit_s=time_unit_s,
-        batch_axis=batch_axis,
-        check_shapes=check_shapes,
+    steps = 100 if reading.steps is None else reading.steps
+    header = reading.header or Header(
+        name=path.stem, dt_s=reading.step_s, steps=steps, coding="events"
     )
-    made = header or Header(name=document.path.stem, dt_s=given, steps=steps, coding="events")
     try:
-        nodes, edges = _nodes(document.root, rules, input_shape, readout)
-        graph = Graph(header=made, nodes=nodes, edges=tuple(edges))
+        nodes, edges = _nodes(document.root, reading)
+        graph = Graph(header=header, nodes=nodes, edges=tuple(edges))
     except Fault as fault:
         raise InvalidFile(document.path, str(fault)) from fault
     except InvalidModel as error:
         raise InvalidFile(document.path, str(error)) from error
     facts = {
         "source": f"NIR {document.version}",
-        "nir rules": canonical_json(rules.described()),
+        "nir rules": canonical_json(_rules(reading)),
     }
     return with_original(graph, document.root, facts)
+
+
+def _rules(reading: Reading) -> dict[str, Any]:
+    """How the continuous neurons of NIR became discrete ones, as JSON values."""
+    named = ("discretisation", "compare", "v_init", "recurrence", "time_unit_s", "batch_axis")
+    told = {name: getattr(reading, name) for name in (*named, "check_shapes")}
+    reset = dict(reading.reset) if isinstance(reading.reset, Mapping) else reading.reset
+    return told | {"dt_s": reading.step_s, "reset": reset}
 
 
 def _stamped(document: Document, header: Header | None) -> Graph:
@@ -156,8 +107,9 @@ def _stamped(document: Document, header: Header | None) -> Graph:
     return with_original(graph, document.root, {})
 
 
-def _agree(graph: Graph, dt_s: float | None, reset: Any) -> None:
+def _agree(graph: Graph, reading: Reading) -> None:
     """Refuse arguments that contradict what the file says itself."""
+    dt_s, reset = reading.dt_s, reading.reset
     ignore = "leave it out, or ignore the file's metadata with use_metadata=False"
     if dt_s is not None and dt_s != graph.header.dt_s:
         msg = f"dt_s is {dt_s:g}, but the file says {graph.header.dt_s:g}; {ignore}"
@@ -169,9 +121,7 @@ def _agree(graph: Graph, dt_s: float | None, reset: Any) -> None:
             raise InvalidInput(msg)
 
 
-def _nodes(
-    root: Entry, rules: Rules, input_shape: Shape | None, readout: Readout | None
-) -> tuple[dict[str, Node], list[Edge]]:
+def _nodes(root: Entry, rules: Reading) -> tuple[dict[str, Node], list[Edge]]:
     """Nodes in an order in which each comes after its sources, as far as loops allow; and edges."""
     _require_known(root, "")
     entries, edges = flatten(root, rules)
@@ -182,7 +132,7 @@ def _nodes(
         entry = entries[name]
         sources = [edge.source for edge in edges if edge.target == name and edge.source in shapes]
         if entry.kind == "Input":
-            made: list[Node] = [Input(shape=input_shape or _port(name, entry, rules))]
+            made: list[Node] = [Input(shape=rules.input_shape or _port(name, entry, rules))]
             arriving: Shape = ()
         elif entry.kind == "Output":
             arriving = shapes[sources[0]]
@@ -190,7 +140,7 @@ def _nodes(
                 "shape", _port(name, entry, rules), arriving
             )
             spiking = all(nodes[source].spiking for source in sources)
-            made = [Output(readout=readout or ("count" if spiking else "last"))]
+            made = [Output(readout=rules.readout or ("count" if spiking else "last"))]
         else:
             arriving = shapes[sources[0]]
             made = _LAWS[entry.kind](Parameters(name, entry, rules, arriving))
@@ -247,7 +197,7 @@ def _shape(name: str, entry: Entry, node: Node, arriving: Shape) -> Shape:
         raise Fault(name, f"{entry.kind}: {error}", way_out) from error
 
 
-def _port(name: str, entry: Entry, rules: Rules) -> Shape:
+def _port(name: str, entry: Entry, rules: Reading) -> Shape:
     """The shape that an Input or Output declares, without batch."""
     shape = entry.values.get("shape")
     if not isinstance(shape, np.ndarray) or shape.dtype.kind not in "iu" or shape.ndim != 1:

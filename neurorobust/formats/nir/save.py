@@ -40,7 +40,7 @@ def save_nir(graph: Graph, path: Path | str, profile: Profile = "strict") -> Nir
     """Write a Graph in the Neuromorphic Intermediate Representation.
 
     Next to NIR's nodes the file says in ``metadata["neurorobust"]`` what NIR has no words for, so
-    that ``load_nir`` gives the same Graph again, whatever the profile.
+    that ``load`` gives the same Graph again, whatever the profile.
 
     ========== ====================================================================================
     profile    what NIR's nodes say

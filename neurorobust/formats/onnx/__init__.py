@@ -1,6 +1,5 @@
 """ONNX files: Graph and Program out, as a Scan over time or one step with its state, and in."""
 
-from neurorobust.formats.onnx.load import load_onnx
 from neurorobust.formats.onnx.save import initial_state, onnx_model, save_onnx
 
-__all__ = ["initial_state", "load_onnx", "onnx_model", "save_onnx"]
+__all__ = ["initial_state", "onnx_model", "save_onnx"]

@@ -16,6 +16,7 @@ from neurorobust.formats.onnx.seal import (
     from_json,
     nodes,
 )
+from neurorobust.formats.options import Reading
 from neurorobust.ir import Array, Graph, Program
 from neurorobust.ir.store import rebuild
 
@@ -25,8 +26,8 @@ _WAY_OUT = (
 )
 
 
-def load_onnx(path: Path | str) -> Graph | Program:
-    """Read a file of ``save_onnx``, of either form and precision.
+def load_onnx(path: Path, _reading: Reading) -> Graph | Program:
+    """Read a file of ``save_onnx``, of either form and precision; it says everything itself.
 
     The arrays come from the file's initializers, all else from its metadata; every operator,
     function and initializer is held against its digest.
@@ -36,7 +37,6 @@ def load_onnx(path: Path | str) -> Graph | Program:
         Unsupported: naming operators that neurorobust does not write.
         BackendUnavailable: if onnx is not installed.
     """
-    path = Path(path)
     file = _parsed(path)
     _refuse_foreign(path, file)
     record = _record(path, file)

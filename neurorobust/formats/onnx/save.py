@@ -35,7 +35,7 @@ def save_onnx(
     record: Collection[Recorded] = (),
     bounded: bool = False,
 ) -> Path:
-    """Write a Graph or Program that any ONNX runtime executes; ``load_onnx`` reads it back.
+    """Write a Graph or Program that any ONNX runtime executes; ``load`` reads it back.
 
     Args:
         model: A Graph, or a Program with or without a host part.

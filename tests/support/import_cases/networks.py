@@ -3,12 +3,17 @@
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from neurorobust.formats.modules import from_module
+from tests.support.import_cases.compare import Case
+
+STEPS = 10
 Advance = Callable[[nn.Module, torch.Tensor, Any], tuple[torch.Tensor, Any]]
 MakeCell = Callable[["Draw", tuple[int, ...], bool], nn.Module]
 
@@ -163,3 +168,43 @@ def _norm(draw: Draw, shape):
         layer.weight.copy_(draw.tensor(0.5, 1.5, shape[:1]))
         layer.bias.copy_(draw.tensor(-0.2, 0.4, shape[:1]))
     return layer.eval()
+
+
+def case(
+    stages: Plan,
+    chained: Callable[..., nn.Module] | None,
+    advance: Advance,
+    kinds,
+    run: Callable[[nn.Module, torch.Tensor], object],
+    *,
+    dtype: torch.dtype,
+    loop: bool = False,
+    ready: Callable[[nn.Module], object] = lambda module: None,
+    **given,
+) -> Case:
+    """A module of these stages and its Graph.
+
+    Args:
+        stages: Maps and cells.
+        chained: What holds them one behind the other; None passes states on by hand.
+        advance: One step of a cell with its state in hand.
+        kinds: Classes of cells.
+        run: Fresh start, then all steps of (T, B, ...).
+        dtype: Of all weights.
+        loop: Whether the module itself loops over the steps.
+        ready: Is given the module before it is imported.
+        given: To ``from_module``.
+    """
+    pairs = zip(stages.maps, stages.cells, strict=True)
+    layers = [layer for stage, cell in pairs for layer in (*stage, cell)]
+    module = chained(*layers) if chained else Stepped(stages, advance, loop=loop)
+    module = module.to(dtype)
+    ready(module)
+    told = {"input_shape": stages.shape, "dt_s": 1e-3, "steps": STEPS, "coding": "events"}
+    graph = from_module(module, **told | given)
+    cells = {}
+    for path, part in module.named_modules():
+        if isinstance(part, kinds):
+            names = (path, f"lif{path}", f"li{path}")
+            cells[next(name for name in names if name in graph.nodes)] = part
+    return Case(module, graph, partial(run, module), cells)

@@ -5,9 +5,8 @@ import warnings
 import torch
 from torch import nn
 
-from neurorobust.formats.modules import from_module
 from tests.support.import_cases.compare import Case
-from tests.support.import_cases.networks import Draw, Stepped, plan
+from tests.support.import_cases.networks import Draw, case, plan
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", r".*torch\.jit\.", DeprecationWarning)
@@ -15,41 +14,14 @@ with warnings.catch_warnings():
     from norse.torch.functional.reset import reset_subtract, reset_value  # noqa: TID251
     from norse.torch.module.snn import SNNCell, SNNRecurrentCell  # noqa: TID251
 
-STEPS = 10
-
 
 def norse_case(rng, *, grid: bool, dtype: torch.dtype = torch.float32) -> Case:
     """A SequentialState, or states passed on by hand, in one of two ways."""
     draw = Draw(rng, grid)
     style = draw.pick("sequential", "step", "loop")
-    dt = 2.0**-10 if grid else 1e-3
+    dt, chain = 2.0**-10 if grid else 1e-3, style == "sequential"
 
-    def make(draw: Draw, shape, last: bool) -> nn.Module:
-        return cell(draw, shape, dt, last=last)
-
-    stages = plan(draw, make, chain=style == "sequential")
-    if style == "sequential":
-        module: nn.Module = norse.SequentialState(
-            *(
-                layer
-                for stage, one in zip(stages.maps, stages.cells, strict=True)
-                for layer in (*stage, one)
-            )
-        )
-    else:
-        module = Stepped(stages, lambda one, x, state: one(x, state), loop=style == "loop")
-    module = module.to(dtype)
-    graph = from_module(
-        module,
-        input_shape=stages.shape,
-        readout="last",
-        dt_s=dt,
-        steps=STEPS,
-        coding="events",
-        time_first=style == "loop",
-    )
-
-    def run(x: torch.Tensor) -> None:
+    def run(module: nn.Module, x: torch.Tensor) -> None:
         if style == "loop":
             module(x, None)
             return
@@ -57,17 +29,17 @@ def norse_case(rng, *, grid: bool, dtype: torch.dtype = torch.float32) -> Case:
         for frame in x:
             _, states = module(frame, states)
 
-    kinds = (SNNCell, SNNRecurrentCell)
-    found = {path: m for path, m in module.named_modules() if isinstance(m, kinds)}
-    cells = {_name(path, graph): m for path, m in found.items()}
-    return Case(module, graph, run, cells)
-
-
-def _name(path: str, graph) -> str:
-    return (
-        path
-        if path in graph.nodes
-        else next(k + path for k in ("lif", "li") if k + path in graph.nodes)
+    return case(
+        plan(draw, lambda draw, shape, last: cell(draw, shape, dt, last=last), chain=chain),
+        norse.SequentialState if chain else None,
+        lambda one, x, state: one(x, state),
+        (SNNCell, SNNRecurrentCell),
+        run,
+        dtype=dtype,
+        loop=style == "loop",
+        readout="last",
+        dt_s=dt,
+        time_first=style == "loop",
     )
 
 

@@ -5,11 +5,8 @@ import torch
 from snntorch import utils  # noqa: TID251
 from torch import nn
 
-from neurorobust.formats.modules import from_module
 from tests.support.import_cases.compare import Case
-from tests.support.import_cases.networks import Draw, Stepped, plan
-
-STEPS = 10
+from tests.support.import_cases.networks import Draw, case, plan
 
 
 def snntorch_case(rng, *, grid: bool, dtype: torch.dtype = torch.float32) -> Case:
@@ -24,29 +21,7 @@ def snntorch_case(rng, *, grid: bool, dtype: torch.dtype = torch.float32) -> Cas
         dense = dtype == torch.float32  # its float32 spikes do not enter weights of another type
         return neuron(draw, shape, init_hidden=hidden, output=hidden and last, dense=dense)
 
-    stages = plan(draw, make, chain=hidden)
-    if hidden:
-        module: nn.Module = nn.Sequential(
-            *(
-                layer
-                for stage, cell in zip(stages.maps, stages.cells, strict=True)
-                for layer in (*stage, cell)
-            )
-        )
-    else:
-        module = Stepped(stages, advance, loop=style == "loop")
-    module = module.to(dtype)
-    graph = from_module(
-        module,
-        input_shape=stages.shape,
-        readout="count",
-        dt_s=1e-3,
-        steps=STEPS,
-        coding="events",
-        time_first=style == "loop",
-    )
-
-    def run(x: torch.Tensor) -> None:
+    def run(module: nn.Module, x: torch.Tensor) -> None:
         if style == "loop":
             module(x, None)
             return
@@ -55,9 +30,17 @@ def snntorch_case(rng, *, grid: bool, dtype: torch.dtype = torch.float32) -> Cas
         for frame in x:
             states = module(frame)[1] if hidden else module(frame, states)[1]
 
-    paths = {path: m for path, m in module.named_modules() if isinstance(m, snn.SpikingNeuron)}
-    cells = {(f"lif{p}" if p[0].isdigit() else p): m for p, m in paths.items()}
-    return Case(module, graph, run, cells)
+    return case(
+        plan(draw, make, chain=hidden),
+        nn.Sequential if hidden else None,
+        advance,
+        snn.SpikingNeuron,
+        run,
+        dtype=dtype,
+        loop=style == "loop",
+        readout="count",
+        time_first=style == "loop",
+    )
 
 
 def advance(cell, x, state):

@@ -4,11 +4,9 @@ import torch
 from spikingjelly.activation_based import functional, layer, neuron  # noqa: TID251 (the oracle)
 from torch import nn
 
-from neurorobust.formats.modules import from_module
 from tests.support.import_cases.compare import Case
-from tests.support.import_cases.networks import Draw, Stepped, plan
+from tests.support.import_cases.networks import Draw, case, plan
 
-STEPS = 10
 KINDS = (neuron.LIFNode, neuron.ParametricLIFNode, neuron.IFNode)
 
 
@@ -20,36 +18,22 @@ def spikingjelly_case(rng, *, grid: bool, dtype: torch.dtype = torch.float32) ->
     stages = plan(draw, make, chain=chain)
     if multi:
         stages.maps = [[wrapped(map_) for map_ in stage] for stage in stages.maps]
-    if chain:
-        module: nn.Module = nn.Sequential(
-            *(
-                one
-                for stage, cell in zip(stages.maps, stages.cells, strict=True)
-                for one in (*stage, cell)
-            )
-        )
-    else:
-        module = Stepped(stages, lambda cell, x, _: (cell(x), None), loop=False)
-    module = module.to(dtype)
-    if multi:
-        functional.set_step_mode(module, "m")
-    graph = from_module(
-        module,
-        input_shape=stages.shape,
-        readout="mean",
-        dt_s=1e-3,
-        steps=STEPS,
-        coding="events",
-    )
 
-    def run(x: torch.Tensor) -> None:
+    def run(module: nn.Module, x: torch.Tensor) -> None:
         functional.reset_net(module)
         for frame in [x] if multi else x:
             _ = module(frame) if chain else module(frame, None)
 
-    paths = {path: m for path, m in module.named_modules() if isinstance(m, KINDS)}
-    cells = {(f"lif{p}" if p[0].isdigit() else p): m for p, m in paths.items()}
-    return Case(module, graph, run, cells)
+    return case(
+        stages,
+        nn.Sequential if chain else None,
+        lambda cell, x, _: (cell(x), None),
+        KINDS,
+        run,
+        dtype=dtype,
+        ready=lambda module: functional.set_step_mode(module, "m") if multi else None,
+        readout="mean",
+    )
 
 
 def make(draw: Draw, shape, last: bool) -> nn.Module:

@@ -43,7 +43,7 @@ def cuba_lif(of: Parameters) -> list[Node]:
 
 def integrate_and_fire(of: Parameters) -> list[Node]:
     """``v' = R I``."""
-    gain = of.per_neuron("r") * (of.rules.dt_s / of.rules.unit_s)
+    gain = of.per_neuron("r") * (of.rules.step_s / of.rules.unit_s)
     return [_spiking(of, np.ones(()), gain, np.zeros(()))]
 
 
@@ -66,7 +66,7 @@ def cuba_li(of: Parameters) -> list[Node]:
 
 def integrator(of: Parameters) -> list[Node]:
     """``v' = R I`` without threshold."""
-    gain = of.per_neuron("r") * (of.rules.dt_s / of.rules.unit_s)
+    gain = of.per_neuron("r") * (of.rules.step_s / of.rules.unit_s)
     return [LI(beta=np.ones(()), gain_in=gain)]
 
 
@@ -138,7 +138,7 @@ def _leaks(of: Parameters) -> bool:
 
 def _decay(of: Parameters, key: str) -> tuple[Array, Array, Array]:
     """Factor per step, what leaks of a constant, and ``dt/tau``."""
-    tau, dt = of.per_neuron(key), of.rules.dt_s
+    tau, dt = of.per_neuron(key), of.rules.step_s
     if not (tau > 0).all():
         raise of.fault(f"{key} is {_span(tau)}; a time constant is above 0", "repair it")
     x = dt / (tau * of.rules.unit_s)

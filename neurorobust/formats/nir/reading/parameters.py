@@ -5,13 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurorobust.formats.nir.document import Entry
-from neurorobust.formats.nir.reading.rules import Fault, Rules
+from neurorobust.formats.options import Reading
 from neurorobust.ir import Array, Shape
 
 _NIR_SHAPES = (
     "nir itself declares wrong shapes for grouped convolutions and for kernels that are not "
     "square; if the weights are right, pass check_shapes=False"
 )
+
+
+class Fault(Exception):
+    """Something in a file that has no exact form; carries the node, the reason and the way out."""
+
+    def __init__(self, node: str, what: str, way_out: str) -> None:
+        super().__init__(f"node {node!r}: {what}; {way_out}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,7 @@ class Parameters:
 
     name: str
     entry: Entry
-    rules: Rules
+    rules: Reading
     arriving: Shape
 
     def array(self, key: str) -> Array:

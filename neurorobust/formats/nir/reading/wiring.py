@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from neurorobust.formats.nir.document import Entry
-from neurorobust.formats.nir.reading.rules import Fault, Rules
+from neurorobust.formats.nir.reading.parameters import Fault
+from neurorobust.formats.options import Reading
 from neurorobust.ir.edges import Edge, undelayed_cycle
 
 NEURONS = frozenset({"LIF", "IF", "CubaLIF", "LI", "CubaLI", "I"})
@@ -13,7 +14,7 @@ _WHOLE = 1e-6
 """Relative distance from a whole number of steps that rounding explains."""
 
 
-def flatten(root: Entry, rules: Rules) -> tuple[dict[str, Entry], list[Edge]]:
+def flatten(root: Entry, rules: Reading) -> tuple[dict[str, Entry], list[Edge]]:
     """Leaves by dotted name, and the edges between them.
 
     Inputs and Outputs within the graph vanish; a Delay becomes the delay of the edges through it; a
@@ -76,12 +77,12 @@ def _ports(graph: Entry, name: str) -> tuple[str, str]:
     return found[0], found[1]
 
 
-def _delays(nodes: Mapping[str, Entry], rules: Rules) -> list[tuple[str, int]]:
+def _delays(nodes: Mapping[str, Entry], rules: Reading) -> list[tuple[str, int]]:
     """Delay nodes and their steps."""
     return [(name, _steps(name, e, rules)) for name, e in nodes.items() if e.kind == "Delay"]
 
 
-def _steps(name: str, entry: Entry, rules: Rules) -> int:
+def _steps(name: str, entry: Entry, rules: Reading) -> int:
     value = entry.values.get("delay")
     if not isinstance(value, np.ndarray) or not value.size:
         raise Fault(name, "is a Delay without 'delay'", "write it")
@@ -89,9 +90,9 @@ def _steps(name: str, entry: Entry, rules: Rules) -> int:
     if times.size != 1:
         what = f"delays differ within the node ({times.min():g}..{times.max():g} s)"
         raise Fault(name, what, "a Graph delays whole edges; split the node by delay")
-    steps = float(times[0]) / rules.dt_s
+    steps = float(times[0]) / rules.step_s
     if not (0 <= steps < 1e9) or abs(steps - round(steps)) > _WHOLE * max(steps, 1):
-        what = f"delay {times[0]:g} s is {steps:g} steps of dt_s={rules.dt_s:g}, no whole number"
+        what = f"delay {times[0]:g} s is {steps:g} steps of dt_s={rules.step_s:g}, no whole number"
         raise Fault(name, what, "choose a dt_s that divides it, or another time_unit_s")
     return round(steps)
 
@@ -107,7 +108,7 @@ def _through(name: str, steps: int, edges: list[Edge]) -> list[Edge]:
     return kept + joined
 
 
-def _with_loops(nodes: Mapping[str, Entry], edges: list[Edge], rules: Rules) -> list[Edge]:
+def _with_loops(nodes: Mapping[str, Entry], edges: list[Edge], rules: Reading) -> list[Edge]:
     """The edges with a delay of one step in every cycle that has none."""
     while loop := undelayed_cycle(nodes, edges):
         ring = loop[:-1]
