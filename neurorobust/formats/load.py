@@ -83,6 +83,8 @@ def kind_of(path: Path | str) -> Kind:
     try:
         with path.open("rb") as file:
             head = file.read(64)
+    except IsADirectoryError as error:
+        raise InvalidFile(path, "is no file but a folder; give the path of a model") from error
     except OSError:
         return named
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _HEADER_MAX:

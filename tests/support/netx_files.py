@@ -168,94 +168,69 @@ def _with(**more):
     return dense(_W, neuron=CUBA | more)
 
 
+def _no(*layers, says: str, takes: int | tuple[int, ...] = 4, netx_fails: bool = True) -> tuple:
+    return list(layers), says, takes, netx_fails
+
+
+def _no_conv(says: str, shape=(1, 2, 2), **more) -> tuple:
+    return _no(source(2, 3, 3), conv(_K, shape, **more), says=says, takes=(3, 3, 2))
+
+
 REFUSED = {
-    "no layer of netx": ([dense(_W), {"type": b"pool"}], "'pool'.*one group per channel", 4, True),
-    "average": ([dense(_W), {"type": b"average"}], "'average'.*num_layers", 4, True),
-    "complex layer": (
-        [{"type": b"dense_comp"}],
-        "'dense_comp', which netx does not build",
-        4,
-        True,
+    "no layer of netx": _no(dense(_W), {"type": b"pool"}, says="'pool'.*one group per channel"),
+    "average": _no(dense(_W), {"type": b"average"}, says="'average'.*num_layers"),
+    "complex layer": _no({"type": b"dense_comp"}, says="'dense_comp', which netx does not build"),
+    "unknown, first": _no({"type": b"xyz"}, dense(_W), says="cannot start with"),
+    "unknown, later": _no(
+        dense(_W), {"type": b"xyz"}, says="skips without a word", netx_fails=False
     ),
-    "unknown, first": ([{"type": b"xyz"}, dense(_W)], "cannot start with", 4, True),
-    "unknown, later": ([dense(_W), {"type": b"xyz"}], "skips without a word", 4, False),
-    "float decay": ([_with(iDecay=2048.0)], "iDecay has dtype float64.*store it as int64", 4, True),
-    "threshold of 16 bits": (
-        [_with(vThMant=np.array([600], np.int16))],
-        "600 is stored as int16, in which Lava overflows",
-        4,
-        False,
+    "float decay": _no(_with(iDecay=2048.0), says="iDecay has dtype float64.*store it as int64"),
+    "threshold of 16 bits": _no(
+        _with(vThMant=np.array([600], np.int16)),
+        says="600 is stored as int16, in which Lava overflows",
+        netx_fails=False,
     ),
-    "message bits": ([_with(messageBits=0)], "messageBits.*TypeError", 4, True),
-    "adaptive neurons": ([_with(type=b"ALIF")], "type 'ALIF'.*AttributeError", 4, True),
-    "threshold per two": ([_with(vThMant=np.array([6, 7]))], r"vThMant has shape \(2,\)", 4, True),
-    "flatten of a flat layer": ([dense(_W), FLATTEN, dense(_W.T)], "flatten follows", 4, True),
-    "missing flatten": (
-        [source(2, 3, 3), conv(_K, (1, 2, 2)), dense(_W)],
-        "without a flatten",
-        (3, 3, 2),
-        True,
+    "message bits": _no(_with(messageBits=0), says="messageBits.*TypeError"),
+    "adaptive neurons": _no(_with(type=b"ALIF"), says="type 'ALIF'.*AttributeError"),
+    "threshold per two": _no(_with(vThMant=np.array([6, 7])), says=r"vThMant has shape \(2,\)"),
+    "flatten of a flat layer": _no(dense(_W), FLATTEN, dense(_W.T), says="flatten follows"),
+    "missing flatten": _no(
+        source(2, 3, 3), conv(_K, (1, 2, 2)), dense(_W), says="without a flatten", takes=(3, 3, 2)
     ),
-    "convolution after dense": (
-        [dense(_W), conv(_K, (1, 2, 2))],
-        "put convolutions before dense layers",
-        4,
-        True,
+    "convolution after dense": _no(
+        dense(_W), conv(_K, (1, 2, 2)), says="put convolutions before dense layers"
     ),
-    "stride of one entry": (
-        [source(2, 3, 3), conv(_K, (1, 2, 2), stride=np.array([1]))],
-        "stride has 1 entries",
-        (3, 3, 2),
-        True,
+    "stride of one entry": _no_conv("stride has 1 entries", stride=np.array([1])),
+    "groups as array": _no_conv("groups has shape", groups=np.array([1])),
+    "convolution without neurons": _no_conv("without a neuron group", neuron=None),
+    "bias of one number for a convolution": _no_conv(r"bias has shape \(\)", bias=3),
+    "wrong shape": _no_conv(r"the convolution gives \(1, 2, 2\)", (1, 3, 2)),
+    "wrong channels": _no(
+        source(3, 3, 3), conv(_K, (1, 2, 2)), says="for 3 channels", takes=(3, 3, 3)
     ),
-    "groups as array": (
-        [source(2, 3, 3), conv(_K, (1, 2, 2), groups=np.array([1]))],
-        "groups has shape",
-        (3, 3, 2),
-        True,
+    "no input shape": _no(
+        conv(_K, (1, 2, 2)), says=r"give input_shape=\(C, H, W\)", takes=(3, 3, 2)
     ),
-    "convolution without neurons": (
-        [source(2, 3, 3), conv(_K, (1, 2, 2), neuron=None)],
-        "without a neuron group",
-        (3, 3, 2),
-        True,
+    "128 groups": _no(
+        source(128, 3, 3),
+        conv(np.ones((128, 1, 2, 2)), (128, 2, 2), groups=128),
+        says="reach 128; in 8 bits all outputs are 0",
+        takes=(3, 3, 128),
+        netx_fails=False,
     ),
-    "bias of one number for a convolution": (
-        [source(2, 3, 3), conv(_K, (1, 2, 2), bias=3)],
-        r"bias has shape \(\)",
-        (3, 3, 2),
-        True,
+    "all zero": _no(dense(_W * 0), says="all weights are 0.*OverflowError"),
+    "negative delay": _no(dense(_W, delay=np.array([-1, 0, 1])), says="delay reaches -1"),
+    "delay of three axes": _no(dense(_W, delay=np.zeros((3, 4, 1))), says="delay has shape"),
+    "bias of two": _no(dense(_W, bias=np.zeros(2)), says=r"bias has shape \(2,\)"),
+    "delays of another shape on recurrence": _no(
+        dense(_W, type=b"dense_rec", weight_rec=np.eye(3) * 2, delay=np.ones((3, 4))),
+        says="for weight_rec",
     ),
-    "wrong shape": (
-        [source(2, 3, 3), conv(_K, (1, 3, 2))],
-        r"the convolution gives \(1, 2, 2\)",
-        (3, 3, 2),
-        True,
+    "second input": _no(
+        dense(_W), source(3, neuron=CUBA), says="input after other layers", netx_fails=False
     ),
-    "wrong channels": ([source(3, 3, 3), conv(_K, (1, 2, 2))], "for 3 channels", (3, 3, 3), True),
-    "no input shape": ([conv(_K, (1, 2, 2))], r"give input_shape=\(C, H, W\)", (3, 3, 2), True),
-    "128 groups": (
-        [source(128, 3, 3), conv(np.ones((128, 1, 2, 2)), (128, 2, 2), groups=128)],
-        "reach 128; in 8 bits all outputs are 0",
-        (3, 3, 128),
-        False,
-    ),
-    "all zero": ([dense(_W * 0)], "all weights are 0.*OverflowError", 4, True),
-    "negative delay": ([dense(_W, delay=np.array([-1, 0, 1]))], "delay reaches -1", 4, True),
-    "delay of three axes": ([dense(_W, delay=np.zeros((3, 4, 1)))], "delay has shape", 4, True),
-    "bias of two": ([dense(_W, bias=np.zeros(2))], r"bias has shape \(2,\)", 4, True),
-    "delays of another shape on recurrence": (
-        [dense(_W, type=b"dense_rec", weight_rec=np.eye(3) * 2, delay=np.ones((3, 4)))],
-        "for weight_rec",
-        4,
-        True,
-    ),
-    "second input": ([dense(_W), source(3, neuron=CUBA)], "input after other layers", 4, False),
-    "nothing fires": (
-        [_with(vThMant=1 << 18), dense(_W.T)],
-        "layer 0 can never fire",
-        4,
-        False,
+    "nothing fires": _no(
+        _with(vThMant=1 << 18), dense(_W.T), says="layer 0 can never fire", netx_fails=False
     ),
 }
 """Files that are refused: layers, what the message says, shape of the input, whether netx fails."""

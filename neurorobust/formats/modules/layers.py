@@ -1,7 +1,6 @@
 """Torch layers without memory → nodes: one table for every importer."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -22,18 +21,7 @@ IDENTITIES: tuple[type[nn.Module], ...] = (nn.Identity, nn.Dropout, nn.Dropout1d
 """Layers that change nothing when a network is evaluated."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """A layer of the table.
-
-    Attributes:
-        node: Its node, or None where it changes nothing.
-    """
-
-    node: Node | None
-
-
-def plain(label: str, layer: nn.Module) -> Plain | None:
+def plain(label: str, layer: nn.Module) -> Node | None:
     """The node of a layer, weights and statistics as they are; None where the table lacks it.
 
     Raises:
@@ -41,30 +29,28 @@ def plain(label: str, layer: nn.Module) -> Plain | None:
     """
     match layer:
         case nn.Linear():
-            return Plain(Affine(weight=_array(layer.weight), bias=_optional(layer.bias)))
+            return Affine(weight=_array(layer.weight), bias=_optional(layer.bias))
         case nn.Conv2d() | nn.Conv1d():
-            return Plain(_conv(label, layer))
+            return _conv(label, layer)
         case nn.BatchNorm1d() | nn.BatchNorm2d():
             _refuse(label, layer.running_mean is None, "has no running statistics")
             _refuse(label, not layer.affine, "has affine=False; set scale and shift to 1 and 0")
             names = ("running_mean", "running_var", "weight", "bias")
             mean, var, scale, shift = (_array(getattr(layer, name)) for name in names)
-            return Plain(BatchNorm(mean=mean, var=var, scale=scale, shift=shift, eps=layer.eps))
+            return BatchNorm(mean=mean, var=var, scale=scale, shift=shift, eps=layer.eps)
         case nn.AvgPool2d():
             _refuse(label, layer.ceil_mode, "uses ceil_mode")
             _refuse(label, not layer.count_include_pad, "leaves padding out of the count")
             _refuse(label, layer.divisor_override is not None, "overrides the divisor")
-            return Plain(_pool(layer, "avg"))
+            return _pool(layer, "avg")
         case nn.MaxPool2d():
             _refuse(label, layer.ceil_mode, "uses ceil_mode")
             _refuse(label, layer.return_indices, "returns indices")
             _refuse(label, _pair(layer.dilation) != (1, 1), "is dilated")
-            return Plain(_pool(layer, "max"))
+            return _pool(layer, "max")
         case nn.Flatten():
             _refuse(label, (layer.start_dim, layer.end_dim) != (1, -1), "flattens other axes")
-            return Plain(Flatten())
-        case nn.Identity() | nn.Dropout() | nn.Dropout1d() | nn.Dropout2d():
-            return Plain(None)
+            return Flatten()
         case _:
             return None
 

@@ -4,7 +4,7 @@ from torch import nn
 
 from neurorobust.engine.layers import LI, LIF
 from neurorobust.errors import Unsupported
-from neurorobust.formats.modules.layers import plain
+from neurorobust.formats.modules.layers import IDENTITIES, plain
 from neurorobust.ir import Graph, Header, Input, Node, Output, Shape
 from neurorobust.ir.edges import chain_edges
 from neurorobust.ir.ports import Readout
@@ -33,8 +33,10 @@ def from_sequential(
 def _node(label: str, layer: nn.Module) -> Node | None:
     if isinstance(layer, LIF | LI):
         return layer.node
+    if isinstance(layer, IDENTITIES):
+        return None
     if found := plain(label, layer):
-        return found.node
+        return found
     known = "Linear, Conv1d/2d, BatchNorm, AvgPool2d, MaxPool2d, Flatten, LIF, LI"
     msg = f"{label}: has no node in a Graph; known are {known}"
     raise Unsupported(msg)

@@ -155,8 +155,7 @@ class Neuron(Cell):
         if cell.all_to_all:
             found = plain(label, cell.recurrent)
             assert found is not None  # noqa: S101  # snnTorch makes a Linear or a Conv2d
-            assert found.node is not None  # noqa: S101
-            return found.node
+            return found
         weight = per_neuron(self.path, "V", cell.recurrent.V, features)
         return factor(label, "V", weight, features)
 

@@ -137,11 +137,11 @@ class Record:
             self.identities.append(path)
             return None
         found = plain(f"{path} ({kind})", layer)
-        if found is None or found.node is None:
+        if found is None:
             msg = f"{path}: a {kind} has no node in a Graph"
             raise Unsupported(msg)
-        self.layers[path] = found.node
-        return found.node
+        self.layers[path] = found
+        return found
 
     def cell(self, cell: Cell) -> Callable[..., Any]:
         """The forward of a cell that records its call instead of running it."""
