@@ -35,21 +35,18 @@ def recurrent(**more):
     return dense(W, type=b"dense_rec", weight_rec=BACK, **more)
 
 
+RESET = {"reset_interval": 9, "reset_offset": 1}
 FAULTS = {
     "cannot-run": [
         ({}, [dense(W), {"type": b"pool"}], one(), "layer 1: .*'pool'.*unsupported-layer"),
         ({}, one(0 * W), one(), "layer 0: all weights are 0.*OverflowError"),
     ],
-    "not-examined": [
-        ({}, with_neuron(type=b"SDNN"), one(), "layer 0: has sigma-delta neurons"),
-    ],
+    "not-examined": [({}, with_neuron(type=b"SDNN"), one(), "layer 0: has sigma-delta neurons")],
     "weights-become-zero": [
         ({}, one(abs(W) * 20), one(abs(W) * 8), r"layer 0: all 6 entries of weight \(40..400\)"),
         ({}, one(np.array([[-200, -3, 0]])), one(np.array([[-100, -3, 0]])), "-200..0"),
     ],
-    "weights-clipped": [
-        ({}, one(W * 14), one(W * 12), r"entry -280 at \[1, 2\] becomes -256"),
-    ],
+    "weights-clipped": [({}, one(W * 14), one(W * 12), r"entry -280 at \[1, 2\] becomes -256")],
     "weight-loses-step": [
         (
             {},
@@ -70,15 +67,10 @@ FAULTS = {
         ({}, one(delay=1.5), one(delay=1.0), "delay: entry 1.5"),
     ],
     "weights-need-nine-bits": [
-        ({}, one(W * 12 + 1), one(W * 12), "weights of -239..145 with odd entries need nine bits"),
+        ({}, one(W * 12 + 1), one(W * 12), "weights of -239..145 with odd entries need nine bits")
     ],
     "delay-clipped": [
-        (
-            {},
-            one(delay=np.array([3, 90])),
-            one(delay=np.array([3, 62])),
-            r"1 delay\(s\).* 90 steps",
-        ),
+        ({}, one(delay=np.array([3, 90])), one(delay=np.array([3, 62])), r"1 delay\(s\).* 90 steps")
     ],
     "conv-delay-ignored": [
         (
@@ -86,7 +78,7 @@ FAULTS = {
             [source(2, 3, 3), conv(K, (1, 2, 2), delay=np.array([5]))],
             [source(2, 3, 3), conv(K, (1, 2, 2), delay=np.array([0]))],
             r"layer 1: delays of up to 5 steps \(1 of 1\) are not read",
-        ),
+        )
     ],
     "recurrent-delay": [
         (
@@ -94,45 +86,35 @@ FAULTS = {
             [dense(BACK, type=b"dense_rec", weight_rec=BACK, delay=np.array([[1, 2], [3, 4]]))],
             [dense(BACK, type=b"dense_rec", weight_rec=BACK)],
             "weights act 32 times as strong, and the recurrence waits up to 4 steps",
-        ),
+        )
     ],
     "delay-per-output": [
-        (
-            {},
-            one(BACK, delay=np.array([1, 2])),
-            one(delay=np.array([1, 2])),
-            "2 delays of a square",
-        ),
+        ({}, one(BACK, delay=np.array([1, 2])), one(delay=np.array([1, 2])), "2 delays of a square")
     ],
     "delays-cross-reset": [
-        (
-            {"reset_interval": 9, "reset_offset": 1},
-            one(delay=np.array([1, 4])),
-            one(),
-            "the last 4 steps on their way",
-        ),
+        (RESET, one(delay=np.array([1, 4])), one(), "the last 4 steps on their way")
     ],
     "bias-wraps": [
         (
-            {"reset_interval": 9, "reset_offset": 1},
+            RESET,
             one(bias=np.array([40000, 3])),
             one(bias=np.array([30000, 3])),
             r"bias 40000 becomes -25536 \(1 in all\)",
-        ),
+        )
     ],
     "bias-needs-more-than-13-bits": [
         (
-            {"reset_interval": 9, "reset_offset": 1},
+            RESET,
             one(bias=np.array([-4096, 30000])),
             one(bias=np.array([-4095, 4095])),
             r"layer 0: bias 30000 \(2 in all beyond ±4095\)",
-        ),
+        )
     ],
     "refractory-ignored": [
-        ({}, with_neuron(refDelay=3), with_neuron(refDelay=1), "refDelay 3 is not read"),
+        ({}, with_neuron(refDelay=3), with_neuron(refDelay=1), "refDelay 3 is not read")
     ],
     "graded-spikes-ignored": [
-        ({}, with_neuron(gradedSpike=True), with_neuron(gradedSpike=False), "counts as 1"),
+        ({}, with_neuron(gradedSpike=True), with_neuron(gradedSpike=False), "counts as 1")
     ],
     "weight-exponent-ignored": [
         ({}, with_neuron(weight_exp=3), with_neuron(weight_exp=0), r"weight_exp 3 .* 2\^-3 off"),
@@ -144,21 +126,16 @@ FAULTS = {
         ({}, with_neuron(vThMant=4096), with_neuron(vThMant=131071), "vThMant 4096"),
     ],
     "input-decay-ignored": [
-        ({}, image(iDecay=1024), image(), "layer 0: iDecay 1024 .* with 0.75 per step"),
+        ({}, image(iDecay=1024), image(), "layer 0: iDecay 1024 .* with 0.75 per step")
     ],
     "reset-off-by-one": [
         (
             {"reset_interval": 9},
             one(),
-            {"reset_interval": 9, "reset_offset": 1},
+            RESET,
             r"resets every layer 1 step\(s\) before a stimulus begins",
         ),
-        (
-            {"reset_interval": 9, "reset_offset": 1},
-            image(),
-            {"reset_interval": 9},
-            r"1 step\(s\) after a stimulus begins",
-        ),
+        (RESET, image(), {"reset_interval": 9}, r"1 step\(s\) after a stimulus begins"),
     ],
     "bias-before-data": [
         (
@@ -167,22 +144,17 @@ FAULTS = {
             one(bias=np.array([0, 0])),
             "up to 1280 of 2560, 0 neuron",
         ),
-        (
-            {},
-            one(bias=np.array([50, 20])),
-            {"reset_interval": 9, "reset_offset": 1},
-            "up to 1280 of 2560, 1 neuron",
-        ),
+        ({}, one(bias=np.array([50, 20])), RESET, "up to 1280 of 2560, 1 neuron"),
     ],
     "bias-spikes-travel": [
         (
-            {"reset_interval": 9, "reset_offset": 1},
+            RESET,
             [recurrent(bias=np.array([50, 0]))],
             [recurrent(bias=np.array([40, 0]))],
             r"layer 0: 1 neuron\(s\) fire by their bias .* its recurrence",
         ),
         (
-            {"reset_interval": 9, "reset_offset": 1},
+            RESET,
             [dense(W, bias=np.array([50, 0])), dense(BACK, delay=np.array([[1, 2], [0, 0]]))],
             [dense(W, bias=np.array([50, 0])), dense(BACK)],
             "the delays of layer 1",
@@ -202,7 +174,7 @@ FAULTS = {
         ),
     ],
     "input-port-unusable": [
-        ({}, image(), [source(2, 3, 3), conv(K, (1, 2, 2))], "layer 0: a source connected"),
+        ({}, image(), [source(2, 3, 3), conv(K, (1, 2, 2))], "layer 0: a source connected")
     ],
 }
 """Per rule: how it is called, a planted fault, its clean counterpart (or another call), message."""

@@ -40,11 +40,7 @@ EVEN = np.array([[2, -4, 6], [8, 2, -2]])
 
 def chain(**nodes):
     """A Program of dense layers: what is not given is a plain input, weights, neurons."""
-    base = {
-        "input": PLAIN,
-        "fc": FixedDense(weight=EVEN),
-        "lif": LIF,
-    }
+    base = {"input": PLAIN, "fc": FixedDense(weight=EVEN), "lif": LIF}
     return Program.chain(HEADER, base | nodes | {"output": Output()})
 
 
@@ -143,13 +139,7 @@ def test_weights_with_an_exponent_are_written_out(tmp_path):
             assert np.array_equal(file["layer/1/weight"][()], wanted)
 
 
-@pytest.mark.parametrize(
-    "weight",
-    [
-        -np.array([[4, 2, 0], [1, 4, 3]]),
-        np.zeros((2, 3), int),
-    ],
-)
+@pytest.mark.parametrize("weight", [-np.array([[4, 2, 0], [1, 4, 3]]), np.zeros((2, 3), int)])
 def test_weights_that_netx_would_change_become_a_convolution(tmp_path, weight):
     fc = FixedDense(weight=weight, sign_mode="inh")
     lif = FixedLIF(vth=np.array(5), bias_mant=np.array([9, 4]), bias_exp=np.array(6))

@@ -225,8 +225,13 @@ def simple(**changes):
     return Graph.chain(HEADER, **nodes)
 
 
-IMAGE = {"input": Input(shape=(2, 4, 4))}
-END = {"flat": Flatten(), "output": Output()}
+def imaged(**node):
+    """One node on an image."""
+    ends = {"flat": Flatten(), "output": Output()}
+    return Graph.chain(HEADER, **{"input": Input(shape=(2, 4, 4))} | node | ends)
+
+
+POOL = Pool2d(op="max", kernel=(2, 2), stride=(2, 2))
 TWO = {"a": np.array([0.5, 0.6])}
 REFUSED = {
     "lif: reset 'soft'": ("portable", simple(reset="soft")),
@@ -247,35 +252,21 @@ REFUSED = {
         "norse",
         Graph.chain(HEADER, input=Input(shape=(2,)), li=LI(beta=0.5), output=Output()),
     ),
-    "pool: Norse drops AvgPool2d": (
-        "portable",
-        Graph.chain(HEADER, **IMAGE, pool=Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)), **END),
-    ),
-    "pool: NIR has no maximum": (
-        "strict",
-        Graph.chain(HEADER, **IMAGE, pool=Pool2d(op="max", kernel=(2, 2), stride=(2, 2)), **END),
-    ),
+    "pool: Norse drops AvgPool2d": ("portable", imaged(pool=replace(POOL, op="avg"))),
+    "pool: NIR has no maximum": ("strict", imaged(pool=POOL)),
     "norm: NIR has no BatchNorm": (
         "strict",
-        Graph.chain(
-            HEADER,
-            **IMAGE,
-            norm=BatchNorm(mean=np.zeros(2), var=np.ones(2), scale=np.ones(2), shift=np.ones(2)),
-            **END,
-        ),
+        imaged(norm=BatchNorm(**dict.fromkeys(("mean", "var", "scale", "shift"), np.ones(2)))),
     ),
     "conv: nir gets the shape of kernel (1, 3)": (
         "snntorch",
-        Graph.chain(HEADER, **IMAGE, conv=Conv2d(weight=np.ones((2, 2, 1, 3))), **END),
+        imaged(conv=Conv2d(weight=np.ones((2, 2, 1, 3)))),
     ),
     "conv: nir and readers get grouped": (
         "norse",
-        Graph.chain(HEADER, **IMAGE, conv=Conv2d(weight=np.ones((2, 1, 3, 3)), groups=2), **END),
+        imaged(conv=Conv2d(weight=np.ones((2, 1, 3, 3)), groups=2)),
     ),
-    "header: readers know no mean": (
-        "norse",
-        simple().with_(header=replace(HEADER, mean=(0.5,))),
-    ),
+    "header: readers know no mean": ("norse", simple().with_(header=replace(HEADER, mean=(0.5,)))),
     "edge delays": (
         "portable",
         simple().with_(edges=(*simple().edges[:2], Edge("lif", "output", 1))),
