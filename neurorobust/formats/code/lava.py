@@ -4,8 +4,7 @@ The processes and their connections are those with which the backend ``lava`` ru
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,22 +49,8 @@ _CLASSES = {
 }
 _SPREAD = frozenset({"u", "v", "bias_mant", "bias_exp"})
 """Parameters that Lava takes as one number per neuron."""
-_USUAL: Mapping[str, Any] = {
-    "weight_exp": 0,
-    "num_weight_bits": 8,
-    "num_message_bits": 0,
-    "stride": (1, 1),
-    "padding": (0, 0),
-    "dilation": (1, 1),
-    "groups": 1,
-    "max_delay": 0,
-    "bias_mant": 0,
-    "bias_exp": 0,
-    "u": 0,
-    "v": 0,
-    "sign_mode": None,
-}
-"""Lava's own defaults."""
+_SAID = frozenset({"name", "du", "dv", "vth"})
+"""Parameters that are written although they may have Lava's own default, or are not Lava's."""
 
 
 def lava_source(program: Program, weights: str, about: str) -> Source:
@@ -224,15 +209,15 @@ class _File:
         options = {}
         for part in fields(process):
             value = getattr(process, part.name)
-            if part.name != "name" and not self.usual(part.name, value):
+            if part.name != "name" and not self.usual(part, value):
                 options[part.name] = self.value(process, part.name, value)
         return f"{name} = {call(kind, **options)}"
 
     @staticmethod
-    def usual(field: str, value: Any) -> bool:
+    def usual(part: Field[Any], value: Any) -> bool:
         """Whether a parameter has Lava's own default."""
-        known = field in _USUAL and not isinstance(value, np.ndarray)
-        return known and bool(value == _USUAL[field])
+        known = part.name not in _SAID and not isinstance(value, np.ndarray)
+        return known and bool(value == part.default)
 
     def value(self, process: "Process", field: str, value: Any) -> str:
         """One parameter as source."""

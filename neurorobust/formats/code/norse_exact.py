@@ -3,6 +3,7 @@
 import numpy as np
 
 from neurorobust.formats.code.piece import Piece, entering
+from neurorobust.formats.modules.resets import firing_threshold
 from neurorobust.ir import LI, LIF, Array
 
 LAYER = '''\
@@ -79,10 +80,7 @@ def _values(node: LIF | LI) -> dict[str, Array]:
     if node.bias.any():
         fields["bias"] = node.bias
     if isinstance(node, LIF):
-        threshold = node.threshold.astype(np.float32)
-        if node.compare == ">=":
-            threshold = np.asarray(np.nextafter(threshold, np.float32(-np.inf)))
-        fields |= {"v_th": threshold, "i_init": node.i_init}
+        fields |= {"v_th": firing_threshold(node), "i_init": node.i_init}
         if (node.gain_syn != 1).any():
             fields["gain_syn"] = node.gain_syn
         if node.alpha is not None:

@@ -117,6 +117,34 @@ class Cell:
         """The value after the step."""
         self.states[f"{self.key}/{name}"].next = value
 
+    def call(
+        self,
+        function: tuple[str, str],
+        x: str,
+        before: Mapping[str, str],
+        given: Mapping[str, str],
+        *,
+        write: "Callable[[Sheet], None]",
+        law: str,
+    ) -> Written:
+        """A population as a function ``(x, states, parameters) -> (s, h, states after)``.
+
+        Args:
+            function: Its name and overload.
+            x: How it calls its input.
+            before: States before the step, by name.
+            given: Parameters, by name.
+            write: Appends the nodes of the function.
+            law: In words.
+        """
+        outputs = ["s", "h", *(f"{state}_next" for state in before)]
+        self.document.function(*function, ([x, *before, *given], outputs), write, law)
+        arguments = [self.x, *before.values(), *given.values()]
+        out, membrane, *after = self.sheet.call(*function, arguments, len(outputs))
+        for name, value in zip(before, after, strict=True):
+            self.keep(name, value)
+        return Written(out, membrane)
+
 
 Law = Callable[[Cell], Written]
 Laws = Mapping[type[Node], Law]

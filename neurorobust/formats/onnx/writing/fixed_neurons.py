@@ -29,24 +29,18 @@ def neuron(cell: Cell) -> Written:
     """One population."""
     node = cast("FixedNeuron", cell.node)
     kind, form = type(node), _Form.of(cell, node)
-    states = ["u", "v"] if form.current else ["v"]
+    states = ("u", "v") if form.current else ("v",)
     parameters = ["dv", *(("du",) if form.current else ()), *_THRESHOLDS[kind]]
-    biases = ["bias"] if form.bias else []
-    cell.document.function(
-        kind.__name__,
-        form.overload,
-        (["a", *states, *parameters, *biases], ["s", "h", *(f"{s}_next" for s in states)]),
-        lambda sheet: _neuron(sheet, kind, form),
-        _LAW + _FIRES[kind],
+    before = {name: _rested(cell, node, cell.state(name)) for name in states}
+    given = {name: cell.parameter(name) for name in parameters}
+    return cell.call(
+        (kind.__name__, form.overload),
+        "a",
+        before,
+        given | ({"bias": _bias(cell)} if form.bias else {}),
+        write=lambda sheet: _neuron(sheet, kind, form),
+        law=_LAW + _FIRES[kind],
     )
-    before = [_rested(cell, node, cell.state(name)) for name in states]
-    given = [cell.parameter(name) for name in parameters] + [_bias(cell) for _ in biases]
-    out, membrane, *after = cell.sheet.call(
-        kind.__name__, form.overload, [cell.x, *before, *given], 2 + len(states)
-    )
-    for name, value in zip(states, after, strict=True):
-        cell.keep(name, value)
-    return Written(out, membrane)
 
 
 @dataclass(frozen=True, slots=True)

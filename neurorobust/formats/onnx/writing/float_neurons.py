@@ -18,26 +18,16 @@ if TYPE_CHECKING:
 def lif(cell: Cell) -> Written:
     """One population of LIF neurons."""
     node = cast("LIF", cell.node)
-    states, parameters = _states(node), _parameters(node)
-    overload = _overload(node, parameters)
-    inputs = ["x", *states, *parameters]
-    outputs = ["s", "h", *(f"{state}_next" for state in states)]
-    cell.document.function(
-        "LIF",
-        overload,
-        (inputs, outputs),
-        lambda sheet: _lif(sheet, node, parameters, cell.dtype),
-        _LAW,
-    )
+    parameters = _parameters(node)
     start = {"v": "v_init", "i": "i_init"}
-    before = [cell.state(name, start.get(name)) for name in states]
-    given = [cell.parameter(name) for name in parameters]
-    spikes, membrane, *after = cell.sheet.call(
-        "LIF", overload, [cell.x, *before, *given], len(outputs)
+    return cell.call(
+        ("LIF", _overload(node, parameters)),
+        "x",
+        {name: cell.state(name, start.get(name)) for name in _states(node)},
+        {name: cell.parameter(name) for name in parameters},
+        write=lambda sheet: _lif(sheet, node, parameters, cell.dtype),
+        law=_LAW,
     )
-    for name, value in zip(states, after, strict=True):
-        cell.keep(name, value)
-    return Written(spikes, membrane)
 
 
 def li(cell: Cell) -> Written:
