@@ -5,10 +5,10 @@ from pathlib import Path
 from neurorobust.errors import InvalidInput
 from neurorobust.formats.netx.call import NetxCall
 from neurorobust.formats.netx.document import read_netx
-from neurorobust.formats.netx.reading.layers import interpret
 from neurorobust.formats.netx.lint.case import FIXED, Case
 from neurorobust.formats.netx.lint.finding import Finding
 from neurorobust.formats.netx.lint.rules import RULES
+from neurorobust.formats.netx.reading.layers import interpret
 
 _RANK = {"error": 0, "warning": 1, "note": 2}
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from neurorobust.formats.netx.reading.layers import InputBlock
 from neurorobust.formats.netx.lint.case import Case
 from neurorobust.formats.netx.lint.finding import Seen, rule
+from neurorobust.formats.netx.reading.layers import InputBlock
 from neurorobust.formats.netx.reading.neurons import Population
 from neurorobust.formats.netx.reading.synapses import Conv, Dense
 from neurorobust.ir.fixed import DECAY_ONE, STATE_LIMIT, STATE_SHIFT
