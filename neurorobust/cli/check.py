@@ -67,11 +67,12 @@ def _checks(
     from dataclasses import replace
 
     from neurorobust.chips import load_profile
+    from neurorobust.data import load
     from neurorobust.fit import extract
     from neurorobust.fit.activity import measure
     from neurorobust.fit.checking import check as hold
     from neurorobust.fit.netx import with_findings
-    from neurorobust.formats.reading import read_model, read_samples
+    from neurorobust.formats.reading import read_model
 
     chips = [load_profile(name).profile for name in profiles]
     found = []
@@ -79,7 +80,7 @@ def _checks(
     for path in models:
         netx = path.suffix == ".net"
         model = read_model(path, steps if netx or not mixed else None)
-        activity = measure(model, read_samples(samples), seed=seed) if samples else None
+        activity = measure(model, load(samples).values, seed=seed) if samples else None
         network = extract(model)
         network = replace(network, name=network.name or path.stem)
         held = [hold(model, chip, activity, extracted=network) for chip in chips]

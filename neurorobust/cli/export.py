@@ -80,13 +80,14 @@ def _written(
 ) -> "tuple[list[Path], Verdict, dict[str, Any]]":
     """Files, verdict, and what else the target needs to know."""
     from neurorobust.compare.verdict import not_run
-    from neurorobust.formats.reading import read_model, read_samples
+    from neurorobust.data import load
+    from neurorobust.formats.reading import read_model
 
     if to not in (*CODE, *FILES):
         msg = f"--to is {to!r}; known are {', '.join((*CODE, *FILES))}"
         raise InvalidInput(msg)
     model = read_model(path)
-    inputs = None if samples is None else read_samples(samples)
+    inputs = None if samples is None else load(samples).values
     if to in IN_INTEGERS:
         model = _lowered(model, path, profile)
     elif profile is not None and to != "nir":

@@ -1,13 +1,12 @@
-"""Reading what a command is given: a saved Graph or Program, a netx network, samples."""
+"""Reading what a command is given: a saved Graph or Program, a netx network."""
 
 import json
 from pathlib import Path
 
-import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from neurorobust.errors import InvalidFile, InvalidInput
-from neurorobust.ir import Array, Graph, Model, Program, load_model
+from neurorobust.errors import InvalidInput
+from neurorobust.ir import Graph, Model, Program, load_model
 
 
 def read_model(path: Path | str, steps: int | None = None) -> Model:
@@ -43,25 +42,3 @@ def _holds(path: Path) -> str:
     except (OSError, SafetensorError, ValueError):
         return ""
     return str(described.get("model", "")) if isinstance(described, dict) else ""
-
-
-def read_samples(path: Path | str) -> Array:
-    """The one array of a file ``.npy`` or ``.npz``, or its array ``samples``.
-
-    Raises:
-        InvalidFile: if the file cannot be read or holds several arrays without that name.
-    """
-    path = Path(path)
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            names = loaded.files
-            if "samples" not in names and len(names) != 1:
-                reason = f"holds {', '.join(names) or 'nothing'}; name one array 'samples'"
-                raise InvalidFile(path, reason)
-            array: Array = loaded["samples" if "samples" in names else names[0]]
-            return array
-    except (OSError, ValueError, EOFError) as error:
-        raise InvalidFile(path, f"cannot be read as .npy or .npz ({error})") from error

@@ -1,6 +1,8 @@
 """How the models of the zoo are trained: the loop, and from images to a Graph."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from neurorobust.data.split import LEVELS
+from neurorobust.data import LEVELS, Samples
 from neurorobust.engine.layers import SpikingSequential
+from neurorobust.engine.threads import one_thread
 from neurorobust.formats.modules.sequential import from_sequential
 from neurorobust.ir import Graph, Header, save_model
 from neurorobust.ir.identity import canonical_json
@@ -22,8 +25,8 @@ def fit(
     y: Tensor,
     recipe: Mapping[str, Any],
     *,
-    prepare: Callable[[Tensor, Tensor], Tensor] = lambda batch, _: batch,
-    after_epoch: Callable[[int, float], None] = lambda _, __: None,
+    prepare: Callable[[Tensor, Tensor], Tensor],
+    after_epoch: Callable[[int, float], None],
 ) -> None:
     """AdamW with a one-cycle rate on the cross-entropy of the readout after the last step.
 
@@ -69,65 +72,82 @@ def fit(
         after_epoch(epoch + 1, float(total / batches))
 
 
-def train_graph(
-    recipe: Mapping[str, Any],
-    build: Callable[[Mapping[str, Any]], SpikingSequential],
-    x: Tensor,
-    y: Tensor,
-    *,
-    name: str,
-    classes: Sequence[str],
-    seed: int,
-    prepare: Callable[[Tensor, Tensor, Callable[[], Graph]], Tensor],
-    progress: Progress | None = None,
-    checkpoint: Path | None = None,
-) -> Graph:
-    """Train on the CPU; the same seed, torch, processor and threads give the same weights.
+def as_values(pixels: Tensor, *_: Any) -> Tensor:
+    """Input values in 0..1 of 8-bit pixels."""
+    return pixels.float() / (LEVELS - 1)
 
-    Args:
-        recipe: As ``fit`` takes it, with ``coding``.
-        build: The untrained network of a recipe.
-        x: Training samples of 8-bit images, (B, C, H, W).
-        y: Labels, (B,).
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Trainer:
+    """How a network is trained on 8-bit images, from random weights to a Graph; call it.
+
+    Attributes:
         name: Of the model.
         classes: Names of the classes.
-        seed: Of initial weights, batches and all else that is drawn.
-        prepare: Turns a batch of samples and labels into input values in 0..1; what it is given
-            last makes the Graph of the network as it is.
-        progress: Called as ``(what, done, total)`` after each epoch.
-        checkpoint: Model file that is replaced after each epoch.
+        recipe: As ``fit`` takes it, with ``coding``.
+        build: The untrained network of a recipe; its weights follow torch's global generator.
+        prepare: Turns a batch of pixels and its labels into input values in 0..1; it is given the
+            recipe too, and what makes the Graph of the network as it is.
+        threads: Whether torch may use several, as their number moves sums by rounding.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = build(recipe)
 
-        def exported() -> Graph:
-            header = Header(
-                name=name,
-                dt_s=1e-3,
-                steps=recipe["steps"],
-                coding=recipe["coding"],
-                bounds=(0.0, 1.0),
-                levels=LEVELS,
-                classes=tuple(classes),
-                provenance={"seed": str(seed), "recipe": canonical_json(dict(recipe))},
+    name: str
+    classes: Sequence[str]
+    recipe: Mapping[str, Any]
+    build: Callable[[Mapping[str, Any]], SpikingSequential]
+    prepare: Callable[[Tensor, Tensor, Mapping[str, Any], Callable[[], Graph]], Tensor] = as_values
+    threads: bool = True
+
+    def __call__(
+        self,
+        data: Samples,
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+        checkpoint: Path | None = None,
+        **changed: Any,
+    ) -> Graph:
+        """Train on the CPU; the same seed, torch, processor and threads give the same weights.
+
+        Args:
+            data: Training images, pixels (B, C, H, W).
+            seed: Of initial weights, batches and all else that is drawn.
+            progress: Called as ``(what, done, total)`` after each epoch.
+            checkpoint: Model file that is replaced after each epoch.
+            changed: Values that override the recipe's.
+        """
+        recipe = {**self.recipe, **changed}
+        x, y = torch.tensor(data.raw), torch.tensor(data.labels)
+        with nullcontext() if self.threads else one_thread(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = self.build(recipe)
+
+            def exported() -> Graph:
+                header = Header(
+                    name=self.name,
+                    dt_s=1e-3,
+                    steps=recipe["steps"],
+                    coding=recipe["coding"],
+                    bounds=(0.0, 1.0),
+                    levels=LEVELS,
+                    classes=tuple(self.classes),
+                    provenance={"seed": str(seed), "recipe": canonical_json(recipe)},
+                )
+                shape = tuple(x.shape[1:])
+                return from_sequential(model, header=header, input_shape=shape, readout="last")
+
+            def told(epoch: int, loss: float) -> None:
+                if checkpoint:
+                    save_model(exported(), checkpoint)
+                if progress:
+                    progress(f"mean loss {loss:.4f}", epoch, recipe["epochs"])
+
+            fit(
+                model,
+                x,
+                y,
+                recipe,
+                prepare=lambda pixels, labels: self.prepare(pixels, labels, recipe, exported),
+                after_epoch=told,
             )
-            return from_sequential(
-                model, header=header, input_shape=tuple(x.shape[1:]), readout="last"
-            )
-
-        def told(epoch: int, loss: float) -> None:
-            if checkpoint:
-                save_model(exported(), checkpoint)
-            if progress:
-                progress(f"mean loss {loss:.4f}", epoch, recipe["epochs"])
-
-        fit(
-            model,
-            x,
-            y,
-            recipe,
-            prepare=lambda samples, labels: prepare(samples, labels, exported),
-            after_epoch=told,
-        )
-    return exported()
+        return exported()

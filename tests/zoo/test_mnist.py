@@ -6,8 +6,7 @@ import pytest
 
 from neurorobust.attacks import Linf, Pgd
 from neurorobust.backends import get_backend
-from neurorobust.data import encode
-from neurorobust.data.split import Split
+from neurorobust.data import Samples, encode
 from neurorobust.engine.estimators import Rga
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidFile, InvalidInput
@@ -17,7 +16,8 @@ from neurorobust.zoo.card import model_card
 from neurorobust.zoo.command import changes
 
 RNG = np.random.default_rng(0)
-DATA = Split(RNG.integers(0, 256, (40, 1, 28, 28), dtype=np.uint8), np.arange(40) % 2)
+PIXELS = RNG.integers(0, 256, (40, 1, 28, 28), dtype=np.uint8)
+DATA = Samples("noise", PIXELS, np.arange(40) % 2, levels=256)
 SHORT = {"batch": 10, "epochs": 1, "steps": 2}
 
 
@@ -47,7 +47,7 @@ def test_training_on_attacked_images_withstands_the_attack():
     pixels = RNG.integers(0, 60, (120, 1, 28, 28), dtype=np.uint8)
     label = np.arange(120) % 2
     pixels[label == 0, :, 5:12] += 120
-    data = Split(pixels, label)
+    data = Samples("rows", pixels, label, levels=256)
     fooled = {}
     for epsilon in (0.0, 0.2):
         graph = mnist.train(data, seed=0, steps=4, batch=20, epochs=6, adversarial_epsilon=epsilon)
@@ -89,8 +89,8 @@ class TestParts:
     def test_without_a_training_part_the_rest_is_held_out(self, tmp_path, monkeypatch):
         monkeypatch.setattr(mnist, "HELD_OUT", 6)
         training, test = mnist.parts(self.folder(tmp_path, test=8))
-        assert training.pixels[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
-        assert test.pixels[:, 0, 0, 0].tolist() == [6, 7]
+        assert training.raw[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
+        assert test.raw[:, 0, 0, 0].tolist() == [6, 7]
         assert test.formats == ("PNG",)
 
     def test_too_few_images_to_hold_any_out(self, tmp_path):
