@@ -16,6 +16,7 @@ from neurorobust.chips import load_profile
 from neurorobust.cli import app
 from neurorobust.data import Samples, encode
 from neurorobust.errors import InvalidFile, InvalidInput
+from neurorobust.fit import with_cores
 from neurorobust.ir import LI, LIF, Affine, Flatten, Graph, Header, Input, Output, save_model
 from neurorobust.lower import lower
 from neurorobust.metrics import mcnemar_exact, wilson
@@ -160,7 +161,8 @@ class TestNumbers:
         for row in done.table.filter(pl.col("weight_bits").is_not_null()).to_dicts():
             calibration = CALIBRATION if row["scaling"] == "spikes" else None
             options = {key: row[key] for key in ("scaling", "weight_bits", "decay_bits")}
-            yield row, lower(graph, PROFILE.profile, calibration=calibration, **options)
+            program = lower(graph, PROFILE.profile, calibration=calibration, **options)
+            yield row, with_cores(program, PROFILE.profile)
 
     def test_all_cells_are_there_once_with_every_column(self, done):
         assert list(done.table.columns) == list(TABLE_COLUMNS)
