@@ -55,22 +55,16 @@ def open_lanes(
         names: Backends to consider; all registered ones by default.
     """
     chosen = backend_names() if names is None else tuple(names)
-    lanes: list[Lane] = []
-    closed: list[Closed] = []
     models: dict[Rung, Model] = {"float": graph}
     if program is not None:
         models["quantised"] = program
-    for rung in RUNGS:
-        for name in chosen:
-            if rung not in models:
-                continue
-            lane = Lane(name, rung)
-            reason = _obstacle(lane, models[rung])
-            if reason is None:
-                lanes.append(lane)
-            else:
-                closed.append(Closed(lane, reason))
-    return lanes, closed
+    found = {
+        lane: _obstacle(lane, model)
+        for rung, model in models.items()
+        for lane in (Lane(name, rung) for name in chosen)
+    }
+    closed = [Closed(lane, reason) for lane, reason in found.items() if reason is not None]
+    return [lane for lane, reason in found.items() if reason is None], closed
 
 
 def _obstacle(lane: Lane, model: Model) -> str | None:

@@ -100,21 +100,14 @@ def begin(folder: Path, manifest: str) -> None:
     (folder / manifest).unlink(missing_ok=True)
 
 
-def write_manifest(
-    path: Path, kind: type[Manifest], said: Mapping[str, Any], *, allow_nan: bool = False
-) -> None:
-    """Check and write a manifest; whoever calls this last marks a whole folder.
-
-    Raises:
-        InvalidFile: if a key breaks its rule, a value has no form in JSON, or it cannot be written.
-    """
-    write_atomic(path, manifest_text(path, kind, said, allow_nan=allow_nan))
-
-
 def manifest_text(
     path: Path, kind: type[Manifest], said: Mapping[str, Any], *, allow_nan: bool = False
 ) -> str:
-    """The same as text, for whoever checks before writing anything."""
+    """A manifest, checked, for the file that marks a whole folder once all others are written.
+
+    Raises:
+        InvalidFile: if a key breaks its rule or a value has no form in JSON.
+    """
     try:
         kind.model_validate(dict(said))
         return json.dumps(said, indent=2, ensure_ascii=False, allow_nan=allow_nan) + "\n"

@@ -1,6 +1,6 @@
 """How the models of the zoo are trained: the loop, and from images to a Graph."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,19 +19,17 @@ from neurorobust.ir.identity import canonical_json
 from neurorobust.progress import Progress
 
 
-def fit(
+def epochs(
     model: SpikingSequential,
     x: Tensor,
     y: Tensor,
     recipe: Mapping[str, Any],
-    *,
     prepare: Callable[[Tensor, Tensor], Tensor],
-    after_epoch: Callable[[int, float], None],
-) -> None:
+) -> Iterator[tuple[int, float]]:
     """AdamW with a one-cycle rate on the cross-entropy of the readout after the last step.
 
     Everything random follows torch's global generator. An epoch leaves out what does not fill a
-    batch. The model is left in evaluation mode.
+    batch. Between epochs and at the end the model is in evaluation mode.
 
     Args:
         model: Trained in place; its readout averages over time, so its scale is that of a logit.
@@ -43,17 +41,19 @@ def fit(
             ``bernoulli`` input values are drawn as spikes in every step.
         prepare: Turns a batch of samples and their labels into input values in 0..1, for instance
             by augmentation.
-        after_epoch: Called with the epochs done and the mean loss, the model in evaluation mode.
+
+    Yields:
+        The epochs done and the mean loss.
     """
-    epochs, batch, rate = recipe["epochs"], recipe["batch"], recipe["learning_rate"]
+    count, batch, rate = recipe["epochs"], recipe["batch"], recipe["learning_rate"]
     smoothing, batches = recipe["label_smoothing"], len(x) // recipe["batch"]
     half = recipe.get("precision") == "bfloat16"
     parameters = model.parameters()
     optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=recipe["weight_decay"])
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=rate, total_steps=epochs * batches
+        optimiser, max_lr=rate, total_steps=count * batches
     )
-    for epoch in range(epochs):
+    for epoch in range(count):
         model.train()
         total = torch.zeros(())
         for index in torch.randperm(len(x))[: batches * batch].split(batch):
@@ -69,7 +69,7 @@ def fit(
             schedule.step()
             total += loss.detach()
         model.eval()
-        after_epoch(epoch + 1, float(total / batches))
+        yield epoch + 1, float(total / batches)
 
 
 def as_values(pixels: Tensor, *_: Any) -> Tensor:
@@ -84,7 +84,7 @@ class Trainer:
     Attributes:
         name: Of the model.
         classes: Names of the classes.
-        recipe: As ``fit`` takes it, with ``coding``.
+        recipe: As ``epochs`` takes it, with ``coding``.
         build: The untrained network of a recipe; its weights follow torch's global generator.
         prepare: Turns a batch of pixels and its labels into input values in 0..1; it is given the
             recipe too, and what makes the Graph of the network as it is.
@@ -136,18 +136,12 @@ class Trainer:
                 shape = tuple(x.shape[1:])
                 return from_sequential(model, header=header, input_shape=shape, readout="last")
 
-            def told(epoch: int, loss: float) -> None:
+            def shown(pixels: Tensor, labels: Tensor) -> Tensor:
+                return self.prepare(pixels, labels, recipe, exported)
+
+            for epoch, loss in epochs(model, x, y, recipe, shown):
                 if checkpoint:
                     save_model(exported(), checkpoint)
                 if progress:
                     progress(f"mean loss {loss:.4f}", epoch, recipe["epochs"])
-
-            fit(
-                model,
-                x,
-                y,
-                recipe,
-                prepare=lambda pixels, labels: self.prepare(pixels, labels, recipe, exported),
-                after_epoch=told,
-            )
         return exported()

@@ -1,6 +1,5 @@
 """Image Parquet files: pixels as they were stored, and a named error for everything else."""
 
-import io
 import sys
 
 import numpy as np
@@ -11,26 +10,12 @@ from neurorobust.data import images
 from neurorobust.data.images import load_images, read_images
 from neurorobust.errors import BackendUnavailable, InvalidFile, InvalidInput
 from tests.support.helpers import shared_data
+from tests.support.image_files import encoded, written
 
-Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("PIL.Image")
 
 RGB = np.random.default_rng(5).integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
 GREY = np.random.default_rng(6).integers(0, 256, (6, 5, 4), dtype=np.uint8)
-
-
-def encoded(pixels, kind="PNG", mode=None) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels, mode=mode).save(buffer, format=kind)
-    return buffer.getvalue()
-
-
-def written(path, files, labels, *, image="img", label="label", **columns):
-    rows = [{"bytes": data, "path": f"{i}.png"} for i, data in enumerate(files)]
-    kind = pl.Struct({"bytes": pl.Binary, "path": pl.String})
-    frame = pl.DataFrame({image: pl.Series(rows, dtype=kind), label: labels, **columns})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frame.write_parquet(path)
-    return path
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The quantisation study: every number recomputed by other means, and what stops or resumes it."""
 
-import io
 import json
 import math
 import re
@@ -32,6 +31,7 @@ from neurorobust.study.quantise import (
 )
 from neurorobust.study.quantise import measure as measuring
 from neurorobust.study.quantise.measure import BATCH
+from tests.support.image_files import encoded, written
 
 STEPS, SIDE, CLASSES, HIDDEN = 4, 4, 3, 12
 COUNT = BATCH + 40
@@ -413,18 +413,12 @@ class TestWhatDoesNotFit:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """A folder with the model and its images."""
-    image = pytest.importorskip("PIL.Image")
-    folder, split = tmp_path_factory.mktemp("data"), images()
+    pytest.importorskip("PIL.Image")
+    folder, found = tmp_path_factory.mktemp("data"), images()
     save_model(network(), folder / "tiny.safetensors")
     for part in ("train", "test"):
-        rows = []
-        for pixels in split.raw:
-            buffer = io.BytesIO()
-            image.fromarray(pixels[0]).save(buffer, format="PNG")
-            rows.append({"bytes": buffer.getvalue(), "path": None})
-        frame = pl.DataFrame({"image": rows, "label": split.labels.astype(np.int64)})
-        frame = frame.cast({"image": pl.Struct({"bytes": pl.Binary, "path": pl.String})})
-        frame.write_parquet(folder / f"{part}-0.parquet")
+        files = [encoded(pixels[0]) for pixels in found.raw]
+        written(folder / f"{part}-0.parquet", files, found.labels, image="image")
     return folder
 
 

@@ -1,7 +1,6 @@
 """The MNIST model: any leak and coding, attacked while it trains, and what is held out."""
 
 import numpy as np
-import polars as pl
 import pytest
 
 from neurorobust.attacks import Linf, Pgd
@@ -14,6 +13,7 @@ from neurorobust.ir import LIF, Graph, load_model
 from neurorobust.zoo import mnist
 from neurorobust.zoo.card import model_card
 from neurorobust.zoo.command import changes
+from tests.support.image_files import encoded, written
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (40, 1, 28, 28), dtype=np.uint8)
@@ -69,17 +69,9 @@ def test_the_card_counts_right_decisions():
 
 class TestParts:
     def folder(self, path, **sizes):
-        import io
-
-        from PIL import Image
-
         for part, size in sizes.items():
-            rows = []
-            for index in range(size):
-                file = io.BytesIO()
-                Image.fromarray(np.full((2, 2), index % 251, np.uint8)).save(file, "PNG")
-                rows.append({"image": {"bytes": file.getvalue(), "path": None}, "label": 0})
-            pl.DataFrame(rows).write_parquet(path / f"{part}-0.parquet")
+            files = [encoded(np.full((2, 2), index, np.uint8)) for index in range(size)]
+            written(path / f"{part}-0.parquet", files, [0] * size, image="image")
         return path
 
     def test_both_parts(self, tmp_path):

@@ -6,8 +6,9 @@ from typing import Any
 import polars as pl
 
 from neurorobust.audit import EvaluationCard, write_card
+from neurorobust.files import write_atomic
 from neurorobust.study.attack.run import MANIFEST, Attacked
-from neurorobust.study.results import Manifest, write_manifest, write_table
+from neurorobust.study.results import Manifest, manifest_text, write_table
 
 TABLE, CARD = "attacks.parquet", "card.html"
 
@@ -42,7 +43,8 @@ def write_attacks(
     }
     if isinstance(card, EvaluationCard):
         write_card(card, folder / CARD)
-    write_manifest(folder / MANIFEST, Manifest, manifest, allow_nan=True)
+    path = folder / MANIFEST
+    write_atomic(path, manifest_text(path, Manifest, manifest, allow_nan=True))
     return manifest
 
 

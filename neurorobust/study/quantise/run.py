@@ -15,6 +15,7 @@ from neurorobust.attacks import AttackSet
 from neurorobust.chips import LoadedProfile
 from neurorobust.data import Samples
 from neurorobust.errors import InvalidInput, LowerError
+from neurorobust.files import write_atomic
 from neurorobust.fit import with_cores
 from neurorobust.ir import Array, Graph, Program
 from neurorobust.lower import lower
@@ -34,9 +35,9 @@ from neurorobust.study.results import (
     Part,
     ProfileInfo,
     begin,
+    manifest_text,
     read_manifest,
     read_table,
-    write_manifest,
     write_table,
 )
 from neurorobust.study.sets import SampleSet, attacked
@@ -172,7 +173,8 @@ def quantise(
         "versions": versions("neurorobust", "numpy", "torch", "polars"),
     }
     write_table(folder / TABLE, done)
-    write_manifest(folder / MANIFEST, QuantiseManifest, manifest, allow_nan=True)
+    path = folder / MANIFEST
+    write_atomic(path, manifest_text(path, QuantiseManifest, manifest, allow_nan=True))
     return Study(folder, done, work.reused)
 
 
