@@ -173,14 +173,10 @@ def _rasters(
         for row, kind in enumerate(("clean", "adversarial"))
         for name, value in spikes.items()
     }
+    of_it = ("sample", "label", "clean_decision", "adversarial_decision")
     return rasters, {
-        "sample": int(shown.sample[index]),
-        "label": int(shown.label[index]),
-        "clean_decision": int(shown.clean_decision[index]),
-        "adversarial_decision": int(shown.adversarial_decision[index]),
-        "attack": shown.attack,
-        "gradient": shown.gradient,
-        "epsilon": shown.epsilon,
+        **{key: int(getattr(shown, key)[index]) for key in of_it},
+        **{key: getattr(shown, key) for key in ("attack", "gradient", "epsilon")},
     }
 
 
@@ -207,9 +203,7 @@ def _described(trial: Trial) -> dict[str, Any]:
     attacks, found = trial.attacks, trial.success
     return {
         "set": attacks.content_hash[:12],
-        "attack": attacks.attack,
-        "gradient": attacks.gradient,
-        "epsilon": attacks.epsilon,
+        **{key: getattr(attacks, key) for key in ("attack", "gradient", "epsilon")},
         "n": len(attacks.label),
         "content_hash": attacks.content_hash,
         "surrogate_asr": found.count / max(found.n, 1),

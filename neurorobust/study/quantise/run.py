@@ -167,7 +167,17 @@ def quantise(
             "note": samples.note,
             "calibration": 0 if calibration is None else len(calibration),
         },
-        "attack_sets": [_described(s) for s in attacks],
+        "attack_sets": [
+            {
+                "set": s.content_hash[:12],
+                **{
+                    key: getattr(s, key)
+                    for key in ("content_hash", "attack", "gradient", "epsilon")
+                },
+                "n": len(s.label),
+            }
+            for s in attacks
+        ],
         "lowering": reports,
         "reused": work.reused,
         "versions": versions("neurorobust", "numpy", "torch", "polars"),
@@ -226,14 +236,3 @@ def _require(graph: Graph, sweep: Sweep, samples: Samples, calibration: Array | 
     if "spikes" in sweep.scalings and calibration is None:
         msg = f"the scaling rule 'spikes' needs training samples, {samples.name} gives none"
         raise InvalidInput(msg)
-
-
-def _described(attacks: AttackSet) -> dict[str, Any]:
-    return {
-        "set": attacks.content_hash[:12],
-        "content_hash": attacks.content_hash,
-        "attack": attacks.attack,
-        "gradient": attacks.gradient,
-        "epsilon": attacks.epsilon,
-        "n": len(attacks.label),
-    }
