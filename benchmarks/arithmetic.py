@@ -16,7 +16,7 @@ from rich.table import Table
 
 from neurorobust.attacks import ArithmeticAttack, Linf, provoked
 from neurorobust.chips import load_profile
-from neurorobust.data.digits import load_digits
+from neurorobust.data import DIGITS, load
 from neurorobust.engine.estimators import Stbp
 from neurorobust.engine.integer_gradient import IntegerTarget
 from neurorobust.engine.network import Network
@@ -34,7 +34,7 @@ def main() -> None:
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         graph, _ = load_or_train(Path(folder))
-    test = load_digits()[1].head(options.samples)
+    test = load(DIGITS, limit=options.samples)
     shown = Table(title=f"digits, {len(test)} samples: attack / best of {STEPS} noise / clean")
     for name in ("bits", "radius", "wraps", "clipped membranes", "turned spikes"):
         shown.add_column(name, justify="right")

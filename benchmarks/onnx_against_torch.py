@@ -11,8 +11,7 @@ from run import medians
 
 from neurorobust.backends import Precision, Rung, get_backend
 from neurorobust.chips import load_profile
-from neurorobust.data import Stimulus, encode
-from neurorobust.data.digits import load_digits
+from neurorobust.data import DIGITS, Stimulus, encode, load
 from neurorobust.engine.threads import one_thread
 from neurorobust.ir import Model
 from neurorobust.lower import lower
@@ -63,7 +62,7 @@ def times(lane: Lane, values: np.ndarray, samples: int) -> tuple[float, float]:
 def main() -> None:
     """Run and print both tables."""
     console = Console(highlight=False)
-    training, test = load_digits()
+    training, test = (load(DIGITS, part) for part in ("train", "test"))
     graph = train(training)
     program = lower(graph, load_profile("loihi2").profile)
     values = np.concatenate([test.values, training.values])[:SAMPLES]

@@ -18,8 +18,7 @@ from benchmarks import networks
 from neurorobust.attacks import Target
 from neurorobust.backends import Executable, get_backend
 from neurorobust.chips import load_profile
-from neurorobust.data import Stimulus, encode
-from neurorobust.data.digits import load_digits
+from neurorobust.data import DIGITS, Stimulus, encode, load
 from neurorobust.engine.estimators import Estimator, Rga, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.engine.threads import one_thread
@@ -94,7 +93,7 @@ def integer_engine(name: str, program: Program) -> Table:
 def main() -> None:
     """Run and print all rows."""
     console = Console(highlight=False)
-    training, test = load_digits()
+    training, test = (load(DIGITS, part) for part in ("train", "test"))
     graph = train(training)
     program = lower(graph, load_profile("loihi2").profile)
     network = Network(graph)

@@ -5,17 +5,16 @@ Run it anywhere: ``python examples/transfer.py``. Models and attacks are kept in
 
 from pathlib import Path
 
-import numpy as np
-
 from neurorobust.attacks import Linf, Pgd, craft
 from neurorobust.chips import load_profile
-from neurorobust.data.digits import load_digits
+from neurorobust.data import load
 from neurorobust.engine.estimators import Rga
 from neurorobust.engine.network import Network
 from neurorobust.lower import lower
 from neurorobust.metrics import Column, transfer
 from neurorobust.study.lanes import open_lanes
-from neurorobust.study.replay import Batch, replay
+from neurorobust.study.replay import replay
+from neurorobust.study.sets import SampleSet
 from neurorobust.zoo.digits import load_or_train
 
 OUT = Path("out/transfer")
@@ -26,15 +25,14 @@ program = lower(graph, load_profile("loihi2").profile)
 
 # The attacker sees the float network, may move every pixel by 32 grey values, and knows that the
 # sensor has 256 of them. The set is frozen: a second run finds it in the folder.
-_, test = load_digits()
-index = np.arange(len(test))
+test = load("digits")
 threat = Linf.of(graph.header, 32 / 255)
 attacks, reused = craft(
     Pgd(Rga()),
     Network(graph),
     clean=test.values,
     label=test.labels,
-    sample=index,
+    sample=test.sample,
     threat=threat,
     seed=0,
     folder=OUT / "attacks",
@@ -42,9 +40,8 @@ attacks, reused = craft(
 
 # Every backend and rung that can run this model here. Real Lava takes minutes, so it is left out.
 names = ("reference", "torch", "snntorch", "norse")
-lanes, skipped = open_lanes(graph, program, names=names)
-clean = Batch(name="clean", values=test.values, label=test.labels, sample=index)
-done = replay(graph, program, [clean, Batch.of(attacks)], lanes)
+lanes, closed = open_lanes(graph, program, names=names)
+done = replay(graph, program, [SampleSet(test), SampleSet.of(attacks)], lanes)
 
 # Rates are over the samples that every lane decides rightly when clean.
 for row in transfer(done.outcomes, surrogate=Column("torch", "float")):
@@ -54,5 +51,5 @@ for row in transfer(done.outcomes, surrogate=Column("torch", "float")):
         f" kept {row.churn.kept.count}, lost {row.churn.lost.count},"
         f" gained {row.churn.gained.count}, p {row.churn.p_value:.2g}"
     )
-for left_out in skipped:
+for left_out in closed:
     print(f"{left_out.lane}: {left_out.reason}")

@@ -77,9 +77,9 @@ def demo(
         out, ConsoleStages(console), seed=seed, command=shlex.join(["neurorobust", *sys.argv[1:]])
     )
     print_summary(console, out)
-    for skipped in made.skipped:
-        if skipped.lane.backend == "lava" and skipped.lane.rung == "quantised":
-            console.print(f"\nReal Lava did not run: {skipped.reason}", soft_wrap=True)
+    for lane in made.closed:
+        if str(lane.lane) == "lava quantised":
+            console.print(f"\nReal Lava did not run: {lane.reason}", soft_wrap=True)
     console.print(f"\nReport: {made.report.resolve()}", soft_wrap=True, highlight=False)
 
 

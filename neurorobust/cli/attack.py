@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neurorobust.cli.console import command, console, errors
-from neurorobust.cli.inputs import labelled, model_of, source_of
+from neurorobust.cli.inputs import model_of, source_of
 
 if TYPE_CHECKING:
     from neurorobust.attacks import Threat
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from neurorobust.cli.stages import ConsoleStages
     from neurorobust.engine.network import Network
     from neurorobust.ir import Graph, Program
-    from neurorobust.study.attack import Campaign
+    from neurorobust.study.attack import Attacked
 
 CANNOT = 2
 """Exit code: the attacks were not possible."""
@@ -64,8 +64,9 @@ def attack(  # noqa: PLR0917  # options are passed by name
     if the attacks are not possible.
     """
     from neurorobust.cli.stages import ConsoleStages
-    from neurorobust.study.attack import attack_all, crafters, write_campaign
-    from neurorobust.study.attack.console import print_campaign
+    from neurorobust.data import load
+    from neurorobust.study.attack import attack_all, crafters, write_attacks
+    from neurorobust.study.attack.console import print_attacks
 
     stages = ConsoleStages(errors if as_json else console)
 
@@ -73,25 +74,23 @@ def attack(  # noqa: PLR0917  # options are passed by name
         return _network(model_of(name, out / "model", seed, stages), device, double)
 
     network, other = network_of(model), None if twin is None else network_of(str(twin))
-    campaign = attack_all(
+    done = attack_all(
         crafters(attack, gradient, other),
         _threats(threat, eps, network),
         network,
-        labelled(source_of(data, model), first=first, limit=limit, seed=seed),
+        load(source_of(data, model), first=first, limit=limit, seed=seed),
         folder=out,
         stages=stages,
         seed=seed,
         eot=eot,
         votes=votes,
     )
-    card = _audited(campaign, other, audit, stages, seed)
-    written = write_campaign(
-        campaign, out, card, command=shlex.join(["neurorobust", *sys.argv[1:]])
-    )
+    card = _audited(done, other, audit, stages, seed)
+    written = write_attacks(done, out, card, command=shlex.join(["neurorobust", *sys.argv[1:]]))
     if as_json:
         typer.echo(json.dumps(written, indent=2))
     else:
-        print_campaign(console, campaign, card, out)
+        print_attacks(console, done, card, out)
 
 
 def _network(model: "Graph | Program", device: str, double: bool) -> "Network":  # noqa: FBT001
@@ -135,16 +134,16 @@ def _threats(spelling: str, eps: str, network: "Network") -> "list[Threat]":
 
 
 def _audited(
-    campaign: "Campaign", twin: "Network | None", limit: int, stages: "ConsoleStages", seed: int
+    done: "Attacked", twin: "Network | None", limit: int, stages: "ConsoleStages", seed: int
 ) -> "EvaluationCard | str":
     """The card, or why there is none."""
     from neurorobust.errors import InvalidInput
-    from neurorobust.study.attack import audit_campaign
+    from neurorobust.study.attack import audit_attacks
 
     if not limit:
         return "no audit was asked for; leave out --audit 0"
     with stages.stage("Audit") as progress:
         try:
-            return audit_campaign(campaign, twin=twin, limit=limit, seed=seed, progress=progress)
+            return audit_attacks(done, twin=twin, limit=limit, seed=seed, progress=progress)
         except InvalidInput as error:
             return f"it cannot be audited ({error})"

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from neurorobust.cli.console import command, console, errors
-from neurorobust.cli.inputs import graph_of, labelled, source_of
+from neurorobust.cli.inputs import graph_of, source_of
 
 if TYPE_CHECKING:
     from neurorobust.audit import EvaluationCard
@@ -119,10 +119,11 @@ def _audit(
 ) -> "EvaluationCard":
     from neurorobust.attacks import Attack, Linf, make_attack
     from neurorobust.audit import audit as hold
+    from neurorobust.data import load
     from neurorobust.engine.estimators import Estimator
 
     name, parameters = attack
-    test = labelled(data, first=0, limit=limit, seed=seed)
+    test = load(data, limit=limit, seed=seed)
 
     def make(estimator: Estimator) -> Attack:
         return make_attack(name, estimator, **parameters)
@@ -131,7 +132,7 @@ def _audit(
         return hold(
             graph,
             test.values,
-            test.label,
+            test.labels,
             Linf.of(graph.header, epsilon),
             gradients=gradients,
             attack=make,

@@ -67,12 +67,12 @@ def _checks(
     from dataclasses import replace
 
     from neurorobust.chips import load_profile
+    from neurorobust.data import load as load_samples
     from neurorobust.fit import extract
     from neurorobust.fit.activity import measure
     from neurorobust.fit.checking import check as hold
     from neurorobust.fit.netx import with_findings
     from neurorobust.formats.load import Reading, fitting, kind_of, load
-    from neurorobust.formats.reading import read_samples
 
     chips = [load_profile(name).profile for name in profiles]
     found = []
@@ -83,7 +83,7 @@ def _checks(
         raise InvalidInput(msg)
     for path in models:
         model = load(path, fitting(reading, path))
-        activity = measure(model, read_samples(samples), seed=seed) if samples else None
+        activity = measure(model, load_samples(samples).values, seed=seed) if samples else None
         network = extract(model)
         network = replace(network, name=network.name or path.stem)
         held = [hold(model, chip, activity, extracted=network) for chip in chips]

@@ -10,8 +10,6 @@ import typer
 from neurorobust.cli.console import command, console, errors
 
 if TYPE_CHECKING:
-    from neurorobust.data import Stimulus
-    from neurorobust.ir import Array
     from neurorobust.ir.neurons import ResetMode
 
 DIFFER, CANNOT = 1, 2
@@ -58,12 +56,13 @@ def diff(  # noqa: PLR0917  # options are passed by name
     from neurorobust.cli.stages import ConsoleStages
     from neurorobust.compare.console import print_difference
     from neurorobust.compare.html import write_page
+    from neurorobust.data import load
     from neurorobust.formats.load import Reading
 
     found = compare(
         a,
         b,
-        _samples(inputs, limit, seed),
+        None if inputs is None else load(inputs, limit=limit, seed=seed).values,
         samples=samples,
         steps=steps,
         seed=seed,
@@ -82,15 +81,3 @@ def diff(  # noqa: PLR0917  # options are passed by name
         print_difference(console, found)
     if not found.agree:
         raise typer.Exit(DIFFER)
-
-
-def _samples(inputs: str | None, limit: int, seed: int) -> "Array | Stimulus | None":
-    if inputs is None:
-        return None
-    if Path(inputs).suffix in (".npy", ".npz"):
-        from neurorobust.formats.reading import read_samples
-
-        return read_samples(inputs)[:limit]
-    from neurorobust.cli.inputs import labelled
-
-    return labelled(inputs, first=0, limit=limit, seed=seed).values

@@ -81,11 +81,11 @@ def _written(
 ) -> "tuple[list[Path], Verdict, dict[str, Any]]":
     """Files, verdict, and what else the target needs to know."""
     from neurorobust.compare.verdict import not_run
+    from neurorobust.data import load as load_samples
     from neurorobust.formats.checked import export_file
     from neurorobust.formats.code import export_code
     from neurorobust.formats.load import load
     from neurorobust.formats.netx import save_netx
-    from neurorobust.formats.reading import read_samples
 
     if to not in (*CODE, *FILES):
         msg = f"--to is {to!r}; known are {', '.join((*CODE, *FILES))}"
@@ -96,7 +96,7 @@ def _written(
     if exact and to not in CODE:
         msg = f"--exact is for norse; {to} has no such choice"
         raise InvalidInput(msg)
-    inputs = None if samples is None else read_samples(samples)
+    inputs = None if samples is None else load_samples(samples).values
     model = load(path)
     if to in IN_INTEGERS:
         model = _lowered(model, path, profile)

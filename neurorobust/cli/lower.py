@@ -105,10 +105,10 @@ def _lowered(
     path: Path, profile: str, calibration: Path | None, options: dict[str, Any]
 ) -> "Program":
     from neurorobust.chips import load_profile
+    from neurorobust.data import load as load_samples
     from neurorobust.errors import InvalidInput
     from neurorobust.fit import with_cores
     from neurorobust.formats.load import load
-    from neurorobust.formats.reading import read_samples
     from neurorobust.ir import Graph, Program
     from neurorobust.lower import lower as run
 
@@ -117,7 +117,7 @@ def _lowered(
     if not isinstance(graph, Graph):
         msg = f"{path} holds a Program already; lower the Graph that it came from"
         raise InvalidInput(msg)
-    samples = None if calibration is None else read_samples(calibration)
+    samples = None if calibration is None else load_samples(calibration).values
     program = run(graph, target, calibration=samples, **options)
     if not isinstance(program, Program):
         msg = f"{target.id} has no integers, so there is no Program; lower for another profile"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neurorobust.cli.console import command, console, errors
-from neurorobust.cli.inputs import labelled, model_of, source_of
+from neurorobust.cli.inputs import model_of, source_of
 
 if TYPE_CHECKING:
     from neurorobust.metrics.neurobench import Counts
@@ -39,12 +39,13 @@ def neurobench(  # noqa: PLR0917  # options are passed by name
     Ends with 2 if it cannot be done.
     """
     from neurorobust.cli.stages import ConsoleStages
+    from neurorobust.data import load
     from neurorobust.metrics.neurobench import count
 
     source = source_of(data, model)
     stages = ConsoleStages(errors if as_json else console)
     network = model_of(model, out, seed, stages)
-    samples = labelled(source, first=first, limit=limit, seed=seed)
+    samples = load(source, first=first, limit=limit, seed=seed)
     with stages.stage("Run and count") as progress:
         counts = count(network, samples.values, batch=batch, seed=seed, progress=progress)
     if as_json:

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from neurorobust.cli.console import command, console, errors
-from neurorobust.cli.inputs import DIGITS, graph_of, source_of
+from neurorobust.cli.inputs import graph_of, source_of
 
 if TYPE_CHECKING:
     from neurorobust.chips.arithmetic import InputCoding
     from neurorobust.lower.population.scaling import Scaling
-    from neurorobust.study.quantise import Samples
 
 _EACH = "comma-separated"
 
@@ -37,7 +36,7 @@ def quantise(  # noqa: PLR0917  # options are passed by name
     ] = None,
     profile: Annotated[str, typer.Option(help="Target: name or file of a profile.")] = "loihi2",
     data: Annotated[
-        str | None, typer.Option(help="Folder of image Parquet files, or digits.")
+        str | None, typer.Option(help="Folder of image Parquet files, .npz with x, y, or digits.")
     ] = None,
     limit: Annotated[
         int | None, typer.Option(help="Number of test images; all by default.", min=1)
@@ -58,6 +57,7 @@ def quantise(  # noqa: PLR0917  # options are passed by name
     """
     from neurorobust.chips import load_profile
     from neurorobust.cli.stages import ConsoleStages
+    from neurorobust.data import load
     from neurorobust.study.quantise import Sweep, load_attacks, whole_numbers, write_page
     from neurorobust.study.quantise import quantise as run
     from neurorobust.study.quantise.console import print_study
@@ -71,8 +71,9 @@ def quantise(  # noqa: PLR0917  # options are passed by name
         input_coding=cast("InputCoding | None", input_coding),
     )
     target = load_profile(profile)
-    held = calibration if "spikes" in rules else None
-    samples = _samples(source_of(data, model), limit, held, seed)
+    source = source_of(data, model)
+    samples = load(source, limit=limit, seed=seed)
+    held = load(source, "train", limit=calibration, seed=seed) if "spikes" in rules else None
     stages = ConsoleStages(errors if as_json else console)
     graph = graph_of(model, out / "model", seed, stages)
     done = run(
@@ -82,6 +83,7 @@ def quantise(  # noqa: PLR0917  # options are passed by name
         samples,
         folder=out,
         stages=stages,
+        calibration=None if held is None else held.values,
         attacks=load_attacks(attacks or (), graph),
         command=shlex.join(["neurorobust", *sys.argv[1:]]),
     )
@@ -91,11 +93,3 @@ def quantise(  # noqa: PLR0917  # options are passed by name
         return
     print_study(console, done.table, samples.note)
     console.print(f"\nPage: {page.resolve()}", soft_wrap=True, highlight=False)
-
-
-def _samples(data: str, limit: int | None, calibration: int | None, seed: int) -> "Samples":
-    from neurorobust.study.quantise import digits_samples, image_samples
-
-    if data == DIGITS:
-        return digits_samples(seed=seed, limit=limit, calibration=calibration)
-    return image_samples(Path(data), limit=limit, calibration=calibration)

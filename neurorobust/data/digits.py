@@ -5,11 +5,11 @@ Reference: Alpaydin, Kaynak, Optical recognition of handwritten digits, UCI repo
 
 import numpy as np
 
-from neurorobust.data.split import LEVELS, Split
+from neurorobust.data.samples import LEVELS, Samples
 from neurorobust.errors import BackendUnavailable
 
 
-def load_digits(*, seed: int = 0, test_share: float = 0.2) -> tuple[Split, Split]:
+def load_digits(*, seed: int = 0, test_share: float = 0.2) -> tuple[Samples, Samples]:
     """Training and held-out test images, split evenly over the classes by the seed.
 
     Their 17 grey values are spread over those of 8 bits.
@@ -29,4 +29,7 @@ def load_digits(*, seed: int = 0, test_share: float = 0.2) -> tuple[Split, Split
     for digit in range(10):
         members = rng.permutation(np.flatnonzero(labels == digit))
         test[members[: round(test_share * len(members))]] = True
-    return Split(pixels[~test], labels[~test]), Split(pixels[test], labels[test])
+    training, held_out = (
+        Samples("digits", pixels[part], labels[part], levels=LEVELS) for part in (~test, test)
+    )
+    return training, held_out

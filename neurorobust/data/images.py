@@ -7,13 +7,14 @@ column ``label`` whole numbers from 0. Nothing is resized, cropped or converted.
 import io
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from neurorobust.data.split import Split
+from neurorobust.data.samples import LEVELS, Samples
 from neurorobust.errors import BackendUnavailable, InvalidFile, InvalidInput
 from neurorobust.ir import Array
 
@@ -27,7 +28,7 @@ BATCH = 1000
 """Images decoded at once."""
 
 
-def load_images(folder: Path | str, part: str, *, limit: int | None = None) -> Split:
+def load_images(folder: Path | str, part: str, *, limit: int | None = None) -> Samples:
     """A part of a data set: the files ``<part>-*.parquet`` in a folder, or in its ``data``.
 
     Args:
@@ -39,7 +40,7 @@ def load_images(folder: Path | str, part: str, *, limit: int | None = None) -> S
         InvalidFile: if there is no such file, or as for ``read_images``.
     """
     if files := part_files(folder, part):
-        return read_images(files, limit=limit)
+        return replace(read_images(files, limit=limit), name=Path(folder).name)
     reason = f"holds no {part}-*.parquet; give the folder of a data set in Parquet files"
     raise InvalidFile(folder, reason)
 
@@ -50,7 +51,7 @@ def part_files(folder: Path | str, part: str) -> list[Path]:
     return next(filter(None, found), [])
 
 
-def read_images(files: Sequence[Path | str], *, limit: int | None = None) -> Split:
+def read_images(files: Sequence[Path | str], *, limit: int | None = None) -> Samples:
     """The images of some files, in their order.
 
     Args:
@@ -83,7 +84,13 @@ def read_images(files: Sequence[Path | str], *, limit: int | None = None) -> Spl
         left = None if left is None else left - len(rows)
         if left == 0:
             break
-    return Split(np.concatenate(pixels), np.concatenate(labels), tuple(sorted(formats)))
+    return Samples(
+        name=Path(files[0]).stem,
+        raw=np.concatenate(pixels),
+        targets=np.concatenate(labels),
+        levels=LEVELS,
+        formats=tuple(sorted(formats)),
+    )
 
 
 def _rows(path: Path, limit: int | None) -> pl.DataFrame:

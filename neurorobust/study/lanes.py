@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from neurorobust.backends import Rung, backend_names, get_backend
 from neurorobust.backends.capabilities import require_support
@@ -26,19 +27,27 @@ class Lane:
     def __str__(self) -> str:
         return f"{self.backend} {self.rung}"
 
+    def row(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"backend": self.backend, "rung": self.rung}
+
 
 @dataclass(frozen=True, slots=True)
-class Skipped:
+class Closed:
     """A lane that does not run, with the reason and, where there is one, the way out."""
 
     lane: Lane
     reason: str
 
+    def row(self) -> dict[str, Any]:
+        """As JSON values."""
+        return self.lane.row() | {"status": "skipped", "reason": self.reason}
+
 
 def open_lanes(
     graph: Graph, program: Program | None, *, names: Iterable[str] | None = None
-) -> tuple[list[Lane], list[Skipped]]:
-    """Every registered backend on every rung, sorted into those that can run this model and not.
+) -> tuple[list[Lane], list[Closed]]:
+    """Every registered backend on every rung, open to this model or closed.
 
     Args:
         graph: For the rung ``float``.
@@ -46,22 +55,16 @@ def open_lanes(
         names: Backends to consider; all registered ones by default.
     """
     chosen = backend_names() if names is None else tuple(names)
-    lanes: list[Lane] = []
-    skipped: list[Skipped] = []
     models: dict[Rung, Model] = {"float": graph}
     if program is not None:
         models["quantised"] = program
-    for rung in RUNGS:
-        for name in chosen:
-            if rung not in models:
-                continue
-            lane = Lane(name, rung)
-            reason = _obstacle(lane, models[rung])
-            if reason is None:
-                lanes.append(lane)
-            else:
-                skipped.append(Skipped(lane, reason))
-    return lanes, skipped
+    found = {
+        lane: _obstacle(lane, model)
+        for rung, model in models.items()
+        for lane in (Lane(name, rung) for name in chosen)
+    }
+    closed = [Closed(lane, reason) for lane, reason in found.items() if reason is not None]
+    return [lane for lane, reason in found.items() if reason is None], closed
 
 
 def _obstacle(lane: Lane, model: Model) -> str | None:

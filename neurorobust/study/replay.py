@@ -1,13 +1,12 @@
 """Replaying clean samples and frozen attacks on every lane, sample by sample."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from neurorobust.attacks import AttackSet
 from neurorobust.backends import Executable, Record, RunResult, get_backend
 from neurorobust.data import encode
 from neurorobust.errors import InvalidInput, WorkerError
@@ -15,57 +14,26 @@ from neurorobust.ir import LIF, Array, FixedLIF, Graph, Model, Program
 from neurorobust.ir.fixed import STATE_SHIFT
 from neurorobust.metrics.agreement import AGREEMENT_COLUMNS, compare_spikes
 from neurorobust.progress import Progress
-from neurorobust.study.lanes import Lane, Skipped
+from neurorobust.study.lanes import Closed, Lane
+from neurorobust.study.sets import SampleSet
 
 REFERENCE = "reference"
-Expected = tuple[RunResult, Array]
-"""The reference's run of a batch, and which samples it had."""
+Row = Mapping[str, Any]
+Expected = dict[tuple[str, str], tuple[RunResult, Array]]
+"""The reference's run of a set by rung and name, and which samples it had."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Batch:
-    """Samples to replay under one name.
+class Ran(NamedTuple):
+    """A lane that came to its end, with the seconds that its runs took and their samples."""
 
-    Attributes:
-        name: ``clean``, or the first 12 digits of an attack set's content hash.
-        values: Input values, shape (B, ...).
-        label: Shape (B,).
-        sample: Index in the data set, shape (B,).
-        attack: Name of the attack, or ``none``.
-        gradient: Name of the estimator, or ``none``.
-        epsilon: Radius of the ball; 0 for clean samples.
-        compare_spikes: Whether spikes are compared with the reference, value by value.
-        seed: Of the spikes drawn by Bernoulli coding.
-    """
+    lane: Lane
+    wall_s: float
+    samples: int
 
-    name: str
-    values: Array
-    label: Array
-    sample: Array
-    attack: str = "none"
-    gradient: str = "none"
-    epsilon: float = 0.0
-    compare_spikes: bool = False
-    seed: int = 0
-
-    @classmethod
-    def of(cls, attacks: AttackSet, *, compare_spikes: bool = False) -> "Batch":
-        """The adversarial samples of a set."""
-        return cls(
-            name=attacks.content_hash[:12],
-            values=attacks.adversarial,
-            label=attacks.label,
-            sample=attacks.sample,
-            attack=attacks.attack,
-            gradient=attacks.gradient,
-            epsilon=attacks.epsilon,
-            compare_spikes=compare_spikes,
-        )
-
-    def head(self, count: int) -> "Batch":
-        """The first samples only."""
-        shorter = {n: getattr(self, n)[:count] for n in ("values", "label", "sample")}
-        return replace(self, **shorter)
+    def row(self) -> dict[str, Any]:
+        """As JSON values."""
+        done = {"samples": self.samples, "wall_s": round(self.wall_s, 3)}
+        return self.lane.row() | {"status": "ran", "reason": ""} | done
 
 
 @dataclass(slots=True, eq=False)
@@ -73,30 +41,47 @@ class Replay:
     """What a replay found.
 
     Attributes:
-        outcomes: One row per sample × batch × lane (see ``neurorobust.study.transfer``).
-        agreement: One row per compared batch × lane × spiking node.
-        ran: Lanes that ran, with seconds and samples.
-        skipped: Lanes that did not, or stopped on the way, with the reason.
+        outcomes: One row per sample × set × lane (see ``neurorobust.study.results``).
+        agreement: One row per compared set × lane × spiking node.
+        ran: Lanes that ran.
+        closed: Lanes that stopped on the way, with the reason.
         deviations: Declared differences from exact semantics, per lane.
     """
 
     outcomes: pl.DataFrame
     agreement: pl.DataFrame
-    ran: list[tuple[Lane, float, int]] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
+    ran: list[Ran] = field(default_factory=list)
+    closed: list[Closed] = field(default_factory=list)
     deviations: list[tuple[Lane, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Found:
+    """What the runs of one lane gave so far."""
+
+    outcomes: list[pl.DataFrame] = field(default_factory=list)
+    agreement: list[Row] = field(default_factory=list)
+    deviations: dict[str, None] = field(default_factory=dict)
+    wall_s: float = 0.0
+
+    def add(self, outcomes: pl.DataFrame, agreement: Iterable[Row], result: RunResult) -> None:
+        """The rows of one more set."""
+        self.outcomes.append(outcomes)
+        self.agreement += agreement
+        self.deviations |= dict.fromkeys(map(str, result.deviations))
+        self.wall_s += result.wall_s
 
 
 def replay(
     graph: Graph | None,
     program: Program | None,
-    batches: Sequence[Batch],
+    sets: Sequence[SampleSet],
     lanes: Iterable[Lane],
     *,
-    share: Callable[[Lane, Batch], Batch | None] = lambda _, batch: batch,
+    share: Callable[[Lane, SampleSet], SampleSet | None] = lambda _, whole: whole,
     progress: Progress | None = None,
 ) -> Replay:
-    """Run the batches on the lanes.
+    """Run the sets on the lanes.
 
     The reference runs first on each rung; the spikes of the others are compared with its own. A
     lane whose worker fails is recorded with the reason, and the rest goes on.
@@ -104,9 +89,9 @@ def replay(
     Args:
         graph: Runs on the rung ``float``.
         program: Runs on the rung ``quantised``.
-        batches: Clean samples and attacks.
+        sets: Clean samples and attacks.
         lanes: Where to run them.
-        share: What of a batch a lane replays; None leaves it out (slow backends take less).
+        share: What of a set a lane replays; None leaves it out (slow backends take less).
         progress: Called as ``(what, done, total)``.
 
     Raises:
@@ -115,48 +100,41 @@ def replay(
         WorkerError: if no lane comes to its end.
     """
     ordered = sorted(lanes, key=lambda lane: (lane.rung, lane.backend != REFERENCE))
-    plan = {lane: [b for batch in batches if (b := share(lane, batch))] for lane in ordered}
+    if not ordered:
+        msg = "there is no lane to replay on; see the reasons in what open_lanes closed"
+        raise InvalidInput(msg)
+    plan = {lane: [part for whole in sets if (part := share(lane, whole))] for lane in ordered}
     total, count = sum(map(len, plan.values())), 0
     done = Replay(pl.DataFrame(), pl.DataFrame())
-    if not ordered:
-        msg = "there is no lane to replay on; see the reasons in what open_lanes skipped"
-        raise InvalidInput(msg)
     outcomes: list[pl.DataFrame] = []
-    agreement: list[Mapping[str, Any]] = []
-    expected: dict[tuple[str, str], Expected] = {}
+    agreement: list[Row] = []
+    expected: Expected = {}
     for lane, own in plan.items():
         model: Model | None = graph if lane.rung == "float" else program
         if model is None:
             msg = f"lane {lane} has no model: the rung float runs a Graph, quantised a Program"
             raise InvalidInput(msg)
-        executable = None
-        found: list[pl.DataFrame] = []
-        compared: list[Mapping[str, Any]] = []
-        deviations: dict[tuple[Lane, str], None] = {}
-        seconds = 0.0
+        executable, found = None, Found()
         try:
             executable = get_backend(lane.backend).compile(model, lane.rung)
-            for batch in own:
+            for shown in own:
                 if progress:
-                    progress(str(lane), count + len(found), total)
-                result = _run(executable, model, batch, lane, expected)
-                found.append(_rows(result, batch, lane))
-                compared += _compared(result, model, batch, lane, expected)
-                seconds += result.wall_s
-                deviations |= dict.fromkeys((lane, str(text)) for text in result.deviations)
+                    progress(str(lane), count + len(found.outcomes), total)
+                found.add(*execute(executable, model, lane, shown, expected))
         except WorkerError as error:
-            done.skipped.append(Skipped(lane, f"stopped after {len(found)} set(s): {error}"))
+            reason = f"stopped after {len(found.outcomes)} set(s): {error}"
+            done.closed.append(Closed(lane, reason))
             continue
         finally:
             count += len(own)
             if executable is not None:
                 executable.close()
-        outcomes += found
-        agreement += compared
-        done.deviations += deviations
-        done.ran.append((lane, seconds, sum(map(len, found))))
+        outcomes += found.outcomes
+        agreement += found.agreement
+        done.deviations += [(lane, text) for text in found.deviations]
+        done.ran.append(Ran(lane, found.wall_s, sum(map(len, found.outcomes))))
     if not outcomes:
-        reasons = "; ".join(entry.reason for entry in done.skipped)
+        reasons = "; ".join(entry.reason for entry in done.closed)
         msg = f"no lane came to its end: {reasons}"
         raise WorkerError(msg)
     done.outcomes = pl.concat(outcomes)
@@ -164,56 +142,50 @@ def replay(
     return done
 
 
-def _run(
-    executable: Executable,
-    model: Model,
-    batch: Batch,
-    lane: Lane,
-    expected: dict[tuple[str, str], Expected],
-) -> RunResult:
+def execute(
+    executable: Executable, model: Model, lane: Lane, shown: SampleSet, expected: Expected
+) -> tuple[pl.DataFrame, list[Row], RunResult]:
+    """One set on one lane: the smallest piece of a replay.
+
+    Args:
+        executable: Of the model on the lane.
+        model: The Graph or Program.
+        lane: Where it runs.
+        shown: Samples with labels.
+        expected: The reference's runs so far; its own are added.
+
+    Returns:
+        A row per sample, a row per spiking node where spikes are compared, and the run.
+    """
     # The same seed on every lane: drawn spikes are part of the stimulus, not of the backend.
-    stimulus = encode(model, batch.values, rng=np.random.default_rng(batch.seed))
+    stimulus = encode(model, shown.samples.values, rng=np.random.default_rng(shown.seed))
     record: list[Record] = []
-    if batch.compare_spikes:
+    if shown.compare_spikes:
         record = ["spikes", "membrane"] if lane.backend == REFERENCE else ["spikes"]
     result = executable.run(stimulus, record)
     if lane.backend == REFERENCE:
-        expected[lane.rung, batch.name] = result, batch.sample
-    return result
+        expected[lane.rung, shown.key.set] = result, shown.samples.sample
+    return _rows(result, shown, lane), _compared(result, model, shown, lane, expected), result
 
 
-def _rows(result: RunResult, batch: Batch, lane: Lane) -> pl.DataFrame:
-    every = np.arange(len(batch.label))
-    own = result.scores[every, batch.label]
+def _rows(result: RunResult, shown: SampleSet, lane: Lane) -> pl.DataFrame:
+    label, every = shown.samples.labels, np.arange(len(shown))
+    own = result.scores[every, label]
     others = result.scores.copy()
-    others[every, batch.label] = -np.inf
-    return pl.DataFrame(
-        {
-            "set": batch.name,
-            "attack": batch.attack,
-            "gradient": batch.gradient,
-            "epsilon": batch.epsilon,
-            "backend": lane.backend,
-            "rung": lane.rung,
-            "sample": batch.sample,
-            "label": batch.label,
-            "decision": result.decisions,
-            "margin": own - others.max(axis=1),
-        }
-    )
+    others[every, label] = -np.inf
+    named = shown.key._asdict() | {"backend": lane.backend, "rung": lane.rung}
+    decided = {"sample": shown.samples.sample, "label": label, "decision": result.decisions}
+    return pl.DataFrame(named | decided | {"margin": own - others.max(axis=1)})
 
 
 def _compared(
-    result: RunResult,
-    model: Model,
-    batch: Batch,
-    lane: Lane,
-    expected: Mapping[tuple[str, str], Expected],
-) -> list[Mapping[str, Any]]:
-    if lane.backend == REFERENCE or not result.spikes or (lane.rung, batch.name) not in expected:
+    result: RunResult, model: Model, shown: SampleSet, lane: Lane, expected: Expected
+) -> list[Row]:
+    at = lane.rung, shown.key.set
+    if lane.backend == REFERENCE or not result.spikes or at not in expected:
         return []
-    reference, samples = expected[lane.rung, batch.name]
-    common, own, other = np.intersect1d(batch.sample, samples, return_indices=True)
+    reference, samples = expected[at]
+    common, own, other = np.intersect1d(shown.samples.sample, samples, return_indices=True)
     rows = compare_spikes(
         {name: spikes[own] for name, spikes in result.spikes.items()},
         {name: spikes[other] for name, spikes in reference.spikes.items()},
@@ -223,8 +195,7 @@ def _compared(
         samples=[int(sample) for sample in common],
     )
     return [
-        row.row(set_=batch.name, rung=lane.rung, backend=lane.backend, against=REFERENCE)
-        for row in rows
+        row.row(set_=at[1], rung=lane.rung, backend=lane.backend, against=REFERENCE) for row in rows
     ]
 
 

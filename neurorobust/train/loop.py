@@ -1,6 +1,8 @@
 """How the models of the zoo are trained: the loop, and from images to a Graph."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,27 +10,26 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from neurorobust.data.split import LEVELS
+from neurorobust.data import LEVELS, Samples
 from neurorobust.engine.layers import SpikingSequential
+from neurorobust.engine.threads import one_thread
 from neurorobust.formats.modules.sequential import from_sequential
 from neurorobust.ir import Graph, Header, save_model
 from neurorobust.ir.identity import canonical_json
 from neurorobust.progress import Progress
 
 
-def fit(
+def epochs(
     model: SpikingSequential,
     x: Tensor,
     y: Tensor,
     recipe: Mapping[str, Any],
-    *,
-    prepare: Callable[[Tensor, Tensor], Tensor] = lambda batch, _: batch,
-    after_epoch: Callable[[int, float], None] = lambda _, __: None,
-) -> None:
+    prepare: Callable[[Tensor, Tensor], Tensor],
+) -> Iterator[tuple[int, float]]:
     """AdamW with a one-cycle rate on the cross-entropy of the readout after the last step.
 
     Everything random follows torch's global generator. An epoch leaves out what does not fill a
-    batch. The model is left in evaluation mode.
+    batch. Between epochs and at the end the model is in evaluation mode.
 
     Args:
         model: Trained in place; its readout averages over time, so its scale is that of a logit.
@@ -40,17 +41,19 @@ def fit(
             ``bernoulli`` input values are drawn as spikes in every step.
         prepare: Turns a batch of samples and their labels into input values in 0..1, for instance
             by augmentation.
-        after_epoch: Called with the epochs done and the mean loss, the model in evaluation mode.
+
+    Yields:
+        The epochs done and the mean loss.
     """
-    epochs, batch, rate = recipe["epochs"], recipe["batch"], recipe["learning_rate"]
+    count, batch, rate = recipe["epochs"], recipe["batch"], recipe["learning_rate"]
     smoothing, batches = recipe["label_smoothing"], len(x) // recipe["batch"]
     half = recipe.get("precision") == "bfloat16"
     parameters = model.parameters()
     optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=recipe["weight_decay"])
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=rate, total_steps=epochs * batches
+        optimiser, max_lr=rate, total_steps=count * batches
     )
-    for epoch in range(epochs):
+    for epoch in range(count):
         model.train()
         total = torch.zeros(())
         for index in torch.randperm(len(x))[: batches * batch].split(batch):
@@ -66,68 +69,79 @@ def fit(
             schedule.step()
             total += loss.detach()
         model.eval()
-        after_epoch(epoch + 1, float(total / batches))
+        yield epoch + 1, float(total / batches)
 
 
-def train_graph(
-    recipe: Mapping[str, Any],
-    build: Callable[[Mapping[str, Any]], SpikingSequential],
-    x: Tensor,
-    y: Tensor,
-    *,
-    name: str,
-    classes: Sequence[str],
-    seed: int,
-    prepare: Callable[[Tensor, Tensor, Callable[[], Graph]], Tensor],
-    progress: Progress | None = None,
-    checkpoint: Path | None = None,
-) -> Graph:
-    """Train on the CPU; the same seed, torch, processor and threads give the same weights.
+def as_values(pixels: Tensor, *_: Any) -> Tensor:
+    """Input values in 0..1 of 8-bit pixels."""
+    return pixels.float() / (LEVELS - 1)
 
-    Args:
-        recipe: As ``fit`` takes it, with ``coding``.
-        build: The untrained network of a recipe.
-        x: Training samples of 8-bit images, (B, C, H, W).
-        y: Labels, (B,).
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Trainer:
+    """How a network is trained on 8-bit images, from random weights to a Graph; call it.
+
+    Attributes:
         name: Of the model.
         classes: Names of the classes.
-        seed: Of initial weights, batches and all else that is drawn.
-        prepare: Turns a batch of samples and labels into input values in 0..1; what it is given
-            last makes the Graph of the network as it is.
-        progress: Called as ``(what, done, total)`` after each epoch.
-        checkpoint: Model file that is replaced after each epoch.
+        recipe: As ``epochs`` takes it, with ``coding``.
+        build: The untrained network of a recipe; its weights follow torch's global generator.
+        prepare: Turns a batch of pixels and its labels into input values in 0..1; it is given the
+            recipe too, and what makes the Graph of the network as it is.
+        threads: Whether torch may use several, as their number moves sums by rounding.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = build(recipe)
 
-        def exported() -> Graph:
-            header = Header(
-                name=name,
-                dt_s=1e-3,
-                steps=recipe["steps"],
-                coding=recipe["coding"],
-                bounds=(0.0, 1.0),
-                levels=LEVELS,
-                classes=tuple(classes),
-                provenance={"seed": str(seed), "recipe": canonical_json(dict(recipe))},
-            )
-            return from_sequential(
-                model, header=header, input_shape=tuple(x.shape[1:]), readout="last"
-            )
+    name: str
+    classes: Sequence[str]
+    recipe: Mapping[str, Any]
+    build: Callable[[Mapping[str, Any]], SpikingSequential]
+    prepare: Callable[[Tensor, Tensor, Mapping[str, Any], Callable[[], Graph]], Tensor] = as_values
+    threads: bool = True
 
-        def told(epoch: int, loss: float) -> None:
-            if checkpoint:
-                save_model(exported(), checkpoint)
-            if progress:
-                progress(f"mean loss {loss:.4f}", epoch, recipe["epochs"])
+    def __call__(
+        self,
+        data: Samples,
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+        checkpoint: Path | None = None,
+        **changed: Any,
+    ) -> Graph:
+        """Train on the CPU; the same seed, torch, processor and threads give the same weights.
 
-        fit(
-            model,
-            x,
-            y,
-            recipe,
-            prepare=lambda samples, labels: prepare(samples, labels, exported),
-            after_epoch=told,
-        )
-    return exported()
+        Args:
+            data: Training images, pixels (B, C, H, W).
+            seed: Of initial weights, batches and all else that is drawn.
+            progress: Called as ``(what, done, total)`` after each epoch.
+            checkpoint: Model file that is replaced after each epoch.
+            changed: Values that override the recipe's.
+        """
+        recipe = {**self.recipe, **changed}
+        x, y = torch.tensor(data.raw), torch.tensor(data.labels)
+        with nullcontext() if self.threads else one_thread(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = self.build(recipe)
+
+            def exported() -> Graph:
+                header = Header(
+                    name=self.name,
+                    dt_s=1e-3,
+                    steps=recipe["steps"],
+                    coding=recipe["coding"],
+                    bounds=(0.0, 1.0),
+                    levels=LEVELS,
+                    classes=tuple(self.classes),
+                    provenance={"seed": str(seed), "recipe": canonical_json(recipe)},
+                )
+                shape = tuple(x.shape[1:])
+                return from_sequential(model, header=header, input_shape=shape, readout="last")
+
+            def shown(pixels: Tensor, labels: Tensor) -> Tensor:
+                return self.prepare(pixels, labels, recipe, exported)
+
+            for epoch, loss in epochs(model, x, y, recipe, shown):
+                if checkpoint:
+                    save_model(exported(), checkpoint)
+                if progress:
+                    progress(f"mean loss {loss:.4f}", epoch, recipe["epochs"])
+        return exported()

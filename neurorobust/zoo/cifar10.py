@@ -8,19 +8,14 @@ Reference: Krizhevsky, Learning multiple layers of features from tiny images, 20
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neurorobust import ir
-from neurorobust.data.images import load_images
-from neurorobust.data.split import LEVELS, Split
-from neurorobust.engine.layers import LI, LIF, SpikingSequential
-from neurorobust.progress import Progress
-from neurorobust.train.loop import train_graph
+from neurorobust.engine.layers import LIF, SpikingSequential
+from neurorobust.train.layers import convolution, neuron, readout
+from neurorobust.train.loop import Trainer, as_values
 from neurorobust.zoo.command import run
 
 CLASSES = (
@@ -53,26 +48,21 @@ PADDING = 4
 """Zeros around an image before a crop of its own size."""
 
 
-def build(recipe: Mapping[str, Any] = RECIPE) -> SpikingSequential:
+def build(recipe: Mapping[str, Any]) -> SpikingSequential:
     """The untrained network; its weights follow torch's global generator."""
-    lif = ir.LIF(beta=np.array(recipe["beta"]), threshold=np.array(recipe["threshold"]))
+
+    def lif() -> LIF:
+        return LIF(neuron(recipe))
+
     return SpikingSequential(
-        nn.Conv2d(3, 32, 5, stride=2, padding=2, bias=False),
-        nn.BatchNorm2d(32),
-        LIF(lif),
-        nn.Conv2d(32, 64, 3, padding=1, bias=False),
-        nn.BatchNorm2d(64),
-        LIF(lif),
+        *convolution(3, 32, 5, lif, stride=2),
+        *convolution(32, 64, 3, lif),
         nn.AvgPool2d(2),
-        nn.Conv2d(64, 96, 3, padding=1, bias=False),
-        nn.BatchNorm2d(96),
-        LIF(lif),
-        nn.Conv2d(96, 96, 3, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(96),
-        LIF(lif),
+        *convolution(64, 96, 3, lif),
+        *convolution(96, 96, 3, lif, stride=2),
         nn.Flatten(),
         nn.Linear(96 * 4 * 4, 10),
-        LI(ir.LI(beta=np.array(1.0), gain_in=np.array(1 / recipe["steps"]))),
+        readout(recipe),
     )
 
 
@@ -91,45 +81,18 @@ def augment(pixels: Tensor) -> Tensor:
     columns = left + torch.where(flipped, width - 1 - columns, columns)
     sample = torch.arange(count)[:, None, None]
     cropped = padded.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None]]
-    return cropped.permute(0, 3, 1, 2).contiguous().float() / (LEVELS - 1)
+    return as_values(cropped.permute(0, 3, 1, 2).contiguous())
 
 
-def train(
-    data: Split,
-    *,
-    seed: int = 0,
-    progress: Progress | None = None,
-    checkpoint: Path | None = None,
-    **changed: Any,
-) -> ir.Graph:
-    """Train on the CPU; the same seed, torch, processor and threads give the same weights.
-
-    Args:
-        data: Training images, (B, 3, 32, 32).
-        seed: Of initial weights, batches and augmentation.
-        progress: Called as ``(what, done, total)`` after each epoch.
-        checkpoint: Model file that is replaced after each epoch.
-        changed: Values that override the recipe's.
-    """
-    x, y = torch.tensor(data.pixels), torch.tensor(data.labels)
-    return train_graph(
-        RECIPE | changed,
-        build,
-        x,
-        y,
-        name="cifar10",
-        classes=CLASSES,
-        seed=seed,
-        prepare=lambda pixels, *_: augment(pixels),
-        progress=progress,
-        checkpoint=checkpoint,
-    )
-
-
-def parts(folder: Path) -> tuple[Split, Split]:
-    """Images to train on and images to report."""
-    return load_images(folder, "train"), load_images(folder, "test")
+train = Trainer(
+    name="cifar10",
+    classes=CLASSES,
+    recipe=RECIPE,
+    build=build,
+    prepare=lambda pixels, *_: augment(pixels),
+)
+"""Of images (B, 3, 32, 32); augmentation follows the seed too."""
 
 
 if __name__ == "__main__":
-    run("cifar10", train, parts, RECIPE)
+    run(train)

@@ -9,28 +9,27 @@ from typing import Any
 
 from rich.console import Console
 
-from neurorobust.data.split import Split
+from neurorobust.data import Samples, load
 from neurorobust.errors import InvalidInput, NeurorobustError
 from neurorobust.files import write_atomic
-from neurorobust.ir import Graph
+from neurorobust.train.loop import Trainer
 from neurorobust.zoo.card import model_card
 
 
-def run(
-    name: str,
-    train: Callable[..., Graph],
-    parts: Callable[[Path], tuple[Split, Split]],
-    recipe: Mapping[str, Any],
-) -> None:
+def both(folder: Path) -> tuple[Samples, Samples]:
+    """Images to train on and images to report, as the data set parts them."""
+    return load(folder, "train"), load(folder)
+
+
+def run(train: Trainer, parts: Callable[[Path], tuple[Samples, Samples]] = both) -> None:
     """Parse the arguments, train, and write the model and, beside it, its card.
 
     Args:
-        name: Of the module.
-        train: As in ``neurorobust.zoo.cifar10``.
+        train: How; its recipe is what may be changed.
         parts: Training and test images of a folder.
-        recipe: What may be changed.
     """
-    parser = ArgumentParser(prog=f"python -m neurorobust.zoo.{name}", description=train.__doc__)
+    recipe, module = train.recipe, f"neurorobust.zoo.{train.name}"
+    parser = ArgumentParser(prog=f"python -m {module}", description=train.__call__.__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with the Parquet files")
     parser.add_argument("--out", type=Path, required=True, help="model file, *.safetensors")
     parser.add_argument("--seed", type=int, default=0)

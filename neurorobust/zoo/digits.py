@@ -1,25 +1,21 @@
 """The built-in model: a small convolutional LIF network, trained on real digits in seconds."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import nn
 
-from neurorobust import __version__, ir
-from neurorobust.data.digits import load_digits
-from neurorobust.data.split import LEVELS, Split
-from neurorobust.engine.layers import LI, LIF, SpikingSequential
-from neurorobust.engine.threads import one_thread
+from neurorobust.data import DIGITS, load
+from neurorobust.engine.layers import LIF, SpikingSequential
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
-from neurorobust.formats.load import load
-from neurorobust.formats.modules.sequential import from_sequential
-from neurorobust.ir.identity import canonical_json
+from neurorobust.ir import Graph, load_model, save_model
 from neurorobust.progress import Progress
-from neurorobust.train.loop import fit
+from neurorobust.train.layers import convolution, neuron, readout
+from neurorobust.train.loop import Trainer
+from neurorobust.zoo.card import described, trained_with
 
 RECIPE: dict[str, Any] = {
     "architecture": "conv12(3x3)-bn-lif-conv24(3x3,stride 2)-bn-lif-fc10-li",
@@ -40,55 +36,28 @@ RECIPE: dict[str, Any] = {
 """Everything that decides the weights besides the seed; part of the model card."""
 
 
-def build() -> SpikingSequential:
+def build(recipe: Mapping[str, Any]) -> SpikingSequential:
     """The untrained network; its weights follow torch's global generator."""
-    lif = ir.LIF(beta=np.array(RECIPE["beta"]), threshold=np.array(RECIPE["threshold"]))
+
+    def lif() -> LIF:
+        return LIF(neuron(recipe))
+
     return SpikingSequential(
-        nn.Conv2d(1, 12, 3, padding=1, bias=False),
-        nn.BatchNorm2d(12),
-        LIF(lif),
-        nn.Conv2d(12, 24, 3, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(24),
-        LIF(lif),
+        *convolution(1, 12, 3, lif),
+        *convolution(12, 24, 3, lif, stride=2),
         nn.Flatten(),
         nn.Linear(24 * 4 * 4, 10),
-        LI(ir.LI(beta=np.array(1.0), gain_in=np.array(1 / RECIPE["steps"]))),
+        readout(recipe),
     )
 
 
-def train(data: Split, *, seed: int = 0, progress: Progress | None = None) -> ir.Graph:
-    """Train on the CPU; the same seed gives the same weights with the same torch and processor.
-
-    Args:
-        data: Training images.
-        seed: Of initial weights and batches.
-        progress: Called as ``(what, done, total)``.
-    """
-
-    def told(epoch: int, _: float) -> None:
-        if progress:
-            progress("training", epoch, RECIPE["epochs"])
-
-    with one_thread(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = build()
-        x = torch.tensor(data.values, dtype=torch.float32)
-        fit(model, x, torch.tensor(data.labels), RECIPE, after_epoch=told)
-    header = ir.Header(
-        name="digits",
-        dt_s=1e-3,
-        steps=RECIPE["steps"],
-        bounds=(0.0, 1.0),
-        levels=LEVELS,
-        classes=tuple("0123456789"),
-        provenance={"seed": str(seed), "recipe": canonical_json(RECIPE)},
-    )
-    return from_sequential(model, header=header, input_shape=(1, 8, 8), readout="last")
+train = Trainer(name="digits", classes="0123456789", recipe=RECIPE, build=build, threads=False)
+"""Of images (B, 1, 8, 8); on one thread, so the machine's number of them moves no weight."""
 
 
 def load_or_train(
     folder: Path, *, seed: int = 0, progress: Progress | None = None
-) -> tuple[ir.Graph, dict[str, Any]]:
+) -> tuple[Graph, dict[str, Any]]:
     """The trained model and its card; a model of the same seed and recipe in the folder is reused.
 
     Raises:
@@ -98,23 +67,17 @@ def load_or_train(
     if path.exists() and card_path.exists():
         card = _read_card(card_path)
         if card.get("recipe") == RECIPE and card.get("seed") == seed:
-            graph = load(path)
-            if isinstance(graph, ir.Graph) and card.get("content_hash") == graph.content_hash:
+            graph = load_model(path, Graph)
+            if card.get("content_hash") == graph.content_hash:
                 return graph, card
-    training, test = load_digits(seed=seed)
+    training, test = (load(DIGITS, part, seed=seed) for part in ("train", "test"))
     graph = train(training, seed=seed, progress=progress)
-    card = {
-        "name": "digits",
-        "content_hash": graph.content_hash,
-        "seed": seed,
-        "recipe": RECIPE,
-        "training_images": len(training),
-        "test_images": len(test),
+    card = described(graph, training, test) | {
         "input": "8x8 grey pixels, 8 bit, as values in 0..1",
-        "trained_with": {"neurorobust": __version__, "torch": torch.__version__},
+        "trained_with": trained_with(),
         "licence": "Apache-2.0 (weights); the images are CC BY 4.0 (UCI)",
     }
-    ir.save_model(graph, path)
+    save_model(graph, path)
     write_atomic(card_path, json.dumps(card, indent=2) + "\n")
     return graph, card
 

@@ -11,19 +11,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neurorobust import ir
 from neurorobust.attacks import Linf, Pgd
-from neurorobust.data.images import load_images, part_files
-from neurorobust.data.split import Split
+from neurorobust.data import Samples, load
+from neurorobust.data.images import part_files
 from neurorobust.engine.estimators import Rga
-from neurorobust.engine.layers import LI, LIF, SpikingSequential
+from neurorobust.engine.layers import LIF, SpikingSequential
 from neurorobust.engine.network import Network
-from neurorobust.progress import Progress
-from neurorobust.train.loop import train_graph
+from neurorobust.ir import Graph
+from neurorobust.train.layers import convolution, neuron, readout
+from neurorobust.train.loop import Trainer, as_values
 from neurorobust.zoo.command import run
 
 RECIPE: dict[str, Any] = {
@@ -50,82 +49,54 @@ HELD_OUT = 8000
 """First test image that is never trained on where there is no training part."""
 
 
-def build(recipe: Mapping[str, Any] = RECIPE) -> SpikingSequential:
+def build(recipe: Mapping[str, Any]) -> SpikingSequential:
     """The untrained network; its weights follow torch's global generator."""
-    node = ir.LIF(beta=np.array(recipe["beta"]), threshold=np.array(recipe["threshold"]))
 
     def lif() -> LIF:
-        return LIF(node, surrogate="triangle", width=1.0)
+        return LIF(neuron(recipe), surrogate="triangle", width=1.0)
 
     return SpikingSequential(
-        nn.Conv2d(1, 16, 3, padding=1, bias=False),
-        nn.BatchNorm2d(16),
-        lif(),
+        *convolution(1, 16, 3, lif),
         nn.AvgPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1, bias=False),
-        nn.BatchNorm2d(32),
-        lif(),
+        *convolution(16, 32, 3, lif),
         nn.AvgPool2d(2),
         nn.Flatten(),
         nn.Linear(32 * 7 * 7, 128),
         lif(),
         nn.Linear(128, 10),
-        LI(ir.LI(beta=np.array(1.0), gain_in=np.array(1 / recipe["steps"]))),
+        readout(recipe),
     )
 
 
-def train(
-    data: Split,
-    *,
-    seed: int = 0,
-    progress: Progress | None = None,
-    checkpoint: Path | None = None,
-    **changed: Any,
-) -> ir.Graph:
-    """Train on the CPU; the same seed, torch, processor and threads give the same weights.
+def prepare(
+    pixels: Tensor, labels: Tensor, recipe: Mapping[str, Any], exported: Callable[[], Graph]
+) -> Tensor:
+    """The values of the images, or what PGD makes of them in three steps.
 
-    Args:
-        data: Training images, (B, 1, 28, 28).
-        seed: Of initial weights, batches and drawn spikes.
-        progress: Called as ``(what, done, total)`` after each epoch.
-        checkpoint: Model file that is replaced after each epoch.
-        changed: Values that override the recipe's. With an ``adversarial_epsilon`` above 0, of the
-            input range, the network is trained on what PGD makes of the images in three steps.
+    It does with an ``adversarial_epsilon`` above 0, of the input range.
     """
-    recipe = RECIPE | changed
-
-    def prepare(values: Tensor, labels: Tensor, exported: Callable[[], ir.Graph]) -> Tensor:
-        if not recipe["adversarial_epsilon"]:
-            return values
-        network = Network(exported(), dtype=torch.float32)
-        threat = Linf.of(network.graph.header, recipe["adversarial_epsilon"])
-        start = int(torch.randint(2**31, ()))
-        attack = Pgd(Rga(), steps=3, relative_step=0.5)
-        made = attack(network, values.numpy(), labels.numpy(), threat, seed=start, eot=1, votes=1)
-        return torch.from_numpy(made.adversarial).float()
-
-    return train_graph(
-        recipe,
-        build,
-        torch.tensor(data.values, dtype=torch.float32),
-        torch.tensor(data.labels),
-        name="mnist",
-        classes="0123456789",
-        seed=seed,
-        prepare=prepare,
-        progress=progress,
-        checkpoint=checkpoint,
-    )
+    values = as_values(pixels)
+    if not recipe["adversarial_epsilon"]:
+        return values
+    network = Network(exported(), dtype=torch.float32)
+    threat = Linf.of(network.graph.header, recipe["adversarial_epsilon"])
+    start = int(torch.randint(2**31, ()))
+    attack = Pgd(Rga(), steps=3, relative_step=0.5)
+    made = attack(network, values.numpy(), labels.numpy(), threat, seed=start, eot=1, votes=1)
+    return torch.from_numpy(made.adversarial).float()
 
 
-def parts(folder: Path) -> tuple[Split, Split]:
+train = Trainer(name="mnist", classes="0123456789", recipe=RECIPE, build=build, prepare=prepare)
+"""Of images (B, 1, 28, 28); drawn spikes and attacks follow the seed too."""
+
+
+def parts(folder: Path) -> tuple[Samples, Samples]:
     """Images to train on and images to report."""
-    test = load_images(folder, "test")
+    test = load(folder)
     if part_files(folder, "train") or len(test) <= HELD_OUT:
-        return load_images(folder, "train"), test
-    rest = slice(HELD_OUT, None)
-    return test.head(HELD_OUT), Split(test.pixels[rest], test.labels[rest], test.formats)
+        return load(folder, "train"), test
+    return test[:HELD_OUT], test[HELD_OUT:]
 
 
 if __name__ == "__main__":
-    run("mnist", train, parts, RECIPE)
+    run(train, parts)

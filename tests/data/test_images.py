@@ -1,6 +1,5 @@
 """Image Parquet files: pixels as they were stored, and a named error for everything else."""
 
-import io
 import sys
 
 import numpy as np
@@ -11,26 +10,12 @@ from neurorobust.data import images
 from neurorobust.data.images import load_images, read_images
 from neurorobust.errors import BackendUnavailable, InvalidFile, InvalidInput
 from tests.support.helpers import shared_data
+from tests.support.image_files import encoded, written
 
-Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("PIL.Image")
 
 RGB = np.random.default_rng(5).integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
 GREY = np.random.default_rng(6).integers(0, 256, (6, 5, 4), dtype=np.uint8)
-
-
-def encoded(pixels, kind="PNG", mode=None) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels, mode=mode).save(buffer, format=kind)
-    return buffer.getvalue()
-
-
-def written(path, files, labels, *, image="img", label="label", **columns):
-    rows = [{"bytes": data, "path": f"{i}.png"} for i, data in enumerate(files)]
-    kind = pl.Struct({"bytes": pl.Binary, "path": pl.String})
-    frame = pl.DataFrame({image: pl.Series(rows, dtype=kind), label: labels, **columns})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    frame.write_parquet(path)
-    return path
 
 
 @pytest.fixture
@@ -42,28 +27,28 @@ def rgb(tmp_path):
 class TestPixels:
     def test_are_those_that_were_stored(self, rgb):
         found = read_images([rgb])
-        assert found.pixels.dtype == np.uint8
-        assert np.array_equal(found.pixels, RGB.transpose(0, 3, 1, 2))
+        assert found.raw.dtype == np.uint8
+        assert np.array_equal(found.raw, RGB.transpose(0, 3, 1, 2))
         assert found.labels.tolist() == [3, 1, 4, 1, 5, 9]
         assert found.formats == ("PNG",)
-        assert np.array_equal(np.rint(found.values * 255), found.pixels)
+        assert np.array_equal(np.rint(found.values * 255), found.raw)
 
     def test_grey_images_have_one_channel(self, tmp_path):
         files = [encoded(pixels) for pixels in GREY]
         path = written(tmp_path / "a.parquet", files, [0] * 6, image="image", label="label")
-        assert np.array_equal(read_images([path]).pixels, GREY[:, None])
+        assert np.array_equal(read_images([path]).raw, GREY[:, None])
 
     def test_a_lossy_format_is_named_and_near(self, tmp_path):
         flat = np.full((8, 8, 3), (10, 120, 250), dtype=np.uint8)
         path = written(tmp_path / "a.parquet", [encoded(flat, "JPEG")], [0])
         found = read_images([path])
         assert found.formats == ("JPEG",)
-        assert np.abs(found.pixels[0].transpose(1, 2, 0).astype(int) - flat).max() <= 3
+        assert np.abs(found.raw[0].transpose(1, 2, 0).astype(int) - flat).max() <= 3
 
     def test_do_not_depend_on_the_batch(self, rgb, monkeypatch):
         whole = read_images([rgb])
         monkeypatch.setattr(images, "BATCH", 4)
-        assert np.array_equal(read_images([rgb]).pixels, whole.pixels)
+        assert np.array_equal(read_images([rgb]).raw, whole.raw)
 
     def test_a_limit_takes_the_first_over_all_files(self, rgb, tmp_path):
         more = written(tmp_path / "train-00001-of-00002.parquet", [encoded(RGB[0])], [7])
@@ -152,15 +137,15 @@ class TestRefusals:
 def test_cifar10_as_on_the_hub():
     folder = shared_data("cifar10")
     found = load_images(folder, "test", limit=500)
-    assert found.pixels.shape == (500, 3, 32, 32)
+    assert found.raw.shape == (500, 3, 32, 32)
     assert set(found.labels) == set(range(10))
-    assert found.pixels.std() > 50
+    assert found.raw.std() > 50
     assert found.formats == ("JPEG",)  # a lossy copy
 
 
 def test_mnist_is_lossless():
     found = load_images(shared_data("mnist"), "test", limit=500)
-    assert found.pixels.shape == (500, 1, 28, 28)
+    assert found.raw.shape == (500, 1, 28, 28)
     assert found.formats == ("PNG",)
     assert found.labels[:5].tolist() == [7, 2, 1, 0, 4]  # as the data set is published
-    assert (found.pixels == 0).mean() > 0.7
+    assert (found.raw == 0).mean() > 0.7

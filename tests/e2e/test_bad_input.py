@@ -15,10 +15,11 @@ import pytest
 
 from neurorobust import ir
 from neurorobust.backends import get_backend, require_backend
-from neurorobust.data import encode
+from neurorobust.data import Samples, encode
 from neurorobust.errors import BackendUnavailable, InvalidFile, InvalidInput, Unsupported
 from neurorobust.study.lanes import Lane
-from neurorobust.study.replay import Batch, replay
+from neurorobust.study.replay import replay
+from neurorobust.study.sets import SampleSet
 from neurorobust.testing.networks import fixed_lif, fixed_neurons, lif, neurons
 from tests.support.helpers import require_backend as need
 
@@ -181,14 +182,12 @@ def test_a_worker_that_keeps_dying_stops_its_lane_only(request, monkeypatch):
 
     monkeypatch.setattr(LavaWorker, "_start", doomed)
     shape = (40, 400, *program.shapes[program.input])
-    batch = Batch(
-        name="clean", values=np.zeros(shape), label=np.zeros(40, int), sample=np.arange(40)
-    )
+    shown = SampleSet(Samples("none", np.zeros(shape), np.zeros(40, int)))
     lanes = [Lane("reference", "quantised"), Lane("lava", "quantised")]
     graph = None  # no lane on the rung float
-    done = replay(graph, program, [batch], lanes)
-    assert [entry.lane.backend for entry in done.skipped] == ["lava"]
-    assert "SIGKILL" in done.skipped[0].reason
+    done = replay(graph, program, [shown], lanes)
+    assert [entry.lane.backend for entry in done.closed] == ["lava"]
+    assert "SIGKILL" in done.closed[0].reason
     assert done.outcomes["backend"].unique().to_list() == ["reference"]
     assert len(done.outcomes.filter(pl.col("backend") == "reference")) == 40
 

@@ -11,11 +11,9 @@ from typer.testing import CliRunner
 
 from neurorobust.chips import load_profile
 from neurorobust.cli import app
-from neurorobust.errors import InvalidFile
 from neurorobust.fit.checking import check
 from neurorobust.fit.figure import cores_figure, save_figure
 from neurorobust.fit.html import page
-from neurorobust.formats.reading import read_samples
 from neurorobust.ir import save_model
 from tests.support.chip_networks import cnn, mlp
 from tests.support.netx_files import dense, write_net
@@ -143,28 +141,6 @@ class TestNetx:
         result = run(biased, "--profile", "loihi2", "--steps", "3")
         assert result.exit_code == 0
         assert "note: netx: bias-before-data (layer 0)" in result.output
-
-
-class TestReading:
-    def test_samples(self, tmp_path):
-        array = np.arange(6.0).reshape(2, 3)
-        np.save(tmp_path / "a.npy", array)
-        np.savez(tmp_path / "one.npz", x=array)
-        np.savez(tmp_path / "two.npz", x=array, samples=2 * array)
-        assert np.array_equal(read_samples(tmp_path / "a.npy"), array)
-        assert np.array_equal(read_samples(tmp_path / "one.npz"), array)
-        assert np.array_equal(read_samples(tmp_path / "two.npz"), 2 * array)
-
-    def test_samples_that_cannot_be_read(self, tmp_path):
-        np.savez(tmp_path / "two.npz", x=np.ones(2), y=np.ones(2))
-        with pytest.raises(InvalidFile, match="name one array 'samples'"):
-            read_samples(tmp_path / "two.npz")
-        np.save(tmp_path / "p.npy", np.array([{}], dtype=object), allow_pickle=True)
-        with pytest.raises(InvalidFile, match="cannot be read as"):
-            read_samples(tmp_path / "p.npy")
-        (tmp_path / "empty.npy").touch()
-        with pytest.raises(InvalidFile, match="cannot be read as"):
-            read_samples(tmp_path / "empty.npy")
 
 
 class TestPage:

@@ -33,8 +33,8 @@ def trained():
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_accuracy_on_held_out_digits(trained, seed):
     graph, (training, test) = trained(seed), load_digits(seed=seed)
-    seen = {image.tobytes() for image in training.pixels}
-    held_out = [image.tobytes() not in seen for image in test.pixels]
+    seen = {image.tobytes() for image in training.raw}
+    held_out = [image.tobytes() not in seen for image in test.raw]
     assert np.mean(held_out) > 0.99
     assert set(np.bincount(test.labels)) <= {35, 36, 37}
     result = get_backend("reference").compile(graph, "float").run(encode(graph, test.values))
@@ -53,12 +53,12 @@ def test_the_same_seed_gives_the_same_weights(trained):
 
 def test_the_split_follows_the_seed():
     (a, b), (c, _), (d, _) = (load_digits(seed=s) for s in (0, 0, 1))
-    assert np.array_equal(a.pixels, c.pixels)
-    assert not np.array_equal(a.pixels, d.pixels)
+    assert np.array_equal(a.raw, c.raw)
+    assert not np.array_equal(a.raw, d.raw)
     assert len(a) + len(b) == 1797
     assert a.values.min() == 0
     assert a.values.max() == 1
-    assert np.array_equal(np.rint(a.values * 255), a.pixels)
+    assert np.array_equal(np.rint(a.values * 255), a.raw)
 
 
 class TestLoadOrTrain:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import neurorobust.study.demo
 from neurorobust.cli import app
-from neurorobust.data.digits import load_digits
+from neurorobust.data import load
 from neurorobust.ir import Affine, Flatten, Graph, Input, Output, save_model
 from neurorobust.progress import Silent
 from tests.golden.networks import header, lif
@@ -21,7 +21,7 @@ TIMES = ("wall_s", "created", "versions", "hardware")
 
 def prototypes(hidden=2):
     """Digits told apart by what their means differ in; weights are sixteenths."""
-    training, _ = load_digits(seed=0)
+    training = load("digits", "train")
     means = np.stack([training.values[training.labels == k].mean(0).ravel() for k in range(10)])
     apart = np.rint((means - means.mean(0)) * 16) / 16
     return Graph.chain(
@@ -94,10 +94,10 @@ def test_attack_and_quantise(run, tmp_path):
 
 
 def test_replay(run, tmp_path, monkeypatch):
-    training, test = load_digits(seed=0)
+    test = load("digits", limit=12)
     demo = neurorobust.study.demo
     monkeypatch.setattr(demo, "EPSILONS", (16, 32))
-    monkeypatch.setattr(demo, "load_digits", lambda seed: (training, test.head(12)))
+    monkeypatch.setattr(demo, "load", lambda *_, **__: test)
     monkeypatch.setattr(demo, "load_or_train", lambda *_, **__: (prototypes(), {"data": "digits"}))
     made = demo.run_demo(tmp_path / "demo", Silent(), command="neurorobust demo")
     assert made.report == tmp_path / "demo" / "report.html"

@@ -26,7 +26,7 @@ from neurorobust.engine.estimators import Assg, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import LI, LIF, Affine, Flatten, Graph, Header, Input, Output
-from neurorobust.study.replay import Batch
+from neurorobust.study.sets import SampleSet
 
 STEPS, SHAPE = 8, (2, 5, 6)
 
@@ -259,7 +259,7 @@ class TestSparse:
         assert made.threat == threat
         assert made.violations() == 0
         assert made.epsilon == 9
-        assert Batch.of(made).values.shape == (12, STEPS, *SHAPE)
+        assert SampleSet.of(made).samples.values.shape == (12, STEPS, *SHAPE)
 
 
 class TestPatterns:

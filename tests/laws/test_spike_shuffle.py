@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from neurorobust.data.digits import load_digits
+from neurorobust.data import load
 from neurorobust.engine.network import EXACT, Network
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.ir import LI, LIF, Affine, Edge, Graph, Header, Input, Output
@@ -68,7 +68,7 @@ def test_a_code_in_time_is_destroyed_and_a_count_is_not():
 
 def test_a_trained_network_of_rates_hardly_notices():
     """The digits model loses less than 2 points, as the networks of the paper do."""
-    training, test = load_digits(seed=0)
+    training, test = (load("digits", part) for part in ("train", "test"))
     network = Network(digits.train(training, seed=0))
     found = spike_shuffle(network, test.values, test.labels, seed=1)
     assert found.clean.rate > 0.95

@@ -13,7 +13,7 @@ from neurorobust.metrics import (
     first_divergence,
     identical_columns,
 )
-from neurorobust.study.transfer.store import AGREEMENT_COLUMNS
+from neurorobust.metrics.agreement import AGREEMENT_COLUMNS
 from tests.support.results_fixture import outcomes
 
 ORDER = ("input", "one", "two")

@@ -25,7 +25,7 @@ from neurorobust.metrics.success import (
     relative_drop,
     unconditional,
 )
-from neurorobust.study.transfer.store import OUTCOME_COLUMNS
+from neurorobust.study.results import OUTCOME_COLUMNS
 
 T, Q, L = Column("torch", "float"), Column("torch", "quantised"), Column("lava", "quantised")
 FGSM, PGD = SetKey("aa", "fgsm", "rga", 0.1), SetKey("bb", "pgd", "rga", 0.1)

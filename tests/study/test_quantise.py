@@ -1,6 +1,5 @@
 """The quantisation study: every number recomputed by other means, and what stops or resumes it."""
 
-import io
 import json
 import math
 import re
@@ -14,43 +13,29 @@ from neurorobust.attacks import AttackSet
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.cli import app
-from neurorobust.data import encode
-from neurorobust.data.split import Split
+from neurorobust.data import Samples, encode
 from neurorobust.errors import InvalidFile, InvalidInput
+from neurorobust.fit import with_cores
 from neurorobust.ir import LI, LIF, Affine, Flatten, Graph, Header, Input, Output, save_model
 from neurorobust.lower import lower
 from neurorobust.metrics import mcnemar_exact, wilson
+from neurorobust.progress import Silent
 from neurorobust.study.quantise import (
     TABLE_COLUMNS,
-    Samples,
     Sweep,
     load_attacks,
     quantise,
     read_study,
-    run,
     whole_numbers,
     write_page,
 )
+from neurorobust.study.quantise import measure as measuring
 from neurorobust.study.quantise.measure import BATCH
+from tests.support.image_files import encoded, written
 
 STEPS, SIDE, CLASSES, HIDDEN = 4, 4, 3, 12
 COUNT = BATCH + 40
 """More samples than one batch."""
-
-
-class Quiet:
-    """Stages that nobody watches."""
-
-    def stage(self, name):
-        return _Silence()
-
-
-class _Silence:
-    def __enter__(self):
-        return lambda *_: None
-
-    def __exit__(self, *_):
-        return None
 
 
 def network(**neuron):
@@ -67,12 +52,13 @@ def network(**neuron):
     )
 
 
-def images(seed=3, count=COUNT):
+def images(seed=3, count=COUNT, name="noise"):
     """Labels are mostly what the network decides, so that accuracy means something."""
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (count, 1, SIDE, SIDE), dtype=np.uint8)
     decided = decisions(network(), pixels / 255)
-    return Split(pixels, np.where(rng.random(count) < 0.8, decided, rng.integers(0, 3, count)))
+    labels = np.where(rng.random(count) < 0.8, decided, rng.integers(0, 3, count))
+    return Samples(name, pixels, labels, levels=256)
 
 
 def decisions(model, values):
@@ -96,24 +82,28 @@ def graph():
 
 @pytest.fixture(scope="module")
 def samples():
-    return Samples(name="noise", test=images(), calibration=images(seed=4, count=16).values)
+    return images()
 
 
-def study(folder, graph, samples, *, attacks=(), profile=PROFILE, **axes):
+CALIBRATION = images(seed=4, count=16).values
+
+
+def study(folder, graph, samples, *, profile=PROFILE, attacks=(), calibration=CALIBRATION, **axes):
     sweep = Sweep(**{"weight_bits": (3, 8)} | axes)
-    return quantise(graph, profile, sweep, samples, folder=folder, stages=Quiet(), attacks=attacks)
+    more = {"attacks": attacks, "calibration": calibration}
+    return quantise(graph, profile, sweep, samples, folder=folder, stages=Silent(), **more)
 
 
 def attack_set(graph, samples, keep=slice(None)):
     """Random changes large enough to fool, frozen as an attack on these samples."""
-    clean, labels = samples.test.values[keep], samples.test.labels[keep]
+    clean, labels = samples.values[keep], samples.labels[keep]
     changed = np.clip(clean + np.random.default_rng(8).normal(0, 0.4, clean.shape), 0, 1)
     changed = np.rint(changed * 255) / 255
     return AttackSet(
         clean=clean,
         adversarial=changed,
         label=labels.astype(np.int64),
-        sample=np.arange(len(samples.test))[keep],
+        sample=np.arange(len(samples))[keep],
         clean_decision=decisions(graph, clean),
         adversarial_decision=decisions(graph, changed),
         request={
@@ -169,9 +159,10 @@ class TestNumbers:
     def variants(self, done, graph, samples):
         """Rows of the table with the model lowered anew."""
         for row in done.table.filter(pl.col("weight_bits").is_not_null()).to_dicts():
-            calibration = samples.calibration if row["scaling"] == "spikes" else None
+            calibration = CALIBRATION if row["scaling"] == "spikes" else None
             options = {key: row[key] for key in ("scaling", "weight_bits", "decay_bits")}
-            yield row, lower(graph, PROFILE.profile, calibration=calibration, **options)
+            program = lower(graph, PROFILE.profile, calibration=calibration, **options)
+            yield row, with_cores(program, PROFILE.profile)
 
     def test_all_cells_are_there_once_with_every_column(self, done):
         assert list(done.table.columns) == list(TABLE_COLUMNS)
@@ -181,7 +172,7 @@ class TestNumbers:
         assert set(done.table["status"]) == {"ran"}
 
     def test_accuracy_and_agreement_are_those_of_the_reference(self, done, graph, samples):
-        values, labels = samples.test.values, samples.test.labels
+        values, labels = samples.values, samples.labels
         own = decisions(graph, values)
         first = done.table.row(0, named=True)
         assert (first["weight_bits"], first["right"], first["n"]) == (
@@ -203,7 +194,7 @@ class TestNumbers:
         assert len(seen) > 2  # the variants differ, so equal numbers mean something
 
     def test_spikes_are_compared_with_the_float_model(self, done, graph, samples):
-        values = samples.test.values[:BATCH]
+        values = samples.values[:BATCH]
         wanted = reference(graph, values).spikes["lif1"]
         for row, program in self.variants(done, graph, samples):
             if row["set"] != "clean":
@@ -218,14 +209,14 @@ class TestNumbers:
     def test_the_fate_of_attacks_is_counted_over_what_both_decide_rightly(
         self, done, graph, samples
     ):
-        attacks, labels = attack_set(graph, samples), samples.test.labels
-        on_float = decisions(graph, samples.test.values) == labels
+        attacks, labels = attack_set(graph, samples), samples.labels
+        on_float = decisions(graph, samples.values) == labels
         fooled_float = decisions(graph, attacks.adversarial) != labels
         moved = 0
         for row, program in self.variants(done, graph, samples):
             if row["set"] == "clean":
                 continue
-            both = on_float & (decisions(program, samples.test.values) == labels)
+            both = on_float & (decisions(program, samples.values) == labels)
             fooled = decisions(program, attacks.adversarial) != labels
             lost = int((both & fooled_float & ~fooled).sum())
             gained = int((both & ~fooled_float & fooled).sum())
@@ -242,14 +233,14 @@ class TestNumbers:
     def test_decisions_are_those_of_integers_written_out(self, done, graph, samples, bits):
         _, manifest = read_study(done.folder)
         layers = next(
-            cell["layers"]
-            for cell in manifest["lowering"]
-            if (cell["weight_bits"], cell["scaling"], cell["decay_bits"]) == (bits, "max_abs", 12)
+            cell.layers
+            for cell in manifest.lowering
+            if (cell.weight_bits, cell.scaling, cell.decay_bits) == (bits, "max_abs", 12)
         )
         scales = {layer["layer"]: layer["scale"] for layer in layers}
         scores = integer_model(
             graph,
-            samples.test.values,
+            samples.values,
             bits=bits,
             scale=scales["lif1"],
             readout_scale=scales["li"],
@@ -260,7 +251,7 @@ class TestNumbers:
             & (pl.col("scaling") == "max_abs")
             & (pl.col("decay_bits") == 12)
         ).row(0, named=True)
-        assert row["right"] == (scores.argmax(1) == samples.test.labels).sum()
+        assert row["right"] == (scores.argmax(1) == samples.labels).sum()
 
     def test_more_bits_change_fewer_spikes(self, done):
         plain = done.table.filter(
@@ -313,7 +304,7 @@ class TestResuming:
     @pytest.fixture
     def counted(self, monkeypatch):
         calls = []
-        measure = run.measure
+        measure = measuring.measure
 
         def counting(model, *rest):
             calls.append(model.content_hash)
@@ -322,7 +313,7 @@ class TestResuming:
             return measure(model, *rest)
 
         self.stop = -1
-        monkeypatch.setattr(run, "measure", counting)
+        monkeypatch.setattr(measuring, "measure", counting)
         return calls
 
     def test_a_finished_cell_is_not_run_again(self, tmp_path, graph, samples, counted):
@@ -346,7 +337,7 @@ class TestResuming:
 
     def test_other_samples_attacks_or_weights_are_run(self, tmp_path, graph, samples, counted):
         study(tmp_path, graph, samples, weight_bits=(8,))
-        other = Samples(name="noise", test=images(seed=9))
+        other = images(seed=9)
         study(tmp_path, graph, other, weight_bits=(8,))
         study(tmp_path, graph, samples, weight_bits=(8,), attacks=[attack_set(graph, samples)])
         study(tmp_path, network(gain_in=np.array(1.5)), samples, weight_bits=(8,))
@@ -389,15 +380,18 @@ class TestWhatDoesNotFit:
                 whole_numbers(text, "bits")
 
     def test_samples(self, tmp_path, graph, samples):
-        test = samples.test
-        wrong = Split(test.pixels[:2], np.array([0, CLASSES]))
+        wrong = Samples("noise", samples.raw[:2], np.array([0, CLASSES]), levels=256)
         with pytest.raises(InvalidInput, match=r"labels up to 3, the model decides between 3"):
-            study(tmp_path, graph, Samples(name="noise", test=wrong))
+            study(tmp_path, graph, wrong)
         with pytest.raises(InvalidInput, match="'spikes' needs training samples"):
-            study(tmp_path, graph, Samples(name="noise", test=test), scalings=("spikes",))
-        wide = Split(np.zeros((2, 3, SIDE, SIDE), np.uint8), np.zeros(2, int))
+            study(tmp_path, graph, samples, scalings=("spikes",), calibration=None)
+        wide = Samples(
+            "noise", np.zeros((2, 3, SIDE, SIDE), np.uint8), np.zeros(2, int), levels=256
+        )
         with pytest.raises(InvalidInput, match="shape"):
-            study(tmp_path, graph, Samples(name="noise", test=wide))
+            study(tmp_path, graph, wide)
+        with pytest.raises(InvalidInput, match="noise holds no arrays x and y"):
+            study(tmp_path, graph, Samples("noise", samples.raw, levels=256))
 
     def test_a_model_of_event_frames(self, tmp_path, samples):
         graph = network()
@@ -406,12 +400,12 @@ class TestWhatDoesNotFit:
             study(tmp_path, events, samples)
 
     def test_attacks_on_other_samples(self, tmp_path, graph, samples):
-        other = Samples(name="other", test=images(seed=11))
+        other = images(seed=11, name="other")
         with pytest.raises(InvalidInput, match="crafted on other samples than the 140 of noise"):
             study(tmp_path, graph, samples, attacks=[attack_set(graph, other)])
 
     def test_attacks_on_more_samples_are_shortened(self, tmp_path, graph, samples):
-        few = Samples(name="noise", test=samples.test.head(30))
+        few = samples.head(30)
         done = study(tmp_path, graph, few, attacks=[attack_set(graph, samples)])
         assert set(done.table["n"]) == {30}
 
@@ -419,18 +413,12 @@ class TestWhatDoesNotFit:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """A folder with the model and its images."""
-    image = pytest.importorskip("PIL.Image")
-    folder, split = tmp_path_factory.mktemp("data"), images()
+    pytest.importorskip("PIL.Image")
+    folder, found = tmp_path_factory.mktemp("data"), images()
     save_model(network(), folder / "tiny.safetensors")
     for part in ("train", "test"):
-        rows = []
-        for pixels in split.pixels:
-            buffer = io.BytesIO()
-            image.fromarray(pixels[0]).save(buffer, format="PNG")
-            rows.append({"bytes": buffer.getvalue(), "path": None})
-        frame = pl.DataFrame({"image": rows, "label": split.labels.astype(np.int64)})
-        frame = frame.cast({"image": pl.Struct({"bytes": pl.Binary, "path": pl.String})})
-        frame.write_parquet(folder / f"{part}-0.parquet")
+        files = [encoded(pixels[0]) for pixels in found.raw]
+        written(folder / f"{part}-0.parquet", files, found.labels, image="image")
     return folder
 
 
@@ -446,7 +434,7 @@ class TestCommand:
         assert result.exit_code == 0, result.output
         found = json.loads(result.stdout)
         assert len(found["rows"]) == 2 * (1 + 4)
-        values, labels = samples.test.values[:50], samples.test.labels[:50]
+        values, labels = samples.values[:50], samples.labels[:50]
         right = int((decisions(graph, values) == labels).sum())
         assert found["rows"][0]["right"] == right
         shown = self.invoke(prepared / "tiny.safetensors", *asked[:-1])

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from neurorobust.backends import get_backend
+from neurorobust.data import Samples
 from neurorobust.errors import InvalidInput, WorkerCrashed, WorkerError
 from neurorobust.ir import LIF, Affine, Graph, Header, Input, Output
 from neurorobust.study.lanes import Lane, open_lanes
-from neurorobust.study.replay import Batch, replay
+from neurorobust.study.replay import replay
+from neurorobust.study.sets import SampleSet
 
 LANES = [Lane("reference", "float"), Lane("torch", "float")]
 
@@ -26,31 +28,18 @@ def graph():
     )
 
 
-def batch(count=20, **options):
+def shown(count=20, **options):
     rng = np.random.default_rng(1)
-    return Batch(
-        name="clean",
-        values=rng.random((count, 6)),
-        label=rng.integers(0, 4, count),
-        sample=np.arange(count) + 100,
-        compare_spikes=True,
-        **options,
-    )
+    values, labels = rng.random((count, 6)), rng.integers(0, 4, count)
+    samples = Samples("drawn", values, labels, np.arange(count) + 100)
+    return SampleSet(samples, compare_spikes=True, **options)
 
 
 def test_a_share_from_the_middle_meets_the_same_samples_of_the_reference(graph):
     def last_ten(lane, whole):
-        if lane.backend == "reference":
-            return whole
-        return Batch(
-            name=whole.name,
-            values=whole.values[:9:-1],
-            label=whole.label[:9:-1],
-            sample=whole.sample[:9:-1],
-            compare_spikes=True,
-        )
+        return whole if lane.backend == "reference" else whole[:9:-1]
 
-    done = replay(graph, None, [batch()], LANES, share=last_ten)
+    done = replay(graph, None, [shown()], LANES, share=last_ten)
     (row,) = done.agreement.iter_rows(named=True)
     assert (row["samples"], row["differing"]) == (10, 0)
 
@@ -63,7 +52,7 @@ def test_a_planted_difference_is_found_at_its_sample(graph, monkeypatch):
         return _Flipped(executable)
 
     monkeypatch.setattr(type(get_backend("torch")), "compile", flipped)
-    done = replay(graph, None, [batch()], LANES)
+    done = replay(graph, None, [shown()], LANES)
     (row,) = done.agreement.iter_rows(named=True)
     assert row["differing"] == 1
     assert (row["first_sample"], row["first_step"], row["first_neuron"]) == (107, 3, 2)
@@ -74,17 +63,17 @@ def test_a_lane_that_fails_on_the_way_leaves_no_rows(graph, monkeypatch):
         return _Failing(get_backend("reference").compile(model, rung))
 
     monkeypatch.setattr(type(get_backend("torch")), "compile", failing)
-    done = replay(graph, None, [batch(), batch()], LANES)
+    done = replay(graph, None, [shown(), shown()], LANES)
     assert done.outcomes["backend"].unique().to_list() == ["reference"]
     assert done.agreement.is_empty()
-    assert [entry.lane.backend for entry in done.skipped] == ["torch"]
+    assert [entry.lane.backend for entry in done.closed] == ["torch"]
     with pytest.raises(WorkerError, match=r"no lane came to its end.*on purpose"):
-        replay(graph, None, [batch(), batch()], LANES[1:])
+        replay(graph, None, [shown(), shown()], LANES[1:])
 
 
 def test_no_lane_is_an_error_and_names_may_be_any_iterable(graph):
     with pytest.raises(InvalidInput, match="no lane"):
-        replay(graph, None, [batch()], [])
+        replay(graph, None, [shown()], [])
     lanes, _ = open_lanes(graph, None, names=(name for name in ("reference", "torch")))
     assert lanes == LANES
     assert open_lanes(graph, None, names=[])[0] == []
@@ -94,9 +83,9 @@ def test_drawn_spikes_are_the_same_on_every_lane(graph):
     from dataclasses import replace
 
     drawn = graph.with_(header=replace(graph.header, coding="bernoulli"))
-    done = replay(drawn, None, [batch(seed=3)], LANES)
+    done = replay(drawn, None, [shown(seed=3)], LANES)
     assert done.agreement["differing"].sum() == 0
-    other = replay(drawn, None, [batch(seed=4)], LANES[:1])
+    other = replay(drawn, None, [shown(seed=4)], LANES[:1])
     assert not other.outcomes["margin"].equals(done.outcomes.filter(backend="reference")["margin"])
 
 

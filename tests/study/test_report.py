@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from neurorobust.metrics import Column, Proportion, SetKey, scopes
+from neurorobust.metrics.agreement import AGREEMENT_COLUMNS
 from neurorobust.render import looks
 from neurorobust.study.transfer import print_summary, read_results, write_report, write_results
 from neurorobust.study.transfer.raster import MOST_NEURONS, choose
-from neurorobust.study.transfer.store import AGREEMENT_COLUMNS
 from neurorobust.study.transfer.tables import headline_set, transfer_table
 from tests.support.results_fixture import EPSILONS, build, manifest, outcomes, rasters
 

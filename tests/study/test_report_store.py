@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from neurorobust.errors import InvalidFile
+from neurorobust.metrics.agreement import AGREEMENT_COLUMNS
 from neurorobust.study.transfer import read_results, write_results
 from neurorobust.study.transfer.store import (
     AGREEMENT,
-    AGREEMENT_COLUMNS,
     MANIFEST,
     OUTCOMES,
     RASTERS,

@@ -5,7 +5,8 @@ import hashlib
 import numpy as np
 import polars as pl
 
-from neurorobust.study.transfer.store import AGREEMENT_COLUMNS
+from neurorobust.metrics.agreement import AGREEMENT_COLUMNS
+from neurorobust.study.transfer import write_results
 
 SAMPLES, SUBSET = 360, 60
 EPSILONS = (8 / 255, 16 / 255, 24 / 255, 32 / 255)
@@ -223,8 +224,6 @@ def manifest() -> dict:
 
 def build(folder, **changes):
     """Write the folder; ``changes`` replace outcomes, agreement, rasters or the manifest."""
-    from neurorobust.study.transfer.store import write_results
-
     parts = {
         "outcomes": outcomes(),
         "agreement": agreement(),

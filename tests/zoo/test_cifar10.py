@@ -6,15 +6,15 @@ import torch
 
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
-from neurorobust.data import encode
-from neurorobust.data.split import Split
+from neurorobust.data import Samples, encode
 from neurorobust.ir import Graph, Program, load_model
 from neurorobust.lower import lower
 from neurorobust.zoo import cifar10
 from neurorobust.zoo.card import accuracy, model_card
 
 RNG = np.random.default_rng(0)
-DATA = Split(RNG.integers(0, 256, (20, 3, 32, 32), dtype=np.uint8), RNG.integers(0, 10, 20))
+PIXELS = RNG.integers(0, 256, (20, 3, 32, 32), dtype=np.uint8)
+DATA = Samples("noise", PIXELS, RNG.integers(0, 10, 20), levels=256)
 
 
 def crops(image):

@@ -1,13 +1,11 @@
 """The MNIST model: any leak and coding, attacked while it trains, and what is held out."""
 
 import numpy as np
-import polars as pl
 import pytest
 
 from neurorobust.attacks import Linf, Pgd
 from neurorobust.backends import get_backend
-from neurorobust.data import encode
-from neurorobust.data.split import Split
+from neurorobust.data import Samples, encode
 from neurorobust.engine.estimators import Rga
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidFile, InvalidInput
@@ -15,9 +13,11 @@ from neurorobust.ir import LIF, Graph, load_model
 from neurorobust.zoo import mnist
 from neurorobust.zoo.card import model_card
 from neurorobust.zoo.command import changes
+from tests.support.image_files import encoded, written
 
 RNG = np.random.default_rng(0)
-DATA = Split(RNG.integers(0, 256, (40, 1, 28, 28), dtype=np.uint8), np.arange(40) % 2)
+PIXELS = RNG.integers(0, 256, (40, 1, 28, 28), dtype=np.uint8)
+DATA = Samples("noise", PIXELS, np.arange(40) % 2, levels=256)
 SHORT = {"batch": 10, "epochs": 1, "steps": 2}
 
 
@@ -47,7 +47,7 @@ def test_training_on_attacked_images_withstands_the_attack():
     pixels = RNG.integers(0, 60, (120, 1, 28, 28), dtype=np.uint8)
     label = np.arange(120) % 2
     pixels[label == 0, :, 5:12] += 120
-    data = Split(pixels, label)
+    data = Samples("rows", pixels, label, levels=256)
     fooled = {}
     for epsilon in (0.0, 0.2):
         graph = mnist.train(data, seed=0, steps=4, batch=20, epochs=6, adversarial_epsilon=epsilon)
@@ -69,17 +69,9 @@ def test_the_card_counts_right_decisions():
 
 class TestParts:
     def folder(self, path, **sizes):
-        import io
-
-        from PIL import Image
-
         for part, size in sizes.items():
-            rows = []
-            for index in range(size):
-                file = io.BytesIO()
-                Image.fromarray(np.full((2, 2), index % 251, np.uint8)).save(file, "PNG")
-                rows.append({"image": {"bytes": file.getvalue(), "path": None}, "label": 0})
-            pl.DataFrame(rows).write_parquet(path / f"{part}-0.parquet")
+            files = [encoded(np.full((2, 2), index, np.uint8)) for index in range(size)]
+            written(path / f"{part}-0.parquet", files, [0] * size, image="image")
         return path
 
     def test_both_parts(self, tmp_path):
@@ -89,8 +81,8 @@ class TestParts:
     def test_without_a_training_part_the_rest_is_held_out(self, tmp_path, monkeypatch):
         monkeypatch.setattr(mnist, "HELD_OUT", 6)
         training, test = mnist.parts(self.folder(tmp_path, test=8))
-        assert training.pixels[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
-        assert test.pixels[:, 0, 0, 0].tolist() == [6, 7]
+        assert training.raw[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
+        assert test.raw[:, 0, 0, 0].tolist() == [6, 7]
         assert test.formats == ("PNG",)
 
     def test_too_few_images_to_hold_any_out(self, tmp_path):

@@ -1,4 +1,4 @@
-"""The audit of a campaign: its strongest attack, where the outcome is least foregone."""
+"""The audit of many attacks: the strongest attack, where the outcome is least foregone."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from neurorobust.engine.estimators import ESTIMATORS, Estimator, make_estimator
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
 from neurorobust.progress import Progress
-from neurorobust.study.attack.run import Campaign, Trial
+from neurorobust.study.attack.run import Attacked, Trial
 
 
-def audit_campaign(
-    campaign: Campaign,
+def audit_attacks(
+    done: Attacked,
     *,
     limit: int,
     twin: Network | None = None,
@@ -26,22 +26,22 @@ def audit_campaign(
     nearest to one half: where all or none survive, little can be told.
 
     Args:
-        campaign: What was crafted.
+        done: What was crafted.
         limit: Size of the slice.
         twin: For C10.
         seed: Of everything random.
         progress: Called as ``(check, done, total)``.
 
     Raises:
-        InvalidInput: if no attack of the campaign has gradients that can be made again, or as for
+        InvalidInput: if no attack has gradients that can be made again, or as for
             ``audit``.
     """
-    if not isinstance(campaign.network, Network):
+    if not isinstance(done.network, Network):
         msg = "a queried backend has no gradients to audit"
         raise InvalidInput(msg)
-    worst, samples = campaign.worst, campaign.samples
+    worst, samples = done.worst, done.samples
     radius = min(worst, key=lambda at: abs(worst[at].rate - 0.5))
-    known = [t for t in campaign.trials if t.attacks.epsilon == radius and _can_be_made(t)]
+    known = [t for t in done.trials if t.attacks.epsilon == radius and _can_be_made(t)]
     if not known:
         msg = "no attack of it has a gradient by one estimator; add one, as pgd with rga"
         raise InvalidInput(msg)
@@ -56,9 +56,9 @@ def audit_campaign(
         return make_attack(strongest["name"], estimator, **_parameters(strongest))
 
     return audit(
-        campaign.network,
+        done.network,
         samples.values,
-        samples.label,
+        samples.labels,
         known[0].attacks.threat,
         gradients=gradients,
         attack=make,

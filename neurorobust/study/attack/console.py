@@ -1,4 +1,4 @@
-"""A campaign in the terminal."""
+"""An attack study in the terminal."""
 
 from pathlib import Path
 
@@ -7,32 +7,32 @@ from rich.table import Table
 
 from neurorobust.audit import EvaluationCard
 from neurorobust.render import looks
-from neurorobust.study.attack.run import Campaign
+from neurorobust.study.attack.run import Attacked
 from neurorobust.study.attack.store import CARD, audited, withheld
 
 PLAIN_WIDTH = 160
 """Of the table where there is no terminal."""
 
 
-def print_campaign(
-    console: Console, campaign: Campaign, card: EvaluationCard | str, folder: Path
+def print_attacks(
+    console: Console, done: Attacked, card: EvaluationCard | str, folder: Path
 ) -> None:
     """One row per attack and gradient, one column per radius; the worst case, or why there is none.
 
     Args:
         console: Where to print.
-        campaign: What was crafted.
+        done: What was crafted.
         card: Of its audit, or why there is none.
         folder: Where the sets are.
     """
-    samples, radii = campaign.samples, list(campaign.worst)
+    samples, radii = done.samples, list(done.worst)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("attack", "gradient", "knowledge"):
         table.add_column(name, overflow="fold")
     for radius in radii:
         table.add_column(f"ε {looks.epsilon(radius)}", justify="right", overflow="fold")
     rows: dict[tuple[str, str, str], dict[float, str]] = {}
-    for trial in campaign.trials:
+    for trial in done.trials:
         key, found = (trial.name, trial.gradient, str(trial.attacks.knowledge)), trial.success
         cell = f"{looks.percent(found.rate)} ({looks.interval(found)})"
         rows.setdefault(key, {})[trial.attacks.epsilon] = cell
@@ -44,9 +44,9 @@ def print_campaign(
     def say(text: str) -> None:
         console.print(text, soft_wrap=True, markup=False, highlight=False)
 
-    right = campaign.trials[0].success.n
+    right = done.trials[0].success.n
     say(
-        f"Wrong under attack, of the {right} of {len(samples.label)} samples of {samples.name} "
+        f"Wrong under attack, of the {right} of {len(samples)} samples of {samples.name} "
         "that are right when clean; in brackets Wilson 95 % intervals."
     )
     if samples.note:
@@ -55,10 +55,10 @@ def print_campaign(
         say(f"\nRobust accuracy withheld: {reason}")
     else:
         say(f"\nRobust accuracy is at most, by the worst case of {len(rows)} attacks:")
-        for radius, found in campaign.worst.items():
+        for radius, found in done.worst.items():
             rate = f"{looks.percent(found.rate)} ({looks.interval(found)})"
             say(f"  ε {looks.epsilon(radius)}: {rate}, {found.count} of {found.n} samples")
-    if at := audited(campaign, card):
+    if at := audited(done, card):
         left = [looks.percent(at[f"left_by_{whose}"]) for whose in ("audit", "campaign")]
         say(
             f"Of its {at['samples']} samples the audit left {left[0]} at ε "

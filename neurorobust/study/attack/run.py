@@ -1,6 +1,5 @@
 """Many attacks on one network: every attack at every radius, frozen, and the worst case of all."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,15 @@ from neurorobust.attacks.attackset import AttackSet
 from neurorobust.attacks.craft import Crafter, craft
 from neurorobust.attacks.target import EOT, VOTES, Scored
 from neurorobust.attacks.threats import Threat
-from neurorobust.data.labelled import Labelled
+from neurorobust.data import Samples
 from neurorobust.metrics.intervals import Proportion
 from neurorobust.metrics.success import Right, conditional
 from neurorobust.progress import Silent, Stages
 from neurorobust.study.attack.spelled import short
+from neurorobust.study.results import begin
+from neurorobust.study.stages import Clock
+
+MANIFEST = "attacks.json"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,13 +79,13 @@ class Trial:
             "accuracy": self.accuracy.rate,
             **mean,
             "reused": self.reused,
-            "wall_s": round(self.wall_s, 3),
+            "wall_s": self.wall_s,
             "set": attacks.content_hash,
         }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Campaign:
+class Attacked:
     """What was crafted.
 
     Attributes:
@@ -92,7 +95,7 @@ class Campaign:
     """
 
     network: Scored
-    samples: Labelled
+    samples: Samples
     trials: tuple[Trial, ...]
 
     @property
@@ -114,14 +117,14 @@ def attack_all(
     crafters: Sequence[Crafter],
     threats: Sequence[Threat],
     network: Scored,
-    samples: Labelled,
+    samples: Samples,
     *,
     folder: Path,
     stages: Stages = Silent(),  # noqa: B008  # it holds nothing
     seed: int = 0,
     eot: int = EOT,
     votes: int = VOTES,
-) -> Campaign:
+) -> Attacked:
     """Craft every attack at every radius; what the folder holds already is reused.
 
     Args:
@@ -134,18 +137,21 @@ def attack_all(
         seed: Of everything random.
         eot: Draws per gradient, where the coding is stochastic.
         votes: Draws per decision, where the coding is stochastic.
+
+    Raises:
+        InvalidFile: if the folder cannot be written or holds a damaged set.
     """
-    made = []
+    begin(folder, MANIFEST)
+    made, clock = [], Clock(stages)
     for threat in threats:
         for crafter in crafters:
             what = f"{crafter.name} {crafter.gradient_record()['name']}"
-            began = time.perf_counter()
-            with stages.stage(f"{what}, {threat.name} {threat.epsilon:.4g}") as progress:
+            with clock.stage(f"{what}, {threat.name} {threat.epsilon:.4g}") as progress:
                 attacks, reused = craft(
                     crafter,
                     network,
                     clean=samples.values,
-                    label=samples.label,
+                    label=samples.labels,
                     sample=samples.sample,
                     threat=threat,
                     seed=seed,
@@ -154,5 +160,5 @@ def attack_all(
                     votes=votes,
                     progress=progress,
                 )
-            made.append(Trial(attacks, reused, time.perf_counter() - began))
-    return Campaign(network, samples, tuple(made))
+            made.append(Trial(attacks, reused, clock.rows[-1]["wall_s"]))
+    return Attacked(network, samples, tuple(made))

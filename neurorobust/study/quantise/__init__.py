@@ -1,21 +1,17 @@
 """Studies: many variants of one network, measured on the same samples."""
 
-from neurorobust.study.quantise.cells import SCALINGS, Cell, Sweep, whole_numbers
 from neurorobust.study.quantise.page import write_page
 from neurorobust.study.quantise.rows import TABLE_COLUMNS
-from neurorobust.study.quantise.run import Study, quantise
-from neurorobust.study.quantise.samples import Samples, digits_samples, image_samples, load_attacks
-from neurorobust.study.quantise.store import read_study
+from neurorobust.study.quantise.run import Study, quantise, read_study
+from neurorobust.study.quantise.sweep import SCALINGS, Sweep, Variant, whole_numbers
+from neurorobust.study.sets import load_attacks
 
 __all__ = [
     "SCALINGS",
     "TABLE_COLUMNS",
-    "Cell",
-    "Samples",
     "Study",
     "Sweep",
-    "digits_samples",
-    "image_samples",
+    "Variant",
     "load_attacks",
     "quantise",
     "read_study",

@@ -6,8 +6,8 @@ import polars as pl
 
 from neurorobust.metrics import CLEAN, Proportion, SetKey
 from neurorobust.render import looks
+from neurorobust.render.numbers import Headline, Tile
 from neurorobust.study.quantise.rows import RAN, REFUSED
-from neurorobust.study.transfer.headline import Headline, Tile
 
 TOLERATED = 0.01
 """A loss of accuracy below this is called small: one point."""

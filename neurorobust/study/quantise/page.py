@@ -11,12 +11,13 @@ from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.metrics import CLEAN, Proportion, SetKey
 from neurorobust.render import looks
+from neurorobust.render.numbers import Entry, entry
 from neurorobust.render.pages import render_template
 from neurorobust.study.quantise.figures import RULES, accuracy_lines, success_lines
 from neurorobust.study.quantise.findings import findings
 from neurorobust.study.quantise.rows import REFUSED
-from neurorobust.study.quantise.store import MANIFEST, PAGE, read_study
-from neurorobust.study.transfer.tables import Cell, cell
+from neurorobust.study.quantise.run import MANIFEST, PAGE, Lowered, QuantiseManifest, read_study
+from neurorobust.study.results import AGAIN
 
 Row = dict[str, Any]
 
@@ -27,16 +28,15 @@ def write_page(folder: Path | str) -> Path:
     Raises:
         InvalidFile: if the folder is not whole, or cannot be written.
     """
-    rows, manifest = read_study(folder)
     try:
-        page = render_page(rows, manifest)
-    except (KeyError, UndefinedError) as error:
-        reason = f"does not hold all that the page shows ({error}); run the study again"
+        page = render_page(*read_study(folder))
+    except UndefinedError as error:
+        reason = f"does not hold all that the page shows ({error}); {AGAIN}"
         raise InvalidFile(Path(folder) / MANIFEST, reason) from error
     return write_atomic(Path(folder) / PAGE, page)
 
 
-def render_page(rows: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
+def render_page(rows: pl.DataFrame, manifest: QuantiseManifest) -> str:
     """The page as text; an equal study gives equal text."""
     filters = {"integer": looks.integer, "duration": looks.duration, "value": looks.value}
     clean = rows.filter(pl.col("set") == CLEAN).to_dicts()
@@ -46,12 +46,12 @@ def render_page(rows: pl.DataFrame, manifest: Mapping[str, Any]) -> str:
         "study/quantise/page.html.j2",
         filters,
         manifest=manifest,
-        headline=findings(rows, manifest["data"]["note"]),
+        headline=findings(rows, manifest.data.note),
         drawings=[drawing for drawing in drawings if drawing],
         variants=[_variant(row, clean[0]) for row in clean],
         attacked=[_attacked(row) for row in attacked],
         sets={row["set"]: _set_name(row) for row in attacked},
-        layers=_layers(manifest["lowering"]),
+        layers=_layers(manifest.lowering),
         refused=REFUSED,
     )
 
@@ -98,42 +98,37 @@ def _named(row: Row) -> Row:
     }
 
 
-def _cell(row: Row, count: str, total: str) -> Cell:
+def _cell(row: Row, count: str, total: str) -> Entry:
     if row[count] is None or row[total] is None:
-        return Cell()
-    return cell(Proportion(row[count], row[total]))
+        return Entry()
+    return entry(Proportion(row[count], row[total]))
 
 
-def _spikes(row: Row) -> Cell:
+def _spikes(row: Row) -> Entry:
     """A share without an interval: spikes are not independent draws."""
     if not row["spike_values"]:
-        return Cell()
+        return Entry()
     share = row["spikes_differing"] / row["spike_values"]
     counts = f"{looks.integer(row['spikes_differing'])} of {looks.integer(row['spike_values'])}"
-    return Cell(looks.percent(share, 2), "", counts, share)
+    return Entry(looks.percent(share, 2), "", counts, share)
 
 
-def _gained(row: Row) -> Cell:
+def _gained(row: Row) -> Entry:
     if row["gained"] is None:
-        return Cell()
-    return cell(Proportion(row["gained"], row["attackable"] - row["float_fooled"]))
+        return Entry()
+    return entry(Proportion(row["gained"], row["attackable"] - row["float_fooled"]))
 
 
 def _set_name(row: Row) -> str:
     return looks.set_name(SetKey(*(row[field] for field in SetKey._fields)))
 
 
-def _layers(reports: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _layers(variants: Sequence[Lowered]) -> Mapping[str, Any]:
     """The lowering reports of all variants as one table, filtered by variant."""
-    columns = tuple(
-        dict.fromkeys(name for report in reports for layer in report["layers"] for name in layer)
-    )
-    rows = []
-    for report in reports:
-        decay = "" if report["decay_bits"] is None else f", decay {report['decay_bits']} bits"
-        name = f"{report['weight_bits']} bits, {report['scaling']}{decay}"
-        rows += [
-            {"variant": name, "items": [looks.value(layer.get(column)) for column in columns]}
-            for layer in report["layers"]
-        ]
+    columns = tuple(dict.fromkeys(name for v in variants for layer in v.layers for name in layer))
+    rows = [
+        {"variant": str(v.variant), "items": [looks.value(layer.get(column)) for column in columns]}
+        for v in variants
+        for layer in v.layers
+    ]
     return {"columns": columns, "rows": rows}

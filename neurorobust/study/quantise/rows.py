@@ -22,13 +22,14 @@ from neurorobust.metrics import (
     sets_of,
     transfer,
 )
-from neurorobust.study.quantise.cells import Cell
 from neurorobust.study.quantise.measure import Measured
+from neurorobust.study.quantise.sweep import Variant
+from neurorobust.study.results import Columns
 
 FLOAT, VARIANT = Column("torch", "float"), Column("torch", "variant")
 REFUSED, RAN = "refused", "ran"
 
-TABLE_COLUMNS: dict[str, type[pl.DataType]] = {
+TABLE_COLUMNS: Columns = {
     "weight_bits": pl.Int64,
     "scaling": pl.String,
     "decay_bits": pl.Int64,
@@ -70,9 +71,9 @@ samples that the float model and the variant both decide rightly when clean.
 """
 
 
-def refused_row(cell: Cell, reason: str) -> dict[str, Any]:
+def refused_row(variant: Variant, reason: str) -> dict[str, Any]:
     """The one row of a variant that lowering refuses."""
-    return _keys(cell, REFUSED) | {"reason": reason, "set": CLEAN}
+    return _keys(variant, REFUSED) | {"reason": reason, "set": CLEAN}
 
 
 def float_rows(outcomes: pl.DataFrame) -> list[dict[str, Any]]:
@@ -90,7 +91,7 @@ def float_rows(outcomes: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def rows_of(
-    cell: Cell,
+    variant: Variant,
     model: Model,
     float_outcomes: pl.DataFrame,
     found: Measured,
@@ -98,7 +99,7 @@ def rows_of(
     """The rows of a variant, one per set, the clean one first.
 
     Args:
-        cell: What was varied.
+        variant: What was varied.
         model: The lowered model.
         float_outcomes: Decisions of the float model.
         found: Decisions of the variant on the same samples, and its spikes against the float
@@ -108,7 +109,7 @@ def rows_of(
     attacked = {own.key.set: own for own in transfer(both, FLOAT) if own.column == VARIANT}
     rows = []
     for key in sets_of(both):
-        row = _keys(cell, RAN) | {"program": model.content_hash} | key._asdict()
+        row = _keys(variant, RAN) | {"program": model.content_hash} | key._asdict()
         row |= _rate("accuracy", accuracies(both, key.set)[VARIANT])
         row |= _rate("agreement", decision_agreement(both, key.set)[FLOAT, VARIANT])
         row |= _spikes(found.spikes) if key.set == CLEAN else _attacked(attacked[key.set])
@@ -122,11 +123,11 @@ def table(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(complete, schema=TABLE_COLUMNS)
 
 
-def _keys(cell: Cell, status: str) -> dict[str, Any]:
+def _keys(variant: Variant, status: str) -> dict[str, Any]:
     return {
-        "weight_bits": cell.weight_bits,
-        "scaling": cell.scaling,
-        "decay_bits": cell.decay_bits,
+        "weight_bits": variant.weight_bits,
+        "scaling": variant.scaling,
+        "decay_bits": variant.decay_bits,
         "status": status,
     }
 

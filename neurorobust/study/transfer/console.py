@@ -8,10 +8,10 @@ from rich.text import Text
 
 from neurorobust.metrics import scopes
 from neurorobust.render import looks
+from neurorobust.render.numbers import Entry
 from neurorobust.study.transfer.headline import headline
 from neurorobust.study.transfer.store import read_results
 from neurorobust.study.transfer.tables import (
-    Cell,
     PairRow,
     TransferRow,
     TransferTable,
@@ -102,11 +102,11 @@ def _n(rows: tuple[TransferRow, ...], name: str) -> str:
     return next((f"of {text.partition('/')[2]}" for text in counts if text), "")
 
 
-def _cell(cell: Cell) -> Text:
-    if not cell.text:
+def _cell(entry: Entry) -> Text:
+    if not entry.text:
         return Text("–", style="dim")
-    small = f"\n{cell.interval}" if cell.interval else ""
-    return Text.assemble(cell.text, (small, "dim"))
+    small = f"\n{entry.interval}" if entry.interval else ""
+    return Text.assemble(entry.text, (small, "dim"))
 
 
 def _line(console: Console, text: str, style: str = "") -> None:

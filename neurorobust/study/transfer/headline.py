@@ -1,29 +1,12 @@
 """The findings in plain words, each with its number, its interval and what it was counted over."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from neurorobust.metrics import Churn, Column, Proportion, Transfer, accuracies
 from neurorobust.render import looks
+from neurorobust.render.numbers import Headline, Tile
 from neurorobust.study.transfer.store import Results
 from neurorobust.study.transfer.tables import PairRow, TransferTable
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """One key number: what it is, the number, the small print below."""
-
-    name: str
-    number: str
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """Sentences and tiles at the top of the report."""
-
-    sentences: tuple[str, ...]
-    tiles: tuple[Tile, ...]
 
 
 def headline(

@@ -2,23 +2,12 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from neurorobust.study.results import Manifest, Part
 
 
-class _Part(BaseModel):
-    # Unknown keys stay: a later version may say more, and nothing said is ever thrown away.
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-
-class ModelInfo(_Part):
-    """The network as trained."""
-
-    name: str = ""
-    content_hash: str = ""
-    card: dict[str, Any] = Field(default_factory=dict)
-
-
-class ProgramInfo(_Part):
+class ProgramInfo(Part):
     """The network in chip integers; ``report`` has one row per layer."""
 
     profile: str = ""
@@ -26,15 +15,7 @@ class ProgramInfo(_Part):
     report: list[dict[str, Any]] = Field(default_factory=list)
 
 
-class ProfileInfo(_Part):
-    """The hardware profile that was lowered to."""
-
-    name: str = ""
-    file: str = ""
-    sha256: str = ""
-
-
-class BackendInfo(_Part):
+class BackendInfo(Part):
     """One backend on one rung: it ran, or the reason why not."""
 
     backend: str
@@ -45,20 +26,7 @@ class BackendInfo(_Part):
     wall_s: float | None = None
 
 
-class AttackSetInfo(_Part):
-    """One frozen attack set."""
-
-    set: str
-    attack: str = ""
-    gradient: str = ""
-    epsilon: float = 0.0
-    n: int | None = None
-    content_hash: str = ""
-    surrogate_asr: float | None = None
-    params: dict[str, Any] = Field(default_factory=dict)
-
-
-class RasterInfo(_Part):
+class RasterInfo(Part):
     """The sample whose spikes are in ``rasters.npz``."""
 
     sample: int | None = None
@@ -70,7 +38,7 @@ class RasterInfo(_Part):
     epsilon: float | None = None
 
 
-class Deviation(_Part):
+class Deviation(Part):
     """A declared difference from the exact semantics of the model."""
 
     backend: str
@@ -78,35 +46,28 @@ class Deviation(_Part):
     text: str
 
 
-class SurrogateInfo(_Part):
+class SurrogateInfo(Part):
     """Where the attacks were crafted."""
 
     backend: str = "torch"
     rung: str = "float"
 
 
-class Stage(_Part):
+class Stage(Part):
     """A step of the run."""
 
     name: str
     wall_s: float
 
 
-class Manifest(_Part):
+class ReplayManifest(Manifest):
     """The whole of ``manifest.json``."""
 
     title: str
-    command: str = ""
-    created: str = ""
-    wall_s: float | None = None
     seeds: dict[str, Any] = Field(default_factory=dict)
-    versions: dict[str, dict[str, Any]] = Field(default_factory=dict)
     hardware: dict[str, Any] = Field(default_factory=dict)
-    model: ModelInfo = ModelInfo()
     program: ProgramInfo | None = None
-    profile: ProfileInfo | None = None
     backends: list[BackendInfo] = Field(default_factory=list)
-    attack_sets: list[AttackSetInfo] = Field(default_factory=list)
     raster: RasterInfo | None = None
     deviations: list[Deviation] = Field(default_factory=list)
     surrogate: SurrogateInfo = SurrogateInfo()

@@ -6,27 +6,11 @@ from typing import Any
 
 import polars as pl
 
-from neurorobust.metrics import Column, Proportion, Scope, SetKey, Transfer, transfer
+from neurorobust.metrics import Column, Scope, SetKey, Transfer, transfer
 from neurorobust.render import looks
+from neurorobust.render.numbers import Entry, entry
 from neurorobust.study.transfer.manifest import BackendInfo
 from neurorobust.study.transfer.store import Results
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A rate with its interval and counts.
-
-    Attributes:
-        text: The rate, ``57.4 %``; empty where there is none.
-        interval: Wilson 95 % interval, ``52.0–62.6``.
-        counts: ``190/331``.
-        value: What the column sorts by.
-    """
-
-    text: str = ""
-    interval: str = ""
-    counts: str = ""
-    value: float = -1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +22,12 @@ class TransferRow:
     column: Column
     colour: str
     surrogate: bool
-    clean: Cell
-    accuracy: Cell
-    success: Cell
-    kept: Cell
-    lost: Cell
-    gained: Cell
+    clean: Entry
+    accuracy: Entry
+    success: Entry
+    kept: Entry
+    lost: Entry
+    gained: Entry
     p_value: str
     p_sort: float
 
@@ -101,15 +85,6 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
 
 
-def cell(p: Proportion | None) -> Cell:
-    """A proportion as it is printed."""
-    if p is None:
-        return Cell()
-    if not p.n:
-        return Cell(text="–", counts="0/0")
-    return Cell(looks.percent(p.rate), looks.interval(p), f"{p.count}/{p.n}", p.rate)
-
-
 def transfer_table(results: Results, scope: Scope) -> TransferTable:
     """The main table: every attack set on every column of the scope."""
     found = transfer(results.outcomes, results.surrogate, scope.columns)
@@ -125,12 +100,12 @@ def transfer_table(results: Results, scope: Scope) -> TransferTable:
                 column=t.column,
                 colour=colours[t.column.backend],
                 surrogate=is_surrogate,
-                clean=cell(t.clean),
-                accuracy=cell(t.accuracy),
-                success=cell(t.success),
-                kept=cell(after.kept if after else None),
-                lost=cell(after.lost if after else None),
-                gained=cell(after.gained if after else None),
+                clean=entry(t.clean),
+                accuracy=entry(t.accuracy),
+                success=entry(t.success),
+                kept=entry(after.kept if after else None),
+                lost=entry(after.lost if after else None),
+                gained=entry(after.gained if after else None),
                 p_value=looks.p_value(after.p_value) if after else "",
                 p_sort=after.p_value if after else 2.0,
             )

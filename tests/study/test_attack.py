@@ -29,7 +29,6 @@ from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.cli import app
 from neurorobust.data import encode
-from neurorobust.data.arrays import load_arrays
 from neurorobust.engine.estimators import Mix, Rga, Stbp, TimeExtended
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidFile, InvalidInput
@@ -307,29 +306,6 @@ class TestCommand:
         result = run(net, "--out", files / "o")
         assert result.exit_code == 2
         assert "--data" in result.stderr
-
-
-class TestArrays:
-    @pytest.mark.parametrize(
-        "arrays",
-        [
-            {"x": np.ones((3, 2))},
-            {"x": np.ones((3, 2)), "y": np.ones(3)},
-            {"x": np.ones((3, 2)), "y": np.ones(2, int)},
-            {"x": np.ones(3), "y": np.ones(3, int)},
-            {"x": np.full((1, 1), None), "y": np.ones(1, int)},
-        ],
-    )
-    def test_refused(self, tmp_path, arrays):
-        np.savez(tmp_path / "a.npz", **arrays)
-        with pytest.raises(InvalidFile, match=r"a\.npz"):
-            load_arrays(tmp_path / "a.npz")
-
-    def test_no_file(self, tmp_path):
-        (tmp_path / "a.npz").write_bytes(b"no zip")
-        for name in ("a.npz", "none.npz"):
-            with pytest.raises(InvalidFile, match="holds no arrays x and y"):
-                load_arrays(tmp_path / name)
 
 
 class TestGoingOn:

@@ -18,7 +18,7 @@ WEIGHT_BITS, DECAY_BITS = (2, 8), (1, 12)
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Variant:
     """One variant.
 
     Attributes:
@@ -74,10 +74,10 @@ class Sweep:
             raise InvalidInput(msg)
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
+    def variants(self) -> tuple[Variant, ...]:
         """The variants, by decay, then by rule, then by bits."""
         axes = product(self.decay_bits, self.scalings, self.weight_bits)
-        return tuple(Cell(bits, rule, decay) for decay, rule, bits in axes)
+        return tuple(Variant(bits, rule, decay) for decay, rule, bits in axes)
 
 
 def whole_numbers(text: str, name: str) -> tuple[int, ...]:
