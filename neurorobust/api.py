@@ -1,17 +1,197 @@
 """The verbs that take what people name: files, names of chips and backends, models."""
 
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from neurorobust.backends import Executable
+from neurorobust.chips import Profile, load_profile
 from neurorobust.compare import Difference, Side
 from neurorobust.compare.diff import diff as compare
-from neurorobust.data import Stimulus
+from neurorobust.data import DIGITS, Samples, Stimulus
+from neurorobust.data import load as read_samples
+from neurorobust.errors import InvalidInput
 from neurorobust.formats.load import Reading
+from neurorobust.formats.load import load as read
 from neurorobust.formats.sides import open_side
-from neurorobust.ir import Array, Model
-from neurorobust.progress import Silent, Stages
+from neurorobust.ir import Array, Graph, Model, Program
+from neurorobust.names import known_name
+from neurorobust.progress import Progress, Silent, Stages
+
+if TYPE_CHECKING:
+    import torch
+
+    from neurorobust.attacks import AttackSet, Threat
+    from neurorobust.attacks.craft import Crafter
+    from neurorobust.audit import EvaluationCard
+    from neurorobust.compare.verdict import Verdict
+    from neurorobust.engine.network import Network
+    from neurorobust.fit import Check
+    from neurorobust.formats.nir.save import Profile as NirProfile
+    from neurorobust.study.replay import Replay
+
+CODE, FILES = ("snntorch", "norse", "lava"), ("nir", "onnx", "netx")
+"""What a network is exported to: code with its weights, or one file."""
+
+
+def load(
+    what: str | Path,
+    *,
+    folder: Path | str = "neurorobust-models",
+    seed: int = 0,
+    progress: Progress | None = None,
+    **left_open: Any,
+) -> Graph | Program:
+    """A Graph or Program from a file of any format, or the built-in ``digits``.
+
+    Args:
+        what: The file, or ``digits``, a small network that is trained once, in seconds.
+        folder: Where the built-in model is kept.
+        seed: Of its weights.
+        progress: Is told how far its training is.
+        left_open: What the file does not say: ``steps``, ``dt_s`` (seconds), ``reset``.
+
+    Raises:
+        InvalidFile: if the file is missing, truncated, foreign or altered.
+        InvalidInput: if it leaves open what was not given.
+    """
+    if what == DIGITS:
+        from neurorobust.zoo.digits import load_or_train
+
+        return load_or_train(Path(folder), seed=seed, progress=progress)[0]
+    return read(what, Reading(**left_open))
+
+
+def load_samples(
+    what: str | Path,
+    part: str = "test",
+    *,
+    first: int = 0,
+    limit: int | None = None,
+    seed: int = 0,
+) -> Samples:
+    """Samples with their labels: the built-in ``digits``, a folder of images, a file of arrays.
+
+    Args:
+        what: As ``neurorobust.data.load`` takes it.
+        part: ``train`` or ``test``, or as the data set names it.
+        first: Index of the first sample.
+        limit: Number of samples; all by default.
+        seed: Of the split of the digits.
+
+    Raises:
+        InvalidInput: if the data end before the first sample.
+    """
+    return read_samples(what, part, first=first, limit=limit, seed=seed)
+
+
+def lower(graph: Graph | str | Path, profile: Profile | str | Path, **options: Any) -> Program:
+    """The same network in a chip's integers.
+
+    Args:
+        graph: As trained, or its file.
+        profile: Name or file of a chip's profile, or the profile.
+        options: Of ``neurorobust.lower.lower``: scaling, weight_bits, calibration, ...
+
+    Raises:
+        LowerError: listing everything that has no exact form on the target.
+        InvalidInput: if the profile has no integers.
+    """
+    from neurorobust.lower import lower as lowered
+
+    target = _profile(profile)
+    program = lowered(as_graph(_model(graph)), target, **options)
+    if not isinstance(program, Program):
+        msg = f"{target.id} has no integers, so there is no Program; lower for another profile"
+        raise InvalidInput(msg)
+    return program
+
+
+def check(
+    model: Model | str | Path,
+    profile: Profile | str | Path,
+    samples: Array | None = None,
+    *,
+    seed: int = 0,
+) -> "Check":
+    """Whether a network fits on a chip, on how many cores, and what it costs there.
+
+    Args:
+        model: A Graph or Program, or its file.
+        profile: Name or file of a chip's profile, or the profile.
+        samples: Run to know the activity, which energy depends on.
+        seed: Of the spikes of a Bernoulli coding.
+    """
+    from neurorobust.fit.activity import measure
+    from neurorobust.fit.checking import check as hold
+
+    network = _model(model)
+    activity = None if samples is None else measure(network, samples, seed=seed)
+    return hold(network, _profile(profile), activity)
+
+
+def attack(
+    model: Graph | Program | str | Path,
+    samples: Samples,
+    attacks: "Sequence[Crafter]",
+    eps: float,
+    *,
+    threat: "type[Threat] | None" = None,
+    seed: int = 0,
+    folder: Path | str | None = None,
+    progress: Progress | None = None,
+) -> "list[AttackSet]":
+    """Frozen adversarial samples, a set per attack.
+
+    Args:
+        model: What the attacker sees: a Graph or Program, or its file.
+        samples: Clean, with labels.
+        attacks: As ``[Pgd(Rga())]``.
+        eps: Budget in units of the input.
+        threat: What the attacker may do; ``Linf`` by default.
+        seed: Of everything random.
+        folder: Where sets are kept, and found again by a second call.
+        progress: Called as ``(attack, done, total)``.
+    """
+    from neurorobust.attacks import Linf, craft
+
+    network = network_of(_model(model))
+    allowed = (threat or Linf).of(network.graph.header, eps)
+    given = {"clean": samples.values, "label": samples.labels, "sample": samples.sample}
+    asked: dict[str, Any] = {"threat": allowed, "seed": seed, "progress": progress, **given}
+    with TemporaryDirectory() as spare:
+        place = Path(folder or spare)
+        return [craft(one, network, folder=place, **asked)[0] for one in attacks]
+
+
+def replay(
+    graph: Graph,
+    program: Program | None,
+    sets: "Sequence[Samples | AttackSet]",
+    *,
+    backends: Iterable[str] | None = None,
+    progress: Progress | None = None,
+) -> "Replay":
+    """Every set on every backend and rung: decisions, spikes, and what does not run here.
+
+    Args:
+        graph: Runs on the rung ``float``.
+        program: Runs on the rung ``quantised``.
+        sets: Clean samples and attack sets.
+        backends: Names; by default all that run here.
+        progress: Called as ``(what, done, total)``.
+    """
+    from neurorobust.study.lanes import open_lanes
+    from neurorobust.study.replay import replay as run
+    from neurorobust.study.sets import SampleSet
+
+    shown = [SampleSet(one) if isinstance(one, Samples) else SampleSet.of(one) for one in sets]
+    lanes, closed = open_lanes(graph, program, names=backends)
+    done = run(graph, program, shown, lanes, progress=progress)
+    done.closed[:0] = closed
+    return done
 
 
 def diff(
@@ -50,3 +230,124 @@ def diff(
                     opened.callback(side.executable.close)
         one, two = sides
         return compare(one, two, inputs, stages=stages, **options)
+
+
+def audit(
+    model: Graph | str | Path,
+    samples: Samples,
+    eps: float,
+    *,
+    threat: "type[Threat] | None" = None,
+    **options: Any,
+) -> "EvaluationCard":
+    """Whether a robustness number means what it says, or the gradient is masked.
+
+    Args:
+        model: A Graph, or its file.
+        samples: Clean, with labels.
+        eps: Budget in units of the input.
+        threat: What the attacker may do; ``Linf`` by default.
+        options: Of ``neurorobust.audit.audit``: gradients, attack, twin, limit, ...
+    """
+    from neurorobust.attacks import Linf
+    from neurorobust.audit import audit as hold
+
+    graph = as_graph(_model(model))
+    allowed = (threat or Linf).of(graph.header, eps)
+    return hold(graph, samples.values, samples.labels, allowed, **options)
+
+
+class Written(NamedTuple):
+    """What ``export`` wrote.
+
+    Attributes:
+        files: Code and weights, or the one file.
+        verdict: Of running what was written, or why it was not run.
+        call: How the file is to be read, where it does not say; may be empty.
+    """
+
+    files: "list[Path]"
+    verdict: "Verdict"
+    call: dict[str, Any]
+
+
+def export(
+    model: Model | str | Path,
+    to: str,
+    out: Path | str,
+    *,
+    profile: str = "strict",
+    exact: bool = False,
+    check: bool = True,
+    inputs: Array | None = None,
+) -> Written:
+    """Write a network for another framework, run what was written and compare.
+
+    Args:
+        model: A Graph or Program, or its file; ``lava`` and ``netx`` take a Program.
+        to: One of ``CODE``, code and its weights, or of ``FILES``.
+        out: Folder of the code; otherwise the file.
+        profile: Of ``nir``: strict, portable, snntorch or norse.
+        exact: Of ``norse``: no sum in another order.
+        check: Whether what was written is run.
+        inputs: Real samples to compare on as well.
+
+    Raises:
+        Unsupported: naming what has no form there.
+    """
+    from neurorobust.compare.verdict import not_run
+    from neurorobust.formats.checked import export_file
+    from neurorobust.formats.code import Target, export_code
+    from neurorobust.formats.netx import save_netx
+
+    network, path = _model(model), Path(out)
+    known_name(to, (*CODE, *FILES), "target of an export")
+    run: dict[str, Any] = {"check": check, "inputs": inputs}
+    if to in CODE:
+        made = export_code(network, path, cast("Target", to), exact=exact, **run)
+        return Written([made.code, made.weights], made.verdict, {})
+    if to == "netx":
+        call = save_netx(network, path)
+        reason = "the file was read back as netx reads it, and its integers compared"
+        return Written([path], not_run(reason, to), call.arguments())
+    kind, given = cast('Literal["nir", "onnx"]', to), cast("NirProfile", profile)
+    verdict, how = export_file(network, path, kind, profile=given, **run)
+    return Written([path], verdict, dict(how or {}))
+
+
+def as_graph(model: Model, named: str | Path = "the model") -> Graph:
+    """A Graph as it is.
+
+    Raises:
+        InvalidInput: if what was named holds a Program.
+    """
+    if not isinstance(model, Graph):
+        msg = f"{named} holds a Program, in integers; give the Graph it was lowered from"
+        raise InvalidInput(msg)
+    return model
+
+
+def network_of(
+    model: Graph | Program, device: "torch.device | str" = "cpu", **options: Any
+) -> "Network":
+    """What is attacked: of a Program, its integers.
+
+    Args:
+        model: The one or the other.
+        device: Where torch runs.
+        options: Of ``Network``: dtype.
+    """
+    from neurorobust.engine.integer_gradient import IntegerTarget
+    from neurorobust.engine.network import Network
+
+    if isinstance(model, Graph):
+        return Network(model, device=device, **options)
+    return IntegerTarget(model, device=device)
+
+
+def _model(given: Model | str | Path) -> Any:
+    return given if isinstance(given, Model) else load(given)
+
+
+def _profile(given: Profile | str | Path) -> Profile:
+    return given if isinstance(given, Profile) else load_profile(given).profile

@@ -7,6 +7,7 @@ A message names the thing, the value, the limit and the way out:
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 
 def listed(things: Iterable[object]) -> str:
@@ -38,6 +39,9 @@ class Refusal:
 class NeurorobustError(Exception):
     """Base of all errors raised on purpose; the command line prints it without a traceback."""
 
+    exit_code: ClassVar[int] = 2
+    """Of a command that it ends: 2, it could not be done; 1, it could, and the answer is no."""
+
 
 class InvalidModel(NeurorobustError):
     """A Graph or Program that breaks its own rules; carries all faults, not only the first."""
@@ -65,6 +69,8 @@ class Refused(NeurorobustError):
     Attributes:
         refusals: Every reason, as the message lists them.
     """
+
+    exit_code = 1
 
     def __init__(self, message: str, refusals: Iterable[Refusal] = ()) -> None:
         self.refusals = tuple(refusals) or (Refusal(None, "", message),)

@@ -7,30 +7,26 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from neurorobust.audit.card import EvaluationCard, Rung, Status
 from neurorobust.files import write_atomic
-from neurorobust.render import looks
-from neurorobust.render.looks import INK
+from neurorobust.render.colours import GREY, INK, RULE
 from neurorobust.render.pages import render_template
 from neurorobust.render.svg import Drawing, render, styled
 
 WIDTH = 7.2
-_NOISE = "#8a9097"
-_ORDER = (Status.RED, Status.AMBER, Status.GREEN, Status.NOT_APPLICABLE)
+_MARKS = {
+    Status.RED: "bad",
+    Status.AMBER: "fair",
+    Status.GREEN: "good",
+    Status.NOT_APPLICABLE: "none",
+}
 
 
 def page(card: EvaluationCard) -> str:
     """The page as text; an equal card gives equal text."""
-    filters = {
-        "duration": looks.duration,
-        "epsilon": looks.epsilon,
-        "interval": looks.interval,
-        "percent": looks.percent,
-        "value": looks.value,
-    }
     return render_template(
         "audit/card.html.j2",
-        filters,
         card=card,
-        counts={status.value: len(card.of(status)) for status in _ORDER},
+        counts={status.value: len(card.of(status)) for status in _MARKS},
+        marks={status.value: mark for status, mark in _MARKS.items()},
         drawing=success_over_radius(card.ladder, card.threat["epsilon"]) if card.ladder else None,
     )
 
@@ -49,9 +45,9 @@ def success_over_radius(rungs: tuple[Rung, ...], epsilon: float) -> Drawing:
     with styled():
         figure = Figure(figsize=(WIDTH, 2.3), layout="constrained")
         axes = figure.subplots()
-        axes.axvline(epsilon, color=looks.RULE, linewidth=6, zorder=0)
+        axes.axvline(epsilon, color=RULE, linewidth=6, zorder=0)
         axes.errorbar(radii, attack, (low, high), color=INK, marker="o", markersize=4, elinewidth=1)
-        axes.plot(radii, [100 * r.noise for r in rungs], color=_NOISE, marker="s", markersize=3.5)
+        axes.plot(radii, [100 * r.noise for r in rungs], color=GREY, marker="s", markersize=3.5)
         axes.set_xscale("log")
         axes.set_ylim(-4, 106)
         axes.set_xlabel("ε, in units of the input")

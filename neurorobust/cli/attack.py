@@ -1,15 +1,12 @@
 """``neurorobust attack``: attacks on a saved model, frozen as sets, with success and worst case."""
 
-import json
-import shlex
-import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neurorobust.cli.console import command, console, errors
+from neurorobust.cli import options
+from neurorobust.cli.console import command_line, console, print_json
 from neurorobust.cli.inputs import model_of, source_of
 
 if TYPE_CHECKING:
@@ -20,12 +17,8 @@ if TYPE_CHECKING:
     from neurorobust.ir import Graph, Program
     from neurorobust.study.attack import Attacked
 
-CANNOT = 2
-"""Exit code: the attacks were not possible."""
 
-
-@partial(command, code=CANNOT)
-def attack(  # noqa: PLR0917  # options are passed by name
+def attack(
     model: Annotated[
         str, typer.Argument(help="A saved Graph or Program, or digits: trains the built-in.")
     ],
@@ -39,10 +32,8 @@ def attack(  # noqa: PLR0917  # options are passed by name
     threat: Annotated[
         str, typer.Option(help="linf, l2, events or retiming, as events(insert=0).")
     ] = "linf",
-    data: Annotated[
-        str | None, typer.Option(help="Folder of image Parquet files, .npz with x, y, or digits.")
-    ] = None,
-    first: Annotated[int, typer.Option(help="Index of the first test sample.", min=0)] = 0,
+    data: options.Data = None,
+    first: options.First = 0,
     limit: Annotated[int, typer.Option(help="Number of test samples.", min=1)] = 256,
     twin: Annotated[
         Path | None, typer.Option(help="Independently trained model; attacks also transfer from it")
@@ -53,25 +44,25 @@ def attack(  # noqa: PLR0917  # options are passed by name
     ] = 64,
     eot: Annotated[int, typer.Option(help="Draws per gradient, of drawn inputs.", min=1)] = 10,
     votes: Annotated[int, typer.Option(help="Draws per decision, of drawn inputs.", min=1)] = 10,
-    double: Annotated[bool, typer.Option(help="Double precision instead of single.")] = False,  # noqa: FBT002
+    double: Annotated[bool, typer.Option(help="Double precision instead of single.")] = False,
     device: Annotated[str, typer.Option(help="Where torch runs, as cpu or cuda.")] = "cpu",
-    seed: Annotated[int, typer.Option(help="Of everything random.", min=0, max=2**32 - 1)] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Craft every attack with every gradient at every radius, freeze the sets, and audit them.
 
     Sets that the folder holds are reused, and an interrupted run goes on where it was. Ends with 2
     if the attacks are not possible.
     """
-    from neurorobust.cli.stages import ConsoleStages
+    from neurorobust.cli.stages import stages
     from neurorobust.data import load
     from neurorobust.study.attack import attack_all, crafters, write_attacks
     from neurorobust.study.attack.console import print_attacks
 
-    stages = ConsoleStages(errors if as_json else console)
+    told = stages(as_json)
 
     def network_of(name: str) -> "Network":
-        return _network(model_of(name, out / "model", seed, stages), device, double)
+        return _network(model_of(name, out / "model", seed, told), device, double)
 
     network, other = network_of(model), None if twin is None else network_of(str(twin))
     done = attack_all(
@@ -80,26 +71,24 @@ def attack(  # noqa: PLR0917  # options are passed by name
         network,
         load(source_of(data, model), first=first, limit=limit, seed=seed),
         folder=out,
-        stages=stages,
+        stages=told,
         seed=seed,
         eot=eot,
         votes=votes,
     )
-    card = _audited(done, other, audit, stages, seed)
-    written = write_attacks(done, out, card, command=shlex.join(["neurorobust", *sys.argv[1:]]))
+    card = _audited(done, other, audit, told, seed)
+    written = write_attacks(done, out, card, command=command_line())
     if as_json:
-        typer.echo(json.dumps(written, indent=2))
+        print_json(written)
     else:
         print_attacks(console, done, card, out)
 
 
-def _network(model: "Graph | Program", device: str, double: bool) -> "Network":  # noqa: FBT001
+def _network(model: "Graph | Program", device: str, double: bool) -> "Network":
     import torch
 
-    from neurorobust.engine.integer_gradient import IntegerTarget
-    from neurorobust.engine.network import Network
+    from neurorobust.api import network_of
     from neurorobust.errors import InvalidInput
-    from neurorobust.ir import Graph
 
     try:
         where = torch.device(device)
@@ -108,9 +97,7 @@ def _network(model: "Graph | Program", device: str, double: bool) -> "Network": 
         line = str(error).split("\n", maxsplit=1)[0]
         msg = f"torch cannot run on {device!r} here ({line}); use --device cpu"
         raise InvalidInput(msg) from error
-    if isinstance(model, Graph):
-        return Network(model, device=where, dtype=torch.float64 if double else torch.float32)
-    return IntegerTarget(model, device=where)
+    return network_of(model, device=where, dtype=torch.float64 if double else torch.float32)
 
 
 def _threats(spelling: str, eps: str, network: "Network") -> "list[Threat]":

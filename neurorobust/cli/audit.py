@@ -1,32 +1,24 @@
 """``neurorobust audit``: whether a robustness number means what it says."""
 
-import json
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from neurorobust.cli.console import command, console, errors
+from neurorobust.cli import options
+from neurorobust.cli.console import console, print_json, say
 from neurorobust.cli.inputs import graph_of, source_of
+from neurorobust.render.console import table
 
 if TYPE_CHECKING:
     from neurorobust.audit import EvaluationCard
-    from neurorobust.cli.stages import ConsoleStages
-    from neurorobust.ir import Graph
 
-RED, CANNOT = 1, 2
-"""Exit codes: a check is red; the audit itself was not possible."""
 _COLOURS = {"red": "bold red", "amber": "yellow", "green": "green", "not applicable": "dim"}
 
 
-@partial(command, code=CANNOT)
-def audit(  # noqa: PLR0917  # options are passed by name
-    model: Annotated[str, typer.Argument(help="A saved Graph, or digits: trains the built-in.")],
-    data: Annotated[
-        str | None, typer.Option(help="Folder of image Parquet files, .npz with x, y, or digits.")
-    ] = None,
+def audit(
+    model: options.OwnGraph,
+    data: options.Data = None,
     eps: Annotated[str, typer.Option(help="Radius, as 16/255 or 0.06.")] = "16/255",
     gradient: Annotated[str, typer.Option(help="Estimators, comma-separated.")] = "rga,stbp",
     attack: Annotated[str, typer.Option(help="An attack with gradients.")] = "pgd",
@@ -43,103 +35,70 @@ def audit(  # noqa: PLR0917  # options are passed by name
     models: Annotated[Path, typer.Option(help="Folder of the built-in model.")] = Path(
         "neurorobust-models"
     ),
-    seed: Annotated[int, typer.Option(help="Of everything random.", min=0, max=2**32 - 1)] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+    seed: options.Seed = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Hold an evaluation against the checks for masked gradients; write its card.
 
     Exit code 0: no check is red. 1: a check is red. 2: it cannot be audited.
     """
-    from neurorobust.cli.stages import ConsoleStages
-    from neurorobust.study.attack.spelled import number
-
-    stages = ConsoleStages(errors if as_json else console)
-    card = _audit(
-        graph_of(model, models, seed, stages),
-        source_of(data, model),
-        stages,
-        epsilon=number(eps),
-        gradients=[name.strip() for name in gradient.split(",")],
-        attack=(attack, {} if steps is None else {"steps": steps}),
-        limit=limit,
-        seed=seed,
-        twin=None if twin is None else graph_of(str(twin), models, seed, stages),
-        queries=queries,
-        tuned_on=tuned_on,
-    )
-    if html is not None:
-        from neurorobust.audit import write_card
-
-        write_card(card, html)
-    if as_json:
-        typer.echo(json.dumps(card.as_json(), indent=2))
-    else:
-        print_card(card)
-    if not card.ok:
-        raise typer.Exit(RED)
-
-
-def print_card(card: "EvaluationCard") -> None:
-    """One row per check, then the headline or why there is none."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("id", "status", "check", "what was seen"):
-        table.add_column(column, overflow="fold")
-    for finding in card.findings:
-        status = f"[{_COLOURS[finding.status]}]{finding.status.value}[/]"
-        seen = finding.summary.replace("[", r"\[")
-        if finding.status.value in ("red", "amber"):
-            seen += f"\n[dim]{finding.remedy}[/]"
-        table.add_row(finding.id, status, finding.title, seen)
-    console.print(table)
-    if card.headline is None:
-        console.print(f"\nRobust accuracy {card.withheld}", markup=False, soft_wrap=True)
-        return
-    low, high = card.headline.interval
-    console.print(
-        f"\nAccuracy in the worst case over {len(card.by_attack)} attacks: "
-        f"{100 * card.headline.rate:.1f} % (95 %: {100 * low:.1f}-{100 * high:.1f}), "
-        f"{card.headline.count} of {card.headline.n} samples",
-        soft_wrap=True,
-    )
-
-
-def _audit(
-    graph: "Graph",
-    data: str,
-    stages: "ConsoleStages",
-    *,
-    epsilon: float,
-    gradients: list[str],
-    attack: tuple[str, dict[str, int]],
-    limit: int,
-    seed: int,
-    twin: "Graph | None",
-    queries: int,
-    tuned_on: str | None,
-) -> "EvaluationCard":
     from neurorobust.attacks import Attack, Linf, make_attack
     from neurorobust.audit import audit as hold
+    from neurorobust.audit import write_card
+    from neurorobust.cli.stages import stages
     from neurorobust.data import load
     from neurorobust.engine.estimators import Estimator
-
-    name, parameters = attack
-    test = load(data, limit=limit, seed=seed)
+    from neurorobust.study.attack.spelled import number
 
     def make(estimator: Estimator) -> Attack:
-        return make_attack(name, estimator, **parameters)
+        return make_attack(attack, estimator, **({} if steps is None else {"steps": steps}))
 
-    with stages.stage("Audit") as progress:
-        return hold(
+    told = stages(as_json)
+    graph = graph_of(model, models, seed, told)
+    source, epsilon = source_of(data, model), number(eps)
+    other = None if twin is None else graph_of(str(twin), models, seed, told)
+    test = load(source, limit=limit, seed=seed)
+    with told.stage("Audit") as progress:
+        card = hold(
             graph,
             test.values,
             test.labels,
             Linf.of(graph.header, epsilon),
-            gradients=gradients,
+            gradients=[name.strip() for name in gradient.split(",")],
             attack=make,
-            twin=twin,
+            twin=other,
             limit=limit,
             seed=seed,
             queries=queries,
             tuned_on=tuned_on,
             progress=progress,
         )
+    if html is not None:
+        write_card(card, html)
+    if as_json:
+        print_json(card.as_json())
+    else:
+        _print(card)
+    if not card.ok:
+        raise typer.Exit(1)
+
+
+def _print(card: "EvaluationCard") -> None:
+    """One row per check, then the headline or why there is none."""
+    shown = table("id", "status", "check", "what was seen", padding=(0, 1), pad_edge=False)
+    for finding in card.findings:
+        status = f"[{_COLOURS[finding.status]}]{finding.status.value}[/]"
+        seen = finding.summary.replace("[", r"\[")
+        if finding.status.value in ("red", "amber"):
+            seen += f"\n[dim]{finding.remedy}[/]"
+        shown.add_row(finding.id, status, finding.title, seen)
+    console.print(shown)
+    if card.headline is None:
+        say(f"\nRobust accuracy {card.withheld}")
+        return
+    low, high = card.headline.interval
+    say(
+        f"\nAccuracy in the worst case over {len(card.by_attack)} attacks: "
+        f"{100 * card.headline.rate:.1f} % (95 %: {100 * low:.1f}-{100 * high:.1f}), "
+        f"{card.headline.count} of {card.headline.n} samples"
+    )

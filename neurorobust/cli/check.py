@@ -1,22 +1,19 @@
 """``neurorobust check``: whether a network fits on a chip."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neurorobust.cli.console import console, errors
-from neurorobust.errors import InvalidInput, NeurorobustError
+from neurorobust.cli import options
+from neurorobust.cli.console import complain, print_json
+from neurorobust.errors import InvalidInput
 
 if TYPE_CHECKING:
     from neurorobust.fit import Check
 
-FAILED, CANNOT = 1, 2
-"""Exit codes: some rule failed; the check itself was not possible."""
 
-
-def check(  # noqa: PLR0917  # options are passed by name
+def check(
     model: Annotated[list[Path], typer.Argument(help="Saved Graphs or Programs, or .net files.")],
     profile: Annotated[
         list[str], typer.Option(help="Chip to hold them against; may be given several times.")
@@ -30,35 +27,30 @@ def check(  # noqa: PLR0917  # options are passed by name
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the spikes of a Bernoulli coding.", min=0)] = 0,
     figure: Annotated[Path | None, typer.Option(help="Write the cores as SVG.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write all of it as one HTML page.")] = None,
-    every_rule: Annotated[bool, typer.Option("--all", help="Show passed rules too.")] = False,  # noqa: FBT002
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+    html: options.Html = None,
+    every_rule: Annotated[bool, typer.Option("--all", help="Show passed rules too.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Hold networks against the rules of chips: fit, cores, energy, time.
 
     Exit code 0: nothing fails. 1: a rule fails. 2: it cannot be checked.
     """
-    try:
-        checks = _checks(model, profile, samples, steps, seed)
-        if figure is not None:
-            _draw(checks, figure)
-        if html is not None:
-            from neurorobust.fit.html import write_page
+    checks = _checks(model, profile, samples, steps, seed)
+    if figure is not None:
+        _draw(checks, figure)
+    if html is not None:
+        from neurorobust.fit.html import write_page
 
-            write_page(checks, html)
-    except NeurorobustError as error:
-        errors.print("error:", style="bold red", end=" ")
-        errors.print(str(error), markup=False, soft_wrap=True)
-        raise typer.Exit(CANNOT) from error
+        write_page(checks, html)
     if as_json:
-        typer.echo(json.dumps([found.as_json() for found in checks], indent=2))
+        print_json([found.as_json() for found in checks])
     else:
         from neurorobust.cli.verdicts import print_check
 
         for found in checks:
-            print_check(console, found, every_rule=every_rule)
+            print_check(found, every_rule=every_rule)
     if any(not found.ok for found in checks):
-        raise typer.Exit(FAILED)
+        raise typer.Exit(1)
 
 
 def _checks(
@@ -99,6 +91,6 @@ def _draw(checks: "list[Check]", path: Path) -> None:
         raise InvalidInput(msg)
     drawing = cores_figure(checks)
     if drawing is None:
-        errors.print("no figure: no chip has a place for all layers", markup=False)
+        complain("no figure: no chip has a place for all layers")
     else:
         save_figure(drawing, path)

@@ -1,14 +1,13 @@
 """``neurorobust cite``: BibTeX of what was used."""
 
-import json
 from typing import Annotated
 
 import typer
 
-from neurorobust.cli.console import command, errors
+from neurorobust.cli import options
+from neurorobust.cli.console import complain, print_json
 
 
-@command
 def cite(
     what: Annotated[
         list[str] | None,
@@ -16,7 +15,7 @@ def cite(
             help="Attacks, gradients, backends, data sets, chips, 'audit'; attack sets or folders."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+    as_json: options.AsJson = False,
 ) -> None:
     """Print BibTeX of this package, of the methods named, and of those used in attack sets.
 
@@ -26,8 +25,8 @@ def cite(
 
     references, uncited = chosen(what or [])
     if as_json:
-        typer.echo(json.dumps([reference.as_json() for reference in references], indent=2))
+        print_json([reference.as_json() for reference in references])
     else:
         typer.echo("\n\n".join(reference.bibtex for reference in references))
     for name in uncited:
-        errors.print(f"no entry for {name}; cite where it is from", markup=False, soft_wrap=True)
+        complain(f"no entry for {name}; cite where it is from")

@@ -1,23 +1,18 @@
 """``neurorobust diff``: where two networks part that should be one, and why."""
 
-import json
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from neurorobust.cli.console import command, console, errors
+from neurorobust.cli import options
+from neurorobust.cli.console import console, print_json
 
 if TYPE_CHECKING:
     from neurorobust.ir.neurons import ResetMode
 
-DIFFER, CANNOT = 1, 2
-"""Exit codes: they differ beyond rounding; they cannot be compared."""
 
-
-@partial(command, code=CANNOT)
-def diff(  # noqa: PLR0917  # options are passed by name
+def diff(
     a: Annotated[str, typer.Argument(help="A file, or file@backend:rung, as m@lava:quantised.")],
     b: Annotated[str, typer.Argument(help="Likewise.")],
     inputs: Annotated[
@@ -45,15 +40,15 @@ def diff(  # noqa: PLR0917  # options are passed by name
     reproducer: Annotated[
         Path | None, typer.Option(help="Write the smallest input on which they part, .npz.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write all of it as one HTML page.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+    html: options.Html = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Drive two networks with the same inputs; say where they part, by how much, and why.
 
     Exit code 0: they agree, up to rounding. 1: they differ. 2: they cannot be compared.
     """
     from neurorobust.api import diff as compare
-    from neurorobust.cli.stages import ConsoleStages
+    from neurorobust.cli.stages import stages
     from neurorobust.compare.console import print_difference
     from neurorobust.compare.html import write_page
     from neurorobust.data import load
@@ -69,15 +64,15 @@ def diff(  # noqa: PLR0917  # options are passed by name
         ulps=ulps,
         reading=Reading(steps=steps, dt_s=dt, reset=cast("ResetMode | None", reset)),
         profile=profile,
-        stages=ConsoleStages(errors),
+        stages=stages(as_json=True),
     )
     if html is not None:
         write_page(found, html)
     if reproducer is not None and not found.agree:
         found.save_reproducer(reproducer)
     if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=2, allow_nan=False))
+        print_json(found.as_json())
     else:
         print_difference(console, found)
     if not found.agree:
-        raise typer.Exit(DIFFER)
+        raise typer.Exit(1)

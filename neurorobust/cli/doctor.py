@@ -1,16 +1,15 @@
 """``neurorobust doctor``: what goes wrong silently when netx runs a file."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from neurorobust.cli.console import command, console, errors
+from neurorobust.cli import options
+from neurorobust.cli.console import console, print_json, say
 from neurorobust.errors import InvalidInput, NeurorobustError
+from neurorobust.render.console import table
 
 if TYPE_CHECKING:
     from neurorobust.formats.netx.lint import Finding
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
-@command
-def doctor(  # noqa: PLR0917  # options are passed by name
+def doctor(
     file: Annotated[Path, typer.Argument(help="A .net file.")],
     num_layers: Annotated[int | None, typer.Option(help="As in netx.")] = None,
     skip_layers: Annotated[int, typer.Option(help="As in netx.")] = 0,
@@ -35,7 +33,7 @@ def doctor(  # noqa: PLR0917  # options are passed by name
     select_tag: Annotated[
         str, typer.Option(help="Tag of the run configuration; 'none' for none.")
     ] = "fixed_pt",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+    as_json: options.AsJson = False,
 ) -> None:
     """Say what goes wrong, without a message, when lava-dl's netx runs a file.
 
@@ -57,32 +55,29 @@ def doctor(  # noqa: PLR0917  # options are passed by name
         )
         found = examine(file, call, select_tag=tag, input_range=input_range)
     except NeurorobustError as error:
-        if as_json:
-            key = "refused" if isinstance(error, InvalidInput) else "unreadable"
-            typer.echo(json.dumps({"file": str(file), key: str(error)}, indent=2))
-        else:
-            errors.print(f"error: {error}", markup=False, soft_wrap=True)
+        if not as_json:
+            raise
+        key = "refused" if isinstance(error, InvalidInput) else "unreadable"
+        print_json({"file": str(file), key: str(error)})
         raise typer.Exit(2) from error
     if as_json:
-        rows = [asdict(finding) for finding in found]
-        typer.echo(json.dumps({"file": str(file), "findings": rows}, indent=2))
+        print_json({"file": str(file), "findings": [asdict(finding) for finding in found]})
     else:
-        print_findings(console, file, found)
+        _print(file, found)
     if any(finding.severity != "note" for finding in found):
         raise typer.Exit(1)
 
 
-def print_findings(output: Console, file: Path, found: "tuple[Finding, ...]") -> None:
+def _print(file: Path, found: "tuple[Finding, ...]") -> None:
     """One row per finding, the worst first."""
     if not found:
-        output.print(f"{file}: nothing found", markup=False, soft_wrap=True)
+        say(f"{file}: nothing found")
         return
-    table = Table(title=str(file), title_justify="left", show_lines=True)
-    for column in ("severity", "layer", "code", "what happens", "how to avoid it"):
-        table.add_column(column, overflow="fold")
+    columns = ("severity", "layer", "code", "what happens", "how to avoid it")
+    shown = table(*columns, title=str(file), show_lines=True)
     for finding in found:
         layer = "" if finding.layer is None else str(finding.layer)
         severity = f"[{_COLOURS[finding.severity]}]{finding.severity}[/]"
         cells = (finding.code, finding.message, finding.avoid)
-        table.add_row(severity, layer, *(cell.replace("[", r"\[") for cell in cells))
-    output.print(table)
+        shown.add_row(severity, layer, *(cell.replace("[", r"\[") for cell in cells))
+    console.print(shown)

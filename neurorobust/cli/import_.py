@@ -1,20 +1,18 @@
 """``neurorobust import``: a file of another format becomes a saved Graph or Program."""
 
-import json
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from neurorobust.cli.console import command, console
+from neurorobust.cli import options
+from neurorobust.cli.console import print_file, print_json, say
 from neurorobust.errors import InvalidInput
 
 KINDS = ("nir", "netx", "onnx")
 
 
-@partial(command, code=2)
-def import_(  # noqa: PLR0917  # options are passed by name
+def import_(
     file: Annotated[Path, typer.Argument(help="A .nir, .net or .onnx file.")],
     out: Annotated[Path, typer.Option(help="File of the model.")],
     source: Annotated[
@@ -30,7 +28,7 @@ def import_(  # noqa: PLR0917  # options are passed by name
     readout: Annotated[
         str | None, typer.Option(help="nir, netx: count, mean, last, max or first.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+    as_json: options.AsJson = False,
 ) -> None:
     """Read a network of another format and save it; what the file leaves open has to be said.
 
@@ -57,14 +55,15 @@ def import_(  # noqa: PLR0917  # options are passed by name
     model = load(file, reading)
     path = save_model(model, out)
     if as_json:
-        shown = {
-            "model": type(model).__name__,
-            "file": str(path),
-            "content_hash": model.content_hash,
-            "nodes": {name: node.kind for name, node in model.nodes.items()},
-        }
-        typer.echo(json.dumps(shown, indent=2))
+        print_json(
+            {
+                "model": type(model).__name__,
+                "file": str(path),
+                "content_hash": model.content_hash,
+                "nodes": {name: node.kind for name, node in model.nodes.items()},
+            }
+        )
         return
     for name, node in model.nodes.items():
-        console.print(f"  {name}: {node.kind} {model.shapes[name]}", markup=False)
-    console.print(f"Written: {path.resolve()}", markup=False, soft_wrap=True)
+        say(f"  {name}: {node.kind} {model.shapes[name]}")
+    print_file(path)

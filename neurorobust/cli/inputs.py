@@ -1,4 +1,4 @@
-"""What several commands take: a model, by file or as the built-in, and the name of samples."""
+"""What several commands take: a model, by file or as the built-in, and its samples."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,31 +10,20 @@ if TYPE_CHECKING:
 
 def model_of(model: str, folder: Path, seed: int, stages: "ConsoleStages") -> "Graph | Program":
     """A saved Graph or Program, or the built-in network, trained into the folder if need be."""
+    from neurorobust.api import load
     from neurorobust.data import DIGITS
-    from neurorobust.formats.load import load
-    from neurorobust.zoo.digits import load_or_train
 
     if model != DIGITS:
         return load(model)
     with stages.stage("Train or load the digits model") as progress:
-        graph, _ = load_or_train(folder, seed=seed, progress=progress)
-    return graph
+        return load(model, folder=folder, seed=seed, progress=progress)
 
 
 def graph_of(model: str, folder: Path, seed: int, stages: "ConsoleStages") -> "Graph":
-    """The same for commands that take float models only.
+    """The same for commands that take float models only."""
+    from neurorobust.api import as_graph
 
-    Raises:
-        InvalidInput: if the file holds a Program.
-    """
-    from neurorobust.errors import InvalidInput
-    from neurorobust.ir import Graph
-
-    found = model_of(model, folder, seed, stages)
-    if not isinstance(found, Graph):
-        msg = f"{model} holds a Program, in integers; give the Graph it was lowered from"
-        raise InvalidInput(msg)
-    return found
+    return as_graph(model_of(model, folder, seed, stages), model)
 
 
 def source_of(data: str | None, model: str) -> str:

@@ -1,15 +1,12 @@
 """``neurorobust quantise``: what a chip's number formats do to a network."""
 
-import json
-import shlex
-import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from neurorobust.cli.console import command, console, errors
+from neurorobust.cli import options
+from neurorobust.cli.console import command_line, console, print_file, print_json
 from neurorobust.cli.inputs import graph_of, source_of
 
 if TYPE_CHECKING:
@@ -19,25 +16,19 @@ if TYPE_CHECKING:
 _EACH = "comma-separated"
 
 
-@partial(command, code=2)
-def quantise(  # noqa: PLR0917  # options are passed by name
-    model: Annotated[str, typer.Argument(help="A saved Graph, or digits: trains the built-in.")],
+def quantise(
+    model: options.OwnGraph,
     bits: Annotated[str, typer.Option(help="Weight bits, as 2..8 or 4,6,8.")] = "2..8",
     scaling: Annotated[
         str, typer.Option(help=f"Scaling rules, {_EACH}: max_abs, percentile, mse, spikes.")
     ] = "max_abs",
-    percentile: Annotated[float, typer.Option(help="Of the rule percentile.")] = 99.9,
+    percentile: options.Percentile = 99.9,
     decay_bits: Annotated[
         str | None, typer.Option(help="Bits of the decays, as 4,8,12; the profile's by default.")
     ] = None,
-    input_coding: Annotated[
-        str | None,
-        typer.Option(help="graded, bias or host; the profile's first by default."),
-    ] = None,
-    profile: Annotated[str, typer.Option(help="Target: name or file of a profile.")] = "loihi2",
-    data: Annotated[
-        str | None, typer.Option(help="Folder of image Parquet files, .npz with x, y, or digits.")
-    ] = None,
+    input_coding: options.InputCoding = None,
+    profile: options.Target = "loihi2",
+    data: options.Data = None,
     limit: Annotated[
         int | None, typer.Option(help="Number of test images; all by default.", min=1)
     ] = None,
@@ -48,15 +39,15 @@ def quantise(  # noqa: PLR0917  # options are passed by name
         list[Path] | None, typer.Option(help="Attack sets, or folders of them; repeatable.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the study.")] = Path("neurorobust-quantise"),
-    seed: Annotated[int, typer.Option(help="Of the built-in digits.", min=0, max=2**32 - 1)] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+    seed: Annotated[int, options.seed("Of the built-in digits.")] = 0,
+    as_json: options.AsJson = False,
 ) -> None:
     """Sweep weight bits, scaling rules and decay bits; write a table and a page.
 
     Ends with 2 if it cannot be done.
     """
     from neurorobust.chips import load_profile
-    from neurorobust.cli.stages import ConsoleStages
+    from neurorobust.cli.stages import stages
     from neurorobust.data import load
     from neurorobust.study.quantise import Sweep, load_attacks, whole_numbers, write_page
     from neurorobust.study.quantise import quantise as run
@@ -74,22 +65,22 @@ def quantise(  # noqa: PLR0917  # options are passed by name
     source = source_of(data, model)
     samples = load(source, limit=limit, seed=seed)
     held = load(source, "train", limit=calibration, seed=seed) if "spikes" in rules else None
-    stages = ConsoleStages(errors if as_json else console)
-    graph = graph_of(model, out / "model", seed, stages)
+    told = stages(as_json)
+    graph = graph_of(model, out / "model", seed, told)
     done = run(
         graph,
         target,
         sweep,
         samples,
         folder=out,
-        stages=stages,
-        calibration=None if held is None else held.values,
+        stages=told,
         attacks=load_attacks(attacks or (), graph),
-        command=shlex.join(["neurorobust", *sys.argv[1:]]),
+        calibration=None if held is None else held.values,
+        command=command_line(),
     )
     page = write_page(out)
     if as_json:
-        typer.echo(json.dumps({"page": str(page), "rows": done.table.to_dicts()}, indent=2))
+        print_json({"page": str(page), "rows": done.table.to_dicts()})
         return
     print_study(console, done.table, samples.note)
-    console.print(f"\nPage: {page.resolve()}", soft_wrap=True, highlight=False)
+    print_file(page, "\nPage")

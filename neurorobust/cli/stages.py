@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from neurorobust.cli.console import console, errors
+
 
 class ConsoleStages:
     """Shows the stages of a job.
@@ -40,3 +42,8 @@ class ConsoleStages:
             self._console.print(f"{name} ...")
             yield lambda *_: None
         self._console.print(f"{name}: {time.perf_counter() - start:.1f} s")
+
+
+def stages(as_json: bool = False) -> ConsoleStages:
+    """Of a command; they make way for JSON on the standard output."""
+    return ConsoleStages(errors if as_json else console)

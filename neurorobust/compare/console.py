@@ -1,10 +1,13 @@
 """Printing a comparison: verdict, layers, first divergence, causes, smallest input."""
 
+from functools import partial
+
 from rich.console import Console
 from rich.table import Table
 
 from neurorobust.compare.result import Difference
 from neurorobust.compare.words import fact_lines, number, sentence, where
+from neurorobust.render import console as terminal
 from neurorobust.render.looks import integer
 
 _COLOURS = {"identical": "green", "rounding": "yellow", "systematic": "red"}
@@ -12,49 +15,41 @@ _COLOURS = {"identical": "green", "rounding": "yellow", "systematic": "red"}
 
 def print_difference(console: Console, found: Difference) -> None:
     """All of it, shortest first."""
-    console.print(f"A: {found.a}", markup=False, soft_wrap=True)
-    console.print(f"B: {found.b}", markup=False, soft_wrap=True)
-    console.print(sentence(found), style=f"bold {_COLOURS[found.verdict]}", markup=False)
+    say = partial(terminal.say, console)
+    say(f"A: {found.a}")
+    say(f"B: {found.b}")
+    say(sentence(found), style=f"bold {_COLOURS[found.verdict]}")
     console.print(_layers(found))
     _print_first(console, found)
     for place, cause in enumerate(found.causes, 1):
-        console.print(f"  {place}. {cause.cause}: ", style="bold", end="", markup=False)
-        console.print(cause.text, markup=False, soft_wrap=True)
+        say(f"  {place}. {cause.cause}: ", style="bold", end="")
+        say(cause.text)
         for line in fact_lines(cause):
-            console.print(f"     {line}", style="dim", markup=False, soft_wrap=True)
+            say(f"     {line}", style="dim")
     if found.left is not None:
-        line = f"  with this applied, {integer(found.left)} spikes of the whole network differ"
-        console.print(line, markup=False, soft_wrap=True)
+        say(f"  with this applied, {integer(found.left)} spikes of the whole network differ")
     small = found.reproducer
     if small is not None:
-        console.print(
+        say(
             f"  smallest input that shows it: {small.nonzero} values in {small.steps} step(s), "
-            f"from {integer(small.original_values)} in {small.original_steps}",
-            markup=False,
-            soft_wrap=True,
+            f"from {integer(small.original_values)} in {small.original_steps}"
         )
     shown = ", ".join(f"{count} {kind}" for kind, count in found.samples.items())
-    console.print(f"  shown: {shown}; {found.steps} steps; other decisions: {found.decisions}")
+    say(f"  shown: {shown}; {found.steps} steps; other decisions: {found.decisions}")
     for side, names in (("A", found.only_a), ("B", found.only_b)):
         if names:
-            line = f"  only in {side}: {', '.join(names)}"
-            console.print(line, markup=False, soft_wrap=True)
+            say(f"  only in {side}: {', '.join(names)}")
     if found.agree and found.parameters:
-        console.print("  parameters that differ without effect on these inputs:")
+        say("  parameters that differ without effect on these inputs:")
         for one in found.parameters:
-            line = f"    {one.node}.{one.field}: {one.a} in A, {one.b} in B"
-            console.print(line, markup=False, soft_wrap=True)
+            say(f"    {one.node}.{one.field}: {one.a} in A, {one.b} in B")
     for note in found.notes:
-        console.print(f"  note: {note}", markup=False, soft_wrap=True)
+        say(f"  note: {note}")
 
 
 def _layers(found: Difference) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("layer", "verdict"):
-        table.add_column(name, overflow="fold")
-    for name in ("differ", "of", "membranes apart", "break the law"):
-        table.add_column(name, justify="right")
-    table.add_column("")
+    numbers = ("differ", "of", "membranes apart", "break the law")
+    table = terminal.table("layer", "verdict", *numbers, "", right=numbers)
     for layer in found.layers:
         verdict = f"[{_COLOURS[layer.verdict]}]{layer.verdict}[/]"
         handed = "handed on" if layer.verdict == "systematic" and not layer.own else ""
@@ -75,7 +70,7 @@ def _print_first(console: Console, found: Difference) -> None:
     if first is None:
         return
     what = "first rounding difference" if first.excused else "first divergence"
-    console.print(f"  {what}: {where(first)}", markup=False, soft_wrap=True)
+    terminal.say(console, f"  {what}: {where(first)}")
     for k, side in enumerate(("A", "B")):
         law = " (by the law of its Graph)" if first.by_law[k] else ""
         line = f"    {side} gives {first.outputs[k]:g}; membrane {number(first.membrane[k])}{law}"
@@ -83,4 +78,4 @@ def _print_first(console: Console, found: Difference) -> None:
             line += f", threshold {number(first.threshold[k])}"
         if first.distance[k] is not None:
             line += f", distance {first.distance[k]:.3g}"
-        console.print(line, markup=False, soft_wrap=True)
+        terminal.say(console, line)

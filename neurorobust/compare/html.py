@@ -11,30 +11,25 @@ from neurorobust.compare.result import Difference, Divergence
 from neurorobust.compare.words import fact_lines, number, sentence, where
 from neurorobust.files import write_atomic
 from neurorobust.ir import Array
-from neurorobust.render.looks import INK, MUTED, RULE, integer, percent
+from neurorobust.render.colours import BLUE, INK, MUTED, RULE, VERMILION
 from neurorobust.render.pages import render_template
 from neurorobust.render.svg import Drawing, render, styled
 
 WIDTH = 8.4
-_A, _B = "#0072b2", "#d55e00"
 _SHOWN = 600
 """Values of the smallest input that are drawn; larger ones are told in numbers only."""
 
 
 def page(found: Difference) -> str:
     """The page as text; an equal comparison gives equal text."""
-    filters = {
-        "facts": fact_lines,
-        "integer": integer,
-        "number": number,
-        "percent": percent,
-        "where": where,
-    }
     return render_template(
         "compare/page.html.j2",
-        filters,
         found=found,
         sentence=sentence(found),
+        facts=fact_lines,
+        number=number,
+        where=where,
+        marks={"identical": "good", "rounding": "fair", "systematic": "bad"},
         membranes=None if found.first is None else _membranes(found.first),
         input=_smallest(found),
     )
@@ -50,7 +45,7 @@ def _membranes(first: Divergence) -> Drawing | None:
     shown = [
         (trace, threshold, colour, side)
         for trace, threshold, colour, side in zip(
-            first.traces, first.threshold, (_A, _B), ("A", "B"), strict=True
+            first.traces, first.threshold, (BLUE, VERMILION), ("A", "B"), strict=True
         )
         if trace is not None
     ]

@@ -14,11 +14,9 @@ from neurorobust.files import write_atomic
 from neurorobust.fit.result import Check
 from neurorobust.fit.words import cores as cores_used
 from neurorobust.fit.words import verdict
-from neurorobust.render.looks import INK, MUTED, PAPER, RULE
+from neurorobust.render.colours import INK, LAYERS, RULE, theme
 from neurorobust.render.svg import WIDTH, Drawing, render, styled
 
-# Okabe & Ito 2008; further layers begin anew, their neighbours still differ.
-_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8a9097")
 SHOWN_UNUSED = 160
 """Chips with more cores show used ones only."""
 COLUMNS = 64
@@ -46,7 +44,7 @@ def cores_figure(checks: Sequence[Check], name: str = "cores") -> Drawing | None
     if not shown:
         return None
     layers = list(dict.fromkeys(at.layer for c in shown for at in c.placement.layers))
-    colours = {layer: _COLOURS[i % len(_COLOURS)] for i, layer in enumerate(layers)}
+    colours = {layer: LAYERS[i % len(LAYERS)] for i, layer in enumerate(layers)}
     heights = [_TITLE + _CELL * ceil(_cells(check) / COLUMNS) for check in shown]
     legend = _LEGEND * ceil(len(layers) / 8)
     with styled():
@@ -79,12 +77,8 @@ def cores_figure(checks: Sequence[Check], name: str = "cores") -> Drawing | None
 def save_figure(drawing: Drawing, path: Path | str) -> Path:
     """Write a drawing as an SVG file of its own, with its colours for light and dark."""
     head, body = drawing.svg.split(">", 1)
-    style = (
-        f"<style>svg {{ --ink: {INK}; --muted: {MUTED}; --rule: {RULE}; --paper: {PAPER}; "
-        "--sans: 'Inter', 'Helvetica Neue', Arial, sans-serif; background: var(--paper) }\n"
-        "@media (prefers-color-scheme: dark) { svg { --ink: #e6e8eb; --muted: #9aa1a9; "
-        "--rule: #343a42; --paper: #14171b } }</style>"
-    )
+    sans = "svg { --sans: 'Inter', 'Helvetica Neue', Arial, sans-serif; background: var(--paper) }"
+    style = f"<style>{theme('svg')}\n{sans}</style>"
     whole = f'{head} xmlns="http://www.w3.org/2000/svg">{style}{body}'
     return write_atomic(path, whole + "\n")
 

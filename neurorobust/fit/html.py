@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from neurorobust.files import write_atomic
+from neurorobust.fit import words
 from neurorobust.fit.figure import cores_figure
 from neurorobust.fit.result import Check
-from neurorobust.fit.words import cores, quantity, reasons
-from neurorobust.render.looks import integer
 from neurorobust.render.pages import render_template
 
 
@@ -18,12 +17,6 @@ def page(checks: Sequence[Check], title: str = "Which network fits on which chip
         checks: Any networks on any chips; a row per network, a column per chip.
         title: Heading.
     """
-    filters = {
-        "cores": cores,
-        "integer": integer,
-        "quantity": quantity,
-        "reasons": reasons,
-    }
     networks = list(dict.fromkeys((check.content_hash, check.model) for check in checks))
     chips = {check.profile: check.chip for check in checks}
     cells = {(check.content_hash, check.profile): check for check in checks}
@@ -39,7 +32,15 @@ def page(checks: Sequence[Check], title: str = "Which network fits on which chip
         }
         for number, (digest, name) in enumerate(networks)
     ]
-    return render_template("fit/page.html.j2", filters, title=title, chips=chips, rows=rows)
+    return render_template(
+        "fit/page.html.j2",
+        title=title,
+        chips=chips,
+        rows=rows,
+        cores=words.cores,
+        quantity=words.quantity,
+        reasons=words.reasons,
+    )
 
 
 def write_page(checks: Sequence[Check], path: Path | str) -> Path:

@@ -1,4 +1,4 @@
-"""Colours, names and numbers as the whole report writes them."""
+"""Names and numbers as every page and table writes them."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,27 +7,7 @@ from typing import Any
 
 from neurorobust.metrics import Column, Proportion, SetKey
 
-# Okabe & Ito 2008 (safe for the colour-blind), split so that an estimator and a backend never share
-# a hue; further backends take the muted scheme of Tol 2021.
-INK, MUTED, RULE, PAPER = "#1a1d21", "#6b7178", "#d9dce0", "#fefefe"
-GRADIENTS = {"stbp": "#0072b2", "rga": "#d55e00", "none": "#8a9097"}
-_BACKENDS = {
-    "reference": "#5d6470",
-    "torch": "#e69f00",
-    "snntorch": "#56b4e9",
-    "norse": "#009e73",
-    "lava": "#cc79a7",
-}
-_FURTHER = ("#882255", "#999933", "#44aa99", "#332288", "#aa4499", "#117733")
 _NAMES = {"stbp": "STBP", "rga": "RGA", "fgsm": "FGSM", "pgd": "PGD"}
-
-
-def backend_colours(backends: Iterable[str]) -> dict[str, str]:
-    """One colour per backend, the same in every figure and table."""
-    names = list(dict.fromkeys(backends))
-    spare = [name for name in names if name not in _BACKENDS]
-    extra = {name: _FURTHER[i % len(_FURTHER)] for i, name in enumerate(spare)}
-    return {name: _BACKENDS.get(name) or extra[name] for name in names}
 
 
 def proper(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from neurorobust.render.looks import INK, MUTED, PAPER, RULE
+from neurorobust.render.colours import INK, MUTED, RULE, THEME
 
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -46,12 +46,7 @@ _STYLE: dict[str, Any] = {
     "hatch.linewidth": 0.6,
 }
 # The page decides what ink and paper are, so that figures follow the light and the dark theme.
-_THEMED = {
-    INK: "var(--ink)",
-    MUTED: "var(--muted)",
-    RULE: "var(--rule)",
-    PAPER: "var(--paper)",
-}
+_THEMED = {THEME[name][0]: f"var(--{name})" for name in ("ink", "muted", "rule", "paper")}
 
 
 WIDTH = 9.6

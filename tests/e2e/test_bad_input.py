@@ -3,8 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -22,17 +20,7 @@ from neurorobust.study.replay import replay
 from neurorobust.study.sets import SampleSet
 from neurorobust.testing.networks import fixed_lif, fixed_neurons, lif, neurons
 from tests.support.helpers import require_backend as need
-
-
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "neurorobust", *arguments],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+from tests.support.running import neurorobust as run
 
 
 class TestCommandLine:
@@ -53,7 +41,7 @@ class TestCommandLine:
 
     @pytest.mark.parametrize("seed", ["-1", "99999999999999999999", "one"])
     def test_a_seed_out_of_range(self, seed, tmp_path):
-        done = run("demo", "--out", str(tmp_path / "out"), "--seed", seed)
+        done = run("demo", "--out", tmp_path / "out", "--seed", seed)
         assert done.returncode == 2
         assert "seed" in done.stderr
         assert not (tmp_path / "out").exists()

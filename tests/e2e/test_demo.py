@@ -1,9 +1,6 @@
 """The main job as a user runs it: a process, a folder, a report."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
@@ -11,19 +8,7 @@ import pytest
 
 from neurorobust.metrics import wilson
 from tests.support.helpers import require_backend
-
-COMMAND = [sys.executable, "-m", "neurorobust", "demo"]
-
-
-def run_demo(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, "--out", str(folder)],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
+from tests.support.running import neurorobust
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +16,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory):
     """One run without Lava, whose environment is looked for in an empty folder."""
     folder = tmp_path_factory.mktemp("demo")
     empty = str(tmp_path_factory.mktemp("home"))
-    done = run_demo(folder, NEUROROBUST_HOME=empty, NEUROROBUST_LAVA_PYTHON="")
+    home = {"NEUROROBUST_HOME": empty, "NEUROROBUST_LAVA_PYTHON": ""}
+    done = neurorobust("demo", "--out", folder, **home)
     assert done.returncode == 0, done.stderr
-    return folder, done, empty
+    return folder, done, home
 
 
 class TestDemo:
@@ -90,7 +76,7 @@ class TestDemo:
         before = pl.read_parquet(folder / "outcomes.parquet")
         hashes = _hashes(folder)
         times = {path: path.stat().st_mtime_ns for path in (folder / "attacks").iterdir()}
-        again = run_demo(folder, NEUROROBUST_HOME=home, NEUROROBUST_LAVA_PYTHON="")
+        again = neurorobust("demo", "--out", folder, **home)
         assert again.returncode == 0, again.stderr
         assert _hashes(folder) == hashes
         assert {path: path.stat().st_mtime_ns for path in (folder / "attacks").iterdir()} == times
@@ -101,15 +87,15 @@ class TestDemo:
     def test_report_can_be_written_again_from_the_folder(self, finished):
         folder, _, _ = finished
         (folder / "report.html").unlink()
-        command = [sys.executable, "-m", "neurorobust", "report", str(folder), "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        done = neurorobust("report", folder, "--json")
+        assert done.returncode == 0
         assert Path(json.loads(done.stdout)["report"]).is_file()
 
 
 @pytest.mark.lava
 def test_demo_on_real_lava(request, tmp_path):
     require_backend(request, "lava")
-    done = run_demo(tmp_path)
+    done = neurorobust("demo", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     agreement = pl.read_parquet(tmp_path / "agreement.parquet")
     lava = agreement.filter(pl.col("backend") == "lava")

@@ -7,12 +7,11 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from neurorobust.backends import backend_names
-from neurorobust.cli import app
 from neurorobust.testing.__main__ import main as conformance
 from neurorobust.testing.fuzz import main as fuzz
+from tests.support.running import invoke
 
 MODULES = {"neurorobust.testing": conformance, "neurorobust.testing.fuzz": fuzz}
 ROOT = Path(__file__).parents[2]
@@ -60,7 +59,7 @@ def test_commands_are_known(page, capsys):
     for command in commands(page):
         program, *arguments = command
         if program == "neurorobust":
-            result = CliRunner().invoke(app, [*arguments, "--help"])
+            result = invoke(*arguments, "--help")
             assert result.exit_code == 0, f"{shlex.join(command)}: {result.output}"
         elif command[:2] == ["python", "-m"] and command[2] in MODULES:
             with pytest.raises(SystemExit, match=r"^0$"):

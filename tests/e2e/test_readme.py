@@ -1,12 +1,11 @@
 """The first example of the README and the script it points to work as they stand."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.running import python
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,15 +18,8 @@ def folder(tmp_path_factory):
 
 
 def run(code: list[str], folder: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", *code],
-        cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},  # two busy threads on one busy core crawl
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
+    # Two busy threads on one busy core crawl.
+    done = python("-W", "error", *code, folder=folder, OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr
     return done.stdout
 

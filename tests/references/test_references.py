@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import neurorobust
 from neurorobust.attacks import (
@@ -24,13 +23,13 @@ from neurorobust.attacks import (
     craft,
 )
 from neurorobust.backends import backend_names
-from neurorobust.cli.app import app
 from neurorobust.engine.estimators import ESTIMATORS, SURROGATES, Hart, Mix, Rga, Stbp, TimeExtended
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.ir import LIF, Affine, Graph, Header, Input, Output, save_model
 from neurorobust.references import cite, references
 from neurorobust.references.bibtex import Reference, parse
+from tests.support.running import invoke
 
 ROOT = Path(__file__).parents[2]
 TEXT = (files("neurorobust.references") / "references.bib").read_text(encoding="utf-8")
@@ -255,7 +254,7 @@ def test_methods_of_others_are_said_to_have_no_entry(tmp_path, monkeypatch):
     found, uncited = cite([str(folder)])
     assert [entry.key for entry in found] == ["neurorobust", "bu2023rate"]
     assert uncited == ("attack:elsewhere",)
-    result = CliRunner().invoke(app, ["cite", str(folder)])
+    result = invoke("cite", folder)
     assert result.exit_code == 0
     assert "no entry for attack:elsewhere" in result.stderr
 
@@ -263,15 +262,15 @@ def test_methods_of_others_are_said_to_have_no_entry(tmp_path, monkeypatch):
 def test_the_command_prints_bibtex_or_json(tmp_path):
     folder = crafted(Pgd(Rga(), steps=1), tmp_path)
     wanted = ["neurorobust", "madry2018towards", "bu2023rate"]
-    result = CliRunner().invoke(app, ["cite", str(folder), "RGA"])
+    result = invoke("cite", folder, "RGA")
     assert result.exit_code == 0, result.output
     assert [entry.key for entry in parse(result.stdout)] == wanted
-    result = CliRunner().invoke(app, ["cite", "pgd", "rga", "--json"])
+    result = invoke("cite", "pgd", "rga", "--json")
     rows = json.loads(result.stdout)
     assert [row["key"] for row in rows] == wanted
     assert all(set(row) == {"key", "type", "fields", "names"} for row in rows)
     assert rows[2]["names"] == ["gradient:rga", "gradient:time_extended"]
     assert "neurorobust" not in rows[2]["fields"]
-    result = CliRunner().invoke(app, ["cite", "pgdd"])
+    result = invoke("cite", "pgdd")
     assert result.exit_code == 1
     assert "known are pgd" in result.stderr

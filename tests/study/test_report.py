@@ -11,6 +11,7 @@ from rich.console import Console
 from neurorobust.metrics import Column, Proportion, SetKey, scopes
 from neurorobust.metrics.agreement import AGREEMENT_COLUMNS
 from neurorobust.render import looks
+from neurorobust.render.colours import GRADIENTS, backend_colours
 from neurorobust.study.transfer import print_summary, read_results, write_report, write_results
 from neurorobust.study.transfer.raster import MOST_NEURONS, choose
 from neurorobust.study.transfer.tables import headline_set, transfer_table
@@ -225,10 +226,10 @@ def test_numbers_are_written_alike():
 
 def test_backend_colours_are_stable_and_distinct():
     names = ["lava", "torch", "speck", "mine", "lava"]
-    colours = looks.backend_colours(names)
+    colours = backend_colours(names)
     assert len(set(colours.values())) == 4
-    assert colours["lava"] == looks.backend_colours(["lava"])["lava"]
-    assert not set(colours.values()) & set(looks.GRADIENTS.values())
+    assert colours["lava"] == backend_colours(["lava"])["lava"]
+    assert not set(colours.values()) & set(GRADIENTS.values())
 
 
 def test_importing_the_package_stays_light():

@@ -1,11 +1,12 @@
 """An attack study in the terminal."""
 
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from neurorobust.audit import EvaluationCard
+from neurorobust.render import console as terminal
 from neurorobust.render import looks
 from neurorobust.study.attack.run import Attacked
 from neurorobust.study.attack.store import CARD, audited, withheld
@@ -26,11 +27,9 @@ def print_attacks(
         folder: Where the sets are.
     """
     samples, radii = done.samples, list(done.worst)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("attack", "gradient", "knowledge"):
-        table.add_column(name, overflow="fold")
-    for radius in radii:
-        table.add_column(f"ε {looks.epsilon(radius)}", justify="right", overflow="fold")
+    heads = [f"ε {looks.epsilon(radius)}" for radius in radii]
+    names = ("attack", "gradient", "knowledge", *heads)
+    table = terminal.table(*names, right=heads, **terminal.QUIET)
     rows: dict[tuple[str, str, str], dict[float, str]] = {}
     for trial in done.trials:
         key, found = (trial.name, trial.gradient, str(trial.attacks.knowledge)), trial.success
@@ -40,10 +39,7 @@ def print_attacks(
         table.add_row(*key, *(cells.get(radius, "") for radius in radii))
     console.print()
     console.print(table, width=None if console.is_terminal else PLAIN_WIDTH)
-
-    def say(text: str) -> None:
-        console.print(text, soft_wrap=True, markup=False, highlight=False)
-
+    say = partial(terminal.say, console)
     right = done.trials[0].success.n
     say(
         f"Wrong under attack, of the {right} of {len(samples)} samples of {samples.name} "

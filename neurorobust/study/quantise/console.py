@@ -4,11 +4,11 @@ from typing import Any
 
 import polars as pl
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from neurorobust.metrics import CLEAN, Proportion, SetKey
 from neurorobust.render import looks
+from neurorobust.render.console import QUIET, table
 from neurorobust.study.quantise.findings import findings
 from neurorobust.study.quantise.rows import REFUSED
 
@@ -37,9 +37,7 @@ def print_study(console: Console, rows: pl.DataFrame, note: str = "") -> None:
             )
             console.print(Text(", ".join(pairs)), soft_wrap=True)
         return
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    for place, name in enumerate(names):
-        grid.add_column(name, justify="left" if place < 2 else "right", overflow="fold")
+    grid = table(*names, right=names[2:], **QUIET)
     for cells in variants:
         grid.add_row(*map(Text, cells))
     console.print(grid)

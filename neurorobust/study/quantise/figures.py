@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodF
 
 from neurorobust.metrics import CLEAN, SetKey
 from neurorobust.render import looks
-from neurorobust.render.looks import INK
+from neurorobust.render.colours import INK
 from neurorobust.render.svg import WIDTH, Drawing, render, styled
 from neurorobust.study.quantise.rows import RAN, REFUSED
 

@@ -11,6 +11,7 @@ from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.metrics import CLEAN, Proportion, SetKey
 from neurorobust.render import looks
+from neurorobust.render.colours import INK
 from neurorobust.render.numbers import Entry, entry
 from neurorobust.render.pages import render_template
 from neurorobust.study.quantise.figures import RULES, accuracy_lines, success_lines
@@ -38,13 +39,11 @@ def write_page(folder: Path | str) -> Path:
 
 def render_page(rows: pl.DataFrame, manifest: QuantiseManifest) -> str:
     """The page as text; an equal study gives equal text."""
-    filters = {"integer": looks.integer, "duration": looks.duration, "value": looks.value}
     clean = rows.filter(pl.col("set") == CLEAN).to_dicts()
     attacked = rows.filter(pl.col("set") != CLEAN).to_dicts()
     drawings = (accuracy_lines(rows), success_lines(rows))
     return render_template(
         "study/quantise/page.html.j2",
-        filters,
         manifest=manifest,
         headline=findings(rows, manifest.data.note),
         drawings=[drawing for drawing in drawings if drawing],
@@ -93,7 +92,7 @@ def _named(row: Row) -> Row:
         "bits": "float" if own else str(row["weight_bits"]),
         "bits_sort": 99 if own else row["weight_bits"],
         "scaling": row["scaling"] or "",
-        "colour": RULES[row["scaling"]][0] if row["scaling"] else looks.INK,
+        "colour": RULES[row["scaling"]][0] if row["scaling"] else INK,
         "decay": "" if row["decay_bits"] is None else str(row["decay_bits"]),
     }
 

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from neurorobust.metrics import scopes
 from neurorobust.render import looks
+from neurorobust.render.console import QUIET
+from neurorobust.render.console import table as make_table
 from neurorobust.render.numbers import Entry
 from neurorobust.study.transfer.headline import headline
 from neurorobust.study.transfer.store import read_results
@@ -58,7 +59,8 @@ def _transfers(console: Console, table: TransferTable) -> None:
             _line(console, f"{row.column}: {', '.join(parts)}")
         return
     names = ("clean", "attacked", "fooled", "kept", "lost", "gained")
-    grid = _grid("backend · rung", *(f"{name}\n{_n(rows, name)}" for name in names), "p")
+    heads = [*(f"{name}\n{_n(rows, name)}" for name in names), "p"]
+    grid = make_table("backend · rung", *heads, right=heads, **QUIET)
     for row in rows:
         label = Text("● ", style=row.colour) + Text(str(row.column), style="default")
         cells = (_cell(getattr(row, _FIELD.get(name, name))) for name in names)
@@ -79,21 +81,15 @@ def _pairs(console: Console, pairs: tuple[PairRow, ...]) -> None:
                 f"{pair.differing} of {pair.values}{first}",
             )
         return
-    grid = _grid("backend · rung", "against", "compared", "differ", "first parts at")
-    grid.columns[1].justify = grid.columns[4].justify = "left"
+    numbers = ("compared", "differ")
+    grid = make_table(
+        "backend · rung", "against", *numbers, "first parts at", right=numbers, **QUIET
+    )
     for pair in pairs:
         name = Text("● ", style=pair.colour) + Text(f"{pair.backend} · {pair.rung}", "default")
         counts = looks.integer(pair.values), looks.integer(pair.differing)
         grid.add_row(name, pair.against, *counts, pair.first or "nowhere")
     console.print(grid)
-
-
-def _grid(first: str, *others: str) -> Table:
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    grid.add_column(first, overflow="fold")
-    for name in others:
-        grid.add_column(name, justify="right", overflow="fold")
-    return grid
 
 
 def _n(rows: tuple[TransferRow, ...], name: str) -> str:

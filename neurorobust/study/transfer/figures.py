@@ -13,26 +13,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from neurorobust.metrics import (
-    CLEAN,
-    Column,
-    Curve,
-    Scope,
-    SetKey,
-    Transfer,
-    columns_of,
-    curves,
-    decision_agreement,
-    identical_columns,
-    worst_case,
-)
+from neurorobust import metrics
+from neurorobust.metrics import CLEAN, Column, Curve, Scope, SetKey, Transfer
 from neurorobust.render import looks
-from neurorobust.render.looks import GRADIENTS, INK, MUTED, PAPER
+from neurorobust.render.colours import GRADIENTS, HEAT, INK, MUTED, PAPER, backend_colours
 from neurorobust.render.svg import WIDTH, Drawing, render, styled
 
-_HEAT = LinearSegmentedColormap.from_list(
-    "heat", ["#f3f5f8", "#c9dcea", "#86b4d3", "#3f82b5", "#17497c", "#0a2447"]
-)
+_HEAT = LinearSegmentedColormap.from_list("heat", HEAT)
 
 
 def transfer_map(transfers: Sequence[Transfer], name: str) -> Drawing:
@@ -85,7 +72,7 @@ def churn_bars(
         return None
     keys = list(dict.fromkeys(t.key for t in shown))
     columns = list(dict.fromkeys(t.column for t in shown))
-    colours = looks.backend_colours(c.backend for c in columns)
+    colours = backend_colours(c.backend for c in columns)
     with styled():
         size = (WIDTH, 0.95 + 0.27 * len(columns))
         figure = Figure(figsize=size, layout="constrained")
@@ -121,7 +108,7 @@ def churn_bars(
 
 def robustness_curves(outcomes: pl.DataFrame, scope: Scope, name: str) -> Drawing | None:
     """Accuracy over epsilon, a panel per group of columns that decide alike throughout."""
-    groups = identical_columns(outcomes, scope.columns)
+    groups = metrics.identical_columns(outcomes, scope.columns)
     with styled():
         across = min(3, len(groups))
         down = -(-len(groups) // across)
@@ -130,9 +117,9 @@ def robustness_curves(outcomes: pl.DataFrame, scope: Scope, name: str) -> Drawin
         panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
         drawn: dict[str, dict[str, Any]] = {}
         for axes, group in zip(panels.flat, groups, strict=False):
-            for curve in curves(outcomes, group[0], scope.columns):
+            for curve in metrics.curves(outcomes, group[0], scope.columns):
                 drawn |= _curve(axes, curve)
-            drawn |= _curve(axes, worst_case(outcomes, group[0], scope.columns))
+            drawn |= _curve(axes, metrics.worst_case(outcomes, group[0], scope.columns))
             axes.set_title("\n".join(looks.column_list(group).split("; ")))
             axes.yaxis.grid(visible=True)
             axes.set_ylim(-3, 103)
@@ -170,11 +157,11 @@ def agreement_matrix(
         rows = len(scope.columns)
         figure = Figure(figsize=(WIDTH, 1.2 + 0.33 * rows), layout="constrained")
         panels = figure.subplots(1, len(sets), squeeze=False)[0]
-        shown = [decision_agreement(outcomes, key.set, scope.columns) for key in sets]
+        shown = [metrics.decision_agreement(outcomes, key.set, scope.columns) for key in sets]
         least = min(p.rate for found in shown for p in found.values())
         floor = min(0.9, np.floor(least * 20) / 20)
         for axes, key, found in zip(panels, sets, shown, strict=True):
-            columns = [c for c in scope.columns if c in columns_of(outcomes, key.set)]
+            columns = [c for c in scope.columns if c in metrics.columns_of(outcomes, key.set)]
             for i, a in enumerate(columns):
                 for j, b in enumerate(columns[: i + 1]):
                     p = found[a, b]

@@ -1,6 +1,7 @@
 """One HTML file that needs no network: styles, script and figures are inside it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from neurorobust.files import write_atomic
@@ -8,12 +9,7 @@ from neurorobust.metrics import CLEAN, scopes, sets_of
 from neurorobust.render import looks
 from neurorobust.render.pages import render_template
 from neurorobust.render.svg import Drawing
-from neurorobust.study.transfer.figures import (
-    agreement_matrix,
-    churn_bars,
-    robustness_curves,
-    transfer_map,
-)
+from neurorobust.study.transfer import figures
 from neurorobust.study.transfer.headline import headline
 from neurorobust.study.transfer.raster import raster_pair
 from neurorobust.study.transfer.store import Results, read_results
@@ -42,14 +38,6 @@ def write_report(folder: Path | str) -> Path:
 
 def render_report(results: Results) -> str:
     """The page as text; equal results give equal text."""
-    filters = {
-        "duration": looks.duration,
-        "epsilon": looks.epsilon,
-        "integer": looks.integer,
-        "percent": looks.percent,
-        "proper": looks.proper,
-        "value": looks.value,
-    }
     tables = tuple(
         transfer_table(results, scope) for scope in scopes(results.outcomes, results.surrogate)
     )
@@ -57,7 +45,6 @@ def render_report(results: Results) -> str:
     manifest = results.manifest
     return render_template(
         "study/transfer/page.html.j2",
-        filters,
         manifest=manifest,
         surrogate=results.surrogate,
         headline=headline(results, tables, pairs),
@@ -76,28 +63,22 @@ def render_report(results: Results) -> str:
 
 def _comparing(results: Results, tables: Iterable[TransferTable]) -> Iterable[Drawing]:
     for number, table in enumerate(tables):
-        headed = table.headline
-        whole = number == 0
-        if headed is not None:
-            yield _within(transfer_map(table.transfers, f"transfer-{number}"), table, whole=whole)
-            radius = headed.epsilon
-            churn = churn_bars(table.transfers, results.surrogate, radius, f"churn-{number}")
-            if churn:
-                yield _within(churn, table, whole=whole)
-        if whole and (curve := robustness_curves(results.outcomes, table.scope, "curves")):
-            yield curve
-        keys = [k for k in sets_of(results.outcomes) if k.set == CLEAN]
-        keys += [headed] if headed else []
-        name = f"agreement-{number}"
-        if matrix := agreement_matrix(results.outcomes, keys, table.scope, name):
-            yield _within(matrix, table, whole=whole)
+        names = looks.column_list(table.scope.limited_by)
+        for drawing in filter(None, _drawings(results, table, number)):
+            title = f"{drawing.title} · samples of {names}" if number else drawing.title
+            yield replace(drawing, title=title)
 
 
-def _within(drawing: Drawing, table: TransferTable, *, whole: bool) -> Drawing:
-    if whole:
-        return drawing
-    names = looks.column_list(table.scope.limited_by)
-    return Drawing(f"{drawing.title} · samples of {names}", drawing.caption, drawing.svg)
+def _drawings(results: Results, table: TransferTable, number: int) -> Iterable[Drawing | None]:
+    moved, headed = table.transfers, table.headline
+    keys = [key for key in sets_of(results.outcomes) if key.set == CLEAN]
+    if headed is not None:
+        yield figures.transfer_map(moved, f"transfer-{number}")
+        yield figures.churn_bars(moved, results.surrogate, headed.epsilon, f"churn-{number}")
+        keys.append(headed)
+    if number == 0:
+        yield figures.robustness_curves(results.outcomes, table.scope, "curves")
+    yield figures.agreement_matrix(results.outcomes, keys, table.scope, f"agreement-{number}")
 
 
 def _raster(results: Results) -> Drawing | None:

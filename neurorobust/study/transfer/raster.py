@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from neurorobust.render import looks
+from neurorobust.render.colours import BLUE, GREY, VERMILION
 from neurorobust.render.svg import WIDTH, Drawing, render, styled
 from neurorobust.study.transfer.manifest import RasterInfo
 
 Spikes = npt.NDArray[np.uint8]
 # A page of 10 000 rows shows nothing; above this, evenly chosen neurons among those that fire.
 MOST_NEURONS = 128
-_SHARED, _REMOVED, _ADDED = "#8a9097", "#0072b2", "#d55e00"
+_SHARED, _REMOVED, _ADDED = GREY, BLUE, VERMILION
 
 
 def raster_pair(

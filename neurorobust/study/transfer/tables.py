@@ -8,6 +8,7 @@ import polars as pl
 
 from neurorobust.metrics import Column, Scope, SetKey, Transfer, transfer
 from neurorobust.render import looks
+from neurorobust.render.colours import MUTED, backend_colours
 from neurorobust.render.numbers import Entry, entry
 from neurorobust.study.transfer.manifest import BackendInfo
 from neurorobust.study.transfer.store import Results
@@ -144,7 +145,7 @@ def agreement_rows(results: Results) -> tuple[PairRow, ...]:
                 rung=rung,
                 backend=backend,
                 against=against,
-                colour=colours.get(backend, looks.MUTED),
+                colour=colours.get(backend, MUTED),
                 samples=int(part.group_by("set").agg(pl.col("samples").max())["samples"].sum()),
                 nodes=part["node"].n_unique(),
                 values=values,
@@ -177,7 +178,7 @@ def colours_of(results: Results) -> dict[str, str]:
     """One colour per backend of these results."""
     named = [info.backend for info in results.manifest.backends]
     seen = results.outcomes["backend"].unique(maintain_order=True).to_list()
-    return looks.backend_colours([*named, *seen])
+    return backend_colours([*named, *seen])
 
 
 def node_order(results: Results) -> tuple[str, ...]:

@@ -1,21 +1,28 @@
-"""The support table, generated from the capabilities every backend declares."""
+"""``neurorobust backends``: the support table, generated from what every backend declares."""
 
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from neurorobust.backends import backend_names, get_backend, known_features
-from neurorobust.errors import BackendUnavailable
-from neurorobust.study.lanes import RUNGS
+from neurorobust.cli import options
+from neurorobust.cli.console import console, print_json, say
+from neurorobust.render import console as terminal
 
 
-def support_table() -> dict[str, Any]:
-    """Per backend: whether it runs here, and per rung every feature, with the reason of a gap."""
-    return {name: _backend(name) for name in backend_names()}
+def backends(as_json: options.AsJson = False) -> None:
+    """Show what every backend can run, and the reason for everything that it cannot."""
+    from neurorobust.backends import backend_names
+
+    table = {name: _backend(name) for name in backend_names()}
+    if as_json:
+        print_json(table)
+    else:
+        _print(table)
 
 
 def _backend(name: str) -> dict[str, Any]:
+    """Whether it runs here, and per rung every feature, with the reason of a gap."""
+    from neurorobust.backends import get_backend, known_features
+    from neurorobust.errors import BackendUnavailable
+
     try:
         backend = get_backend(name)
     except BackendUnavailable as error:
@@ -37,16 +44,18 @@ def _backend(name: str) -> dict[str, Any]:
     }
 
 
-def print_support(console: Console, table: dict[str, Any]) -> None:
+def _print(table: dict[str, Any]) -> None:
     """One table per rung, then the reasons."""
+    from neurorobust.backends import known_features
+    from neurorobust.study.lanes import RUNGS
+
     for rung in RUNGS:
         lanes = {
             name: entry["rungs"][rung] for name, entry in table.items() if rung in entry["rungs"]
         }
-        shown = Table(title=f"rung {rung}", title_justify="left")
-        shown.add_column("feature")
-        for name in lanes:
-            shown.add_column(name, justify="center")
+        shown = terminal.table("feature", *lanes, title=f"rung {rung}")
+        for column in shown.columns[1:]:
+            column.justify = "center"
         notes: dict[str, list[str]] = {}
         for feature in known_features(rung):
             cells = []
@@ -60,17 +69,15 @@ def print_support(console: Console, table: dict[str, Any]) -> None:
             shown.add_row(feature, *cells)
         console.print(shown)
         for number, (reason, where) in enumerate(notes.items(), 1):
-            console.print(f"  {number}. {'; '.join(where)}: {reason}", markup=False, soft_wrap=True)
+            say(f"  {number}. {'; '.join(where)}: {reason}")
         for name, lane in lanes.items():
             for text in lane["limits"]:
-                console.print(f"  {name}, limit: {text}", markup=False, soft_wrap=True)
+                say(f"  {name}, limit: {text}")
             for text in lane["deviations"]:
-                console.print(f"  {name} deviates: {text}", markup=False, soft_wrap=True)
+                say(f"  {name} deviates: {text}")
         console.print()
     for name, entry in table.items():
         for rung, reason in entry.get("missing_rungs", {}).items():
-            console.print(f"{name}: no rung {rung} ({reason})", markup=False, soft_wrap=True)
+            say(f"{name}: no rung {rung} ({reason})")
         if not entry["available"]:
-            console.print(
-                f"{name} cannot run here: {entry['reason']}", markup=False, soft_wrap=True
-            )
+            say(f"{name} cannot run here: {entry['reason']}")

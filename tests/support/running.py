@@ -1,0 +1,34 @@
+"""Commands as people run them: in this process, or in one of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from typer.testing import CliRunner
+
+from neurorobust.cli import app
+
+
+def invoke(*arguments: object):
+    """``neurorobust`` in this process."""
+    return CliRunner().invoke(app, [*map(str, arguments)])
+
+
+def python(*arguments: object, folder: Path | None = None, **environment: str) -> CompletedProcess:
+    """Python in a process and, where one is given, a folder of its own."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+
+def neurorobust(*arguments: object, **environment: str) -> CompletedProcess:
+    """``neurorobust`` in a process of its own."""
+    return python("-m", "neurorobust", *arguments, **environment)
