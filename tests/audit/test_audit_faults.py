@@ -448,8 +448,7 @@ def transfer_to_a_broken_port():
 
 @fault("C22")
 def tuned_on_the_reported_samples():
-    tuned = Hart(0.5)
-    tuned.tuned_on = "test"
+    tuned = Hart(0.5, tuned_on="test")
     return look(GRAPH, gradients=(tuned,), only={"C22"})
 
 

@@ -15,9 +15,9 @@ spiking neural networks, 2025.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -25,18 +25,11 @@ from torch import Tensor
 
 from neurorobust.engine.dynamics import Neuron
 from neurorobust.engine.estimators.base import Estimator
-from neurorobust.engine.estimators.shapes import (
-    arctan,
-    derivative_of,
-    gaussian,
-    require_positive,
-    sigmoid,
-    triangle,
-)
+from neurorobust.engine.estimators.shapes import arctan, gaussian, sigmoid, triangle
 from neurorobust.engine.estimators.shapes import rectangle as _rectangle
 from neurorobust.engine.estimators.temporal import Slope, TemporalSpikes
 from neurorobust.engine.network import Network
-from neurorobust.errors import InvalidInput
+from neurorobust.engine.options import option
 
 FLOOR = 1e-4
 """Least distance, so that the sharpness stays finite."""
@@ -51,6 +44,15 @@ SHAPES = {f.__name__: f for f in (arctan, triangle, rectangle, sigmoid, gaussian
 """Shapes by name; their width is the inverse of the sharpness."""
 
 
+@dataclass(slots=True, eq=False)
+class _Memory:
+    """What is kept from call to call, and whether it may change."""
+
+    averages: "_Averages"
+    learning: bool = True
+
+
+@dataclass(frozen=True)
 class Assg(Estimator):
     """Backpropagation through time with a sharpness per neuron, step and sample.
 
@@ -58,7 +60,7 @@ class Assg(Estimator):
     before each batch, ``select`` if samples are dropped or reordered, ``frozen`` around further
     draws at the same point. Another network, number of steps or batch size starts anew.
 
-    Args:
+    Attributes:
         vanishing: ``A``, within 0..1/2; only for the arctan.
         sharpness: ``a``, above 0; only for the other shapes.
         surrogate: ``arctan``, ``triangle``, ``rectangle``, ``sigmoid`` or ``gaussian``.
@@ -69,46 +71,26 @@ class Assg(Estimator):
     """
 
     name: ClassVar[str] = "assg"
+    title: ClassVar[str] = "ASSG"
+    family: ClassVar[str] = "temporal"
+    cited: ClassVar[tuple[str, ...]] = ("wang2025towards",)
 
-    def __init__(
-        self,
-        vanishing: float = 0.435,
-        *,
-        sharpness: float = 0.8,
-        surrogate: str = "arctan",
-        relax: float = 1.5,
-        beta1: float = 0.9,
-        beta2: float = 0.9,
-        detach_reset: bool = True,
-    ) -> None:
-        derivative_of(surrogate, SHAPES)
-        require_positive(sharpness=sharpness)
-        if not 0 < vanishing < 0.5:
-            msg = f"ASSG vanishing is {vanishing}; it must be between 0 and 0.5"
-            raise InvalidInput(msg)
-        if not (0 <= beta1 < 1 and 0 <= beta2 < 1 and relax >= 0):
-            msg = f"ASSG takes beta1, beta2 in 0..1 and relax >= 0, got {beta1}, {beta2}, {relax}"
-            raise InvalidInput(msg)
-        self.vanishing, self.sharpness, self.surrogate = vanishing, sharpness, surrogate
-        self.relax, self.beta1, self.beta2 = relax, beta1, beta2
-        self.detach_reset = detach_reset
-        self._learning, self._averages = True, _Averages()
+    vanishing: float = option(0.435, above=0, below=0.5)
+    _: KW_ONLY
+    sharpness: float = option(0.8, above=0, below=math.inf)
+    surrogate: str = option("arctan", among=SHAPES)
+    relax: float = option(1.5, low=0)
+    beta1: float = option(0.9, low=0, below=1)
+    beta2: float = option(0.9, low=0, below=1)
+    detach_reset: bool = option(default=True)
+    _memory: _Memory = field(
+        default_factory=lambda: _Memory(_Averages()), init=False, repr=False, compare=False
+    )
 
-    def parameters(self) -> Mapping[str, Any]:
-        """Everything but the averages."""
-        size = (
-            {"vanishing": self.vanishing}
-            if self.surrogate == "arctan"
-            else {"sharpness": self.sharpness}
-        )
-        return self.record(
-            **size,
-            surrogate=self.surrogate,
-            relax=self.relax,
-            beta1=self.beta1,
-            beta2=self.beta2,
-            detach_reset=self.detach_reset,
-        )
+    def parameters(self) -> dict[str, Any]:
+        """Without the size that its shape does not take."""
+        unused = "sharpness" if self.surrogate == "arctan" else "vanishing"
+        return {key: value for key, value in super().parameters().items() if key != unused}
 
     @property
     def numerator(self) -> float:
@@ -120,26 +102,27 @@ class Assg(Estimator):
     def scores(self, network: Network, x: Tensor, steps: int) -> Tensor:
         """Scores by the unrolled network; the averages move on, unless they are frozen."""
         origin = (network.graph.content_hash, network.like.dtype, steps, len(x))
-        if self._averages.origin != origin:
-            self._averages = _Averages(origin)
-        return network.run(x, steps, _AdaptiveSpikes(self, self._averages, learn=self._learning))
+        kept = self._memory
+        if kept.averages.origin != origin:
+            kept.averages = _Averages(origin)
+        return network.run(x, steps, _AdaptiveSpikes(self, kept.averages, learn=kept.learning))
 
     def reset(self) -> None:
         """Forget the averages."""
-        self._averages = _Averages()
+        self._memory.averages = _Averages()
 
     def select(self, rows: Tensor) -> None:
         """Go on with these samples."""
-        self._averages = self._averages.select(rows)
+        self._memory.averages = self._memory.averages.select(rows)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Leave the averages as they are."""
-        before, self._learning = self._learning, False
+        before, self._memory.learning = self._memory.learning, False
         try:
             yield
         finally:
-            self._learning = before
+            self._memory.learning = before
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,15 +1,16 @@
 """What a gradient estimator is: another backward rule for the same forward law."""
 
-import inspect
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from neurorobust.engine.network import Network
+from neurorobust.engine.options import Method, make, option
 from neurorobust.errors import InvalidInput
 
 ESTIMATORS: dict[str, type["Estimator"]] = {}
@@ -19,7 +20,8 @@ Loss = Callable[[Tensor], Tensor]
 """``scores -> loss``: from (B, classes) to (B,), or to their sum."""
 
 
-class Estimator(ABC):
+@dataclass(frozen=True)
+class Estimator(Method):
     """Scores whose value is that of inference and whose gradient is an estimate.
 
     Attributes:
@@ -27,32 +29,15 @@ class Estimator(ABC):
             among the parameters, so that a record tells whether the attack saw the samples before.
     """
 
-    name: ClassVar[str]
-    revision: ClassVar[int] = 1
-    """Raised when the same parameters give another gradient."""
+    kind: ClassVar[str] = "gradient"
+    registry: ClassVar[dict[str, type[Any]]] = ESTIMATORS
 
-    tuned_on: str | None = None
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "name" in vars(cls):
-            ESTIMATORS[cls.name] = cls
+    _: KW_ONLY
+    tuned_on: str | None = option(None, sparse=True)
 
     @abstractmethod
     def scores(self, network: Network, x: Tensor, steps: int) -> Tensor:
         """Scores (B, classes) of a stimulus ``x`` (B, T or 1, ...), differentiable in ``x``."""
-
-    @abstractmethod
-    def parameters(self) -> Mapping[str, Any]:
-        """Everything that changes the gradient, for records and cache keys."""
-
-    def record(self, **parameters: Any) -> dict[str, Any]:
-        """The parameters, with the split they were tuned on if they were."""
-        return parameters if self.tuned_on is None else parameters | {"tuned_on": self.tuned_on}
-
-    def describe(self) -> dict[str, Any]:
-        """Name, revision and parameters, as part of the record of what is built on this."""
-        return {"name": self.name, "revision": self.revision, **self.parameters()}
 
     def inference(self, network: Network, x: Tensor, steps: int) -> Tensor:
         """What the scores must equal to the last bit: the network's own scores by default."""
@@ -87,10 +72,10 @@ class Estimator(ABC):
             raise InvalidInput(msg)
         return found
 
-    def reset(self) -> None:  # noqa: B027
+    def reset(self) -> None:
         """Forget earlier calls; to be called before each batch. Most estimators keep nothing."""
 
-    def select(self, rows: Tensor) -> None:  # noqa: B027
+    def select(self, rows: Tensor) -> None:
         """Go on with these samples of the batch, by index or mask, in this order."""
 
     @contextmanager
@@ -100,20 +85,13 @@ class Estimator(ABC):
 
 
 def make_estimator(name: str, **parameters: Any) -> Estimator:
-    """An estimator by name.
+    """An estimator by name; see ``make``."""
+    return make(ESTIMATORS, "gradient estimator", name, **parameters)
 
-    Raises:
-        InvalidInput: if no estimator has this name, or it has no such parameter.
-    """
-    if name not in ESTIMATORS:
-        msg = f"no gradient estimator is named {name!r}; known are {', '.join(sorted(ESTIMATORS))}"
-        raise InvalidInput(msg)
-    kind = ESTIMATORS[name]
-    known = list(inspect.signature(kind).parameters)
-    if unknown := sorted(set(parameters) - set(known)):
-        msg = f"{name} has no parameter {', '.join(unknown)}; it takes {', '.join(known)}"
-        raise InvalidInput(msg)
-    return kind(**parameters)
+
+def estimator_of(given: Estimator | str) -> Estimator:
+    """An estimator, also by its name."""
+    return make_estimator(given) if isinstance(given, str) else given
 
 
 def assert_forward_identity(estimator: Estimator, network: Network, x: Tensor, steps: int) -> None:

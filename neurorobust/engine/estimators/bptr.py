@@ -8,8 +8,8 @@ Reference: Ding, Bu, Yu, Huang, Liu, SNN-RAT: Robustness-enhanced spiking neural
 regularized adversarial training, NeurIPS 2022.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -18,19 +18,13 @@ from neurorobust.engine.dynamics import Neuron
 from neurorobust.engine.estimators.rate import RateEstimator, current_slope, holds, time_mean
 
 
+@dataclass(frozen=True)
 class Bptr(RateEstimator):
-    """``1[the neuron fired]``.
-
-    Args:
-        collapse: One frame where that is exact, or always T steps.
-        precision: None or ``bf16``; see ``RateEstimator``.
-    """
+    """``1[the neuron fired]``."""
 
     name: ClassVar[str] = "bptr"
-
-    def parameters(self) -> Mapping[str, Any]:
-        """The precision."""
-        return self.record()
+    title: ClassVar[str] = "BPTR"
+    cited: ClassVar[tuple[str, ...]] = ("ding2022snnrat",)
 
     def gain(
         self, neuron: Neuron, drive: Tensor, spikes: Tensor, response: Tensor | None = None

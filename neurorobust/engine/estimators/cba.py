@@ -10,8 +10,8 @@ Reference: Bu et al., Optimal ANN-SNN conversion for high-accuracy and ultra-low
 neural networks, ICLR 2022 (the activation); named CBA in Hao et al., ICLR 2024.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,19 +20,13 @@ from neurorobust.engine.dynamics import Neuron
 from neurorobust.engine.estimators.rate import RateEstimator, holds, mean_current
 
 
+@dataclass(frozen=True)
 class Cba(RateEstimator):
-    """Slope of the clipped line from (0, 0) to (threshold, 1); leak and reset do not enter.
-
-    Args:
-        collapse: One frame where that is exact, or always T steps.
-        precision: None or ``bf16``; see ``RateEstimator``.
-    """
+    """Slope of the clipped line from (0, 0) to (threshold, 1); leak and reset do not enter."""
 
     name: ClassVar[str] = "cba"
-
-    def parameters(self) -> Mapping[str, Any]:
-        """The precision."""
-        return self.record()
+    title: ClassVar[str] = "CBA"
+    cited: ClassVar[tuple[str, ...]] = ("hao2024threaten", "bu2022optimal")
 
     def gain(
         self, neuron: Neuron, drive: Tensor, spikes: Tensor, response: Tensor | None = None

@@ -13,51 +13,40 @@ Reference: Hao, Bu, Shi, Huang, Yu, Huang, Threaten spiking neural networks thro
 and temporal information, ICLR 2024.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import math
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from neurorobust.engine.dynamics import Neuron
 from neurorobust.engine.estimators.rate import RateEstimator, current_slope
-from neurorobust.engine.estimators.shapes import derivative_of, require_positive
+from neurorobust.engine.estimators.shapes import SURROGATES
+from neurorobust.engine.options import option
 
 
+@dataclass(frozen=True)
 class Hart(RateEstimator):
     """Time mean of a surrogate derivative.
 
     Without loops the steps of the gradient are averaged after the product, as above. In a network
     with loops the two are averaged apart, since the gradient of a later step is not known yet.
 
-    Args:
+    Attributes:
         gamma: Width of the surrogate in units of the membrane, above 0.
         surrogate: A name in ``SURROGATES``.
-        collapse: One frame where that is exact, or always T steps.
-        precision: None or ``bf16``; see ``RateEstimator``.
     """
 
     name: ClassVar[str] = "hart"
+    title: ClassVar[str] = "HART"
+    cited: ClassVar[tuple[str, ...]] = ("hao2024threaten",)
 
-    def __init__(
-        self,
-        gamma: float = 1.0,
-        surrogate: str = "triangle",
-        *,
-        collapse: bool = True,
-        precision: str | None = None,
-    ) -> None:
-        super().__init__(collapse=collapse, precision=precision)
-        self.derivative = derivative_of(surrogate)
-        require_positive(gamma=gamma)
-        self.gamma, self.surrogate = gamma, surrogate
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Width, shape and precision."""
-        return self.record(gamma=self.gamma, surrogate=self.surrogate)
+    gamma: float = option(1.0, above=0, below=math.inf)
+    surrogate: str = option("triangle", among=SURROGATES)
 
     def respond(self, neuron: Neuron, h: Tensor) -> Tensor:
         """The surrogate derivative of one step."""
-        return self.derivative(h - neuron.threshold, self.gamma)
+        return SURROGATES[self.surrogate](h - neuron.threshold, self.gamma)
 
     def gain(
         self, neuron: Neuron, drive: Tensor, spikes: Tensor, response: Tensor | None = None

@@ -4,54 +4,58 @@ Reference: Hao et al., ICLR 2024 (HART with STBP); Xu et al., Attacking the spik
 follow-ups (mixtures against networks whose best estimator is not known).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from neurorobust.engine.estimators.base import Estimator
+from neurorobust.engine.estimators.base import Estimator, estimator_of
 from neurorobust.engine.network import Network
+from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
 
 
+def _members(given: Sequence[Estimator] | str) -> tuple[Estimator, ...]:
+    """Estimators, also by names joined by ``+``."""
+    return tuple(map(estimator_of, given.split("+") if isinstance(given, str) else given))
+
+
+@dataclass(frozen=True)
 class Mix(Estimator):
     """Weighted mean of the gradients of other estimators.
 
-    Args:
+    Attributes:
         members: The estimators; those with another forward pass than inference are refused.
         weights: One per member, at least 0, with a sum above 0; None takes them all alike.
+            They are kept with a sum of 1.
         normalise: Whether each member's gradient is first divided by its mean magnitude, sample by
             sample (default), or taken raw. Raw, a member with an exploding gradient stands alone.
     """
 
     name: ClassVar[str] = "mix"
+    title: ClassVar[str] = "mix"
+    family: ClassVar[str] = "composite"
+    cited: ClassVar[tuple[str, ...]] = ("hao2024threaten", "xu2022attacking")
 
-    def __init__(
-        self,
-        members: Sequence[Estimator],
-        weights: Sequence[float] | None = None,
-        *,
-        normalise: bool = True,
-    ) -> None:
-        given = tuple([1.0] * len(members) if weights is None else weights)
-        if not members or len(given) != len(members):
-            msg = f"a mix takes members and one weight each, got {len(members)} and {len(given)}"
+    members: Sequence[Estimator] = option(read=_members)
+    weights: Sequence[float] = option(None)
+    _: KW_ONLY
+    normalise: bool = option(default=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        count = len(self.members)
+        given = tuple([1.0] * count if self.weights is None else self.weights)
+        if not count or len(given) != count:
+            msg = f"a mix takes members and one weight each, got {count} and {len(given)}"
             raise InvalidInput(msg)
         if not all(w >= 0 for w in given) or not 0 < sum(given) < float("inf"):
             msg = f"mix weights are {given}; they must be at least 0, finite, and not all 0"
             raise InvalidInput(msg)
-        self.members, self.normalise = tuple(members), normalise
-        self.weights = tuple(w / sum(given) for w in given)
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Members with theirs, weights, and whether gradients are normalised."""
-        return self.record(
-            members=[member.describe() for member in self.members],
-            weights=list(self.weights),
-            normalise=self.normalise,
-        )
+        object.__setattr__(self, "weights", tuple(w / sum(given) for w in given))
 
     def inference(self, network: Network, x: Tensor, steps: int) -> Tensor:
         """That of the members, which is the same for all."""

@@ -13,8 +13,8 @@ Reference: Lun et al., Towards effective and sparse adversarial attack on spikin
 via breaking invisible surrogate gradients, CVPR 2025.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -24,29 +24,27 @@ from neurorobust.engine.estimators.base import Estimator
 from neurorobust.engine.estimators.shapes import gaussian
 from neurorobust.engine.estimators.temporal import Slope, TemporalSpikes
 from neurorobust.engine.network import Network
-from neurorobust.errors import InvalidInput
+from neurorobust.engine.options import option
 
 
+@dataclass(frozen=True)
 class Pdsg(Estimator):
     """Backpropagation through time with a density fitted to the membranes.
 
-    Args:
+    Attributes:
         scope: ``sample`` (default), or ``batch`` as released: gradients of a sample then depend on
             the others.
         detach_reset: Whether the gradient is kept from flowing through the reset.
     """
 
     name: ClassVar[str] = "pdsg"
+    title: ClassVar[str] = "PDSG"
+    family: ClassVar[str] = "temporal"
+    cited: ClassVar[tuple[str, ...]] = ("lun2025towards",)
 
-    def __init__(self, scope: str = "sample", *, detach_reset: bool = False) -> None:
-        if scope not in ("sample", "batch"):
-            msg = f"PDSG scope is {scope!r}; known are sample, batch"
-            raise InvalidInput(msg)
-        self.scope, self.detach_reset = scope, detach_reset
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Scope and reset path."""
-        return self.record(scope=self.scope, detach_reset=self.detach_reset)
+    scope: str = option("sample", among=("sample", "batch"))
+    _: KW_ONLY
+    detach_reset: bool = option(default=False)
 
     def scores(self, network: Network, x: Tensor, steps: int) -> Tensor:
         """Scores by the unrolled network."""

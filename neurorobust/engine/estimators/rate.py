@@ -8,7 +8,8 @@ The T-step form covers the rest.
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -17,27 +18,27 @@ from neurorobust.engine.dynamics import Neuron, State, lif_sequence
 from neurorobust.engine.estimators.base import Estimator
 from neurorobust.engine.estimators.frame import pull_back
 from neurorobust.engine.network import Network, Spikes, Trace
-from neurorobust.errors import InvalidInput
+from neurorobust.engine.options import option
 from neurorobust.ir import LI, Graph, Output, Pool2d
 
 
+@dataclass(frozen=True)
 class RateEstimator(Estimator):
     """Base of estimators that differ in their gain map only.
 
-    Args:
+    Attributes:
         collapse: One frame of time means where that is exact (default), or always T steps.
         precision: ``bf16`` runs the network with bfloat16 between spikes, on the way forwards too:
             then the scores equal those of ``network.in_bf16``, and decisions are still to be made
             by the network itself. None is the network's own precision.
     """
 
-    revision = 2
+    family: ClassVar[str] = "rate"
+    revision: ClassVar[int] = 2
 
-    def __init__(self, *, collapse: bool = True, precision: str | None = None) -> None:
-        if precision not in (None, "bf16"):
-            msg = f"{self.name} precision is {precision!r}; known are None, 'bf16'"
-            raise InvalidInput(msg)
-        self.collapse, self.precision = collapse, precision
+    _: KW_ONLY
+    collapse: bool = option(default=True, record=None)
+    precision: str | None = option(None, among=("bf16",))
 
     @abstractmethod
     def gain(
@@ -55,10 +56,6 @@ class RateEstimator(Estimator):
     def respond(self, neuron: Neuron, h: Tensor) -> Tensor | None:
         """What the gain needs of the membranes ``h`` of a step; nothing by default."""
         return None
-
-    def record(self, **parameters: Any) -> dict[str, Any]:
-        """The parameters with the precision (collapsing does not change the gradient)."""
-        return super().record(**parameters, precision=self.precision)
 
     def inference(self, network: Network, x: Tensor, steps: int) -> Tensor:
         """The scores in the precision of crafting."""

@@ -15,56 +15,39 @@ Reference: Bu, Ding, Hao, Yu, Rate gradient approximation attack threats deep sp
 networks, CVPR 2023; its official release.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from neurorobust.engine.dynamics import Neuron
 from neurorobust.engine.estimators.rate import RateEstimator, holds, mean_current
-from neurorobust.errors import InvalidInput
+from neurorobust.engine.options import option
 
-GAMMA = 0.2
 BETA_BY_RESET = {"hard": 2.0, "soft": 1.0, "none": 1.0}
 """Current (in thresholds) at which the rate saturates: the release has 2 for hard reset; with soft
 reset the rate of an IF neuron is 1 from one threshold on."""
 
 
+@dataclass(frozen=True)
 class Rga(RateEstimator):
     """Gradient of the firing rate by the mean input current.
 
-    Args:
+    Attributes:
         gamma: Slope below the knee; keeps silent neurons from having no gradient. At least 0.
         beta: Saturating current in thresholds; None takes 2 for hard and 1 for other resets.
         variant: ``poster`` or ``code``.
-        collapse: One frame where that is exact, or always T steps.
-        precision: None or ``bf16``; see ``RateEstimator``.
     """
 
     name: ClassVar[str] = "rga"
+    title: ClassVar[str] = "RGA"
+    cited: ClassVar[tuple[str, ...]] = ("bu2023rate",)
+    colour: ClassVar[str | None] = "#d55e00"
 
-    def __init__(
-        self,
-        gamma: float = GAMMA,
-        beta: float | None = None,
-        variant: str = "poster",
-        *,
-        collapse: bool = True,
-        precision: str | None = None,
-    ) -> None:
-        super().__init__(collapse=collapse, precision=precision)
-        if variant not in ("poster", "code"):
-            msg = f"RGA variant is {variant!r}; known are poster, code"
-            raise InvalidInput(msg)
-        if not gamma >= 0 or (beta is not None and not beta > 0):
-            msg = f"RGA takes gamma >= 0 and beta > 0, got {gamma} and {beta}"
-            raise InvalidInput(msg)
-        self.gamma, self.beta, self.variant = gamma, beta, variant
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Slope, saturation, variant and precision."""
-        return self.record(gamma=self.gamma, beta=self.beta, variant=self.variant)
+    gamma: float = option(0.2, low=0)
+    beta: float | None = option(None, above=0)
+    variant: str = option("poster", among=("poster", "code"))
 
     def gain(
         self, neuron: Neuron, drive: Tensor, spikes: Tensor, response: Tensor | None = None

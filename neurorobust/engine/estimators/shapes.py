@@ -4,12 +4,10 @@ Each integrates to 1, except ``piecewise_linear`` (0.3 w) and ``straight_through
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
-
-from neurorobust.errors import InvalidInput
 
 Width = float | Tensor
 Derivative = Callable[[Tensor, Width], Tensor]
@@ -79,27 +77,3 @@ SURROGATES: dict[str, Derivative] = {
 
 IN_THRESHOLDS = frozenset({"piecewise_linear"})
 """Shapes of the membrane in units of the threshold, ``u = (h - threshold) / threshold``."""
-
-
-def derivative_of(name: str, known: Mapping[str, Derivative] = SURROGATES) -> Derivative:
-    """A shape by name.
-
-    Raises:
-        InvalidInput: if no surrogate has this name.
-    """
-    if name not in known:
-        msg = f"no surrogate is named {name!r}; known are {', '.join(known)}"
-        raise InvalidInput(msg)
-    return known[name]
-
-
-def require_positive(**values: float) -> None:
-    """Refuse what is not a finite number above 0.
-
-    Raises:
-        InvalidInput: naming the first such value.
-    """
-    for name, value in values.items():
-        if not (value > 0 and math.isfinite(value)):
-            msg = f"surrogate {name} is {value}; it must be finite and above 0"
-            raise InvalidInput(msg)

@@ -6,21 +6,24 @@ networks, 2019. ``piecewise_linear``: Sharmin et al., Inherent adversarial robus
 spiking neural networks, ECCV 2020.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import math
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from neurorobust.engine.estimators.base import Estimator
-from neurorobust.engine.estimators.shapes import IN_THRESHOLDS, derivative_of, require_positive
+from neurorobust.engine.estimators.shapes import IN_THRESHOLDS, SURROGATES
 from neurorobust.engine.estimators.temporal import SurrogateSpikes
 from neurorobust.engine.network import Network
+from neurorobust.engine.options import option
 
 
+@dataclass(frozen=True)
 class Stbp(Estimator):
     """Every step is backpropagated; ``ds/dh`` is replaced by a surrogate of ``h - threshold``.
 
-    Args:
+    Attributes:
         surrogate: A name in ``SURROGATES``.
         width: Width of the surrogate, above 0; in units of the membrane (``piecewise_linear``: of
             the threshold).
@@ -29,33 +32,21 @@ class Stbp(Estimator):
     """
 
     name: ClassVar[str] = "stbp"
+    title: ClassVar[str] = "STBP"
+    family: ClassVar[str] = "temporal"
+    cited: ClassVar[tuple[str, ...]] = ("wu2018spatio", "neftci2019surrogate")
+    colour: ClassVar[str | None] = "#0072b2"
 
-    def __init__(
-        self,
-        surrogate: str = "triangle",
-        width: float = 1.0,
-        *,
-        scale: float = 1.0,
-        detach_reset: bool = False,
-    ) -> None:
-        self.derivative = derivative_of(surrogate)
-        require_positive(width=width, scale=scale)
-        self.surrogate, self.width, self.scale = surrogate, width, scale
-        self.detach_reset = detach_reset
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Shape, width, scale and reset path."""
-        return self.record(
-            surrogate=self.surrogate,
-            width=self.width,
-            scale=self.scale,
-            detach_reset=self.detach_reset,
-        )
+    surrogate: str = option("triangle", among=SURROGATES)
+    width: float = option(1.0, above=0, below=math.inf)
+    _: KW_ONLY
+    scale: float = option(1.0, above=0, below=math.inf)
+    detach_reset: bool = option(default=False)
 
     def scores(self, network: Network, x: Tensor, steps: int) -> Tensor:
         """Scores by the unrolled network."""
         spikes = SurrogateSpikes(
-            self.derivative,
+            SURROGATES[self.surrogate],
             self.width,
             detach_reset=self.detach_reset,
             scale=self.scale,

@@ -3,38 +3,37 @@
 Reference: Bu et al., CVPR 2023.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
-from neurorobust.engine.estimators.base import Estimator
+from neurorobust.engine.estimators.base import Estimator, estimator_of
 from neurorobust.engine.network import Network
+from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
 
 
+@dataclass(frozen=True)
 class TimeExtended(Estimator):
     """Another estimator over ``factor T`` steps; its scores are those of inference over so many.
 
     For a static input, or one that is drawn for so many steps. Scores that add up grow with them.
 
-    Args:
+    Attributes:
         inner: The estimator.
         factor: Steps in units of T, at least 1.
     """
 
     name: ClassVar[str] = "time_extended"
+    title: ClassVar[str] = "time-extended"
+    family: ClassVar[str] = "composite"
+    cited: ClassVar[tuple[str, ...]] = ("bu2023rate",)
 
-    def __init__(self, inner: Estimator, factor: int = 2) -> None:
-        if factor < 1:
-            msg = f"the time factor is {factor}; it must be at least 1"
-            raise InvalidInput(msg)
-        self.inner, self.factor = inner, factor
-
-    def parameters(self) -> Mapping[str, Any]:
-        """The inner estimator with its parameters, and the factor."""
-        return self.record(inner=self.inner.describe(), factor=self.factor)
+    inner: Estimator = option(read=estimator_of)
+    factor: int = option(2, low=1)
 
     def inference(self, network: Network, x: Tensor, steps: int) -> Tensor:
         """Inference over the extended time."""

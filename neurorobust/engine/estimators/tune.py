@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from neurorobust.engine.estimators.base import Estimator
@@ -45,6 +46,4 @@ def tune(
     if best is None:
         msg = "the grid is empty; give at least one value to try"
         raise InvalidInput(msg)
-    best[1].tuned_on = split
-    best[1].reset()
-    return best[1], found
+    return replace(best[1], tuned_on=split), found
