@@ -14,7 +14,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from neurorobust.attacks import ArithmeticAttack, Linf, provoked
+from neurorobust.attacks import Linf
+from neurorobust.attacks.optimisers.arithmetic import ArithmeticAttack, provoked
 from neurorobust.chips import load_profile
 from neurorobust.data import DIGITS, load
 from neurorobust.engine.estimators import Stbp

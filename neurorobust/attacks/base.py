@@ -1,7 +1,7 @@
 """What every attack is: subclasses propose, the base legalises and measures."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from neurorobust.attacks.case import Case
-from neurorobust.attacks.crafted import Crafted
+from neurorobust.attacks.checkpoint import Parts
 from neurorobust.attacks.draws import Draws
-from neurorobust.attacks.knowledge import Knowledge
-from neurorobust.attacks.parts import Parts
-from neurorobust.attacks.target import EOT, VOTES, Scored, Target
+from neurorobust.attacks.request import Crafted, Crafter, Request
+from neurorobust.attacks.target import Target
 from neurorobust.attacks.threats import L2, Linf, Threat
 from neurorobust.engine.estimators import Estimator, assert_forward_identity
 from neurorobust.engine.network import Network
@@ -28,36 +27,24 @@ ATTACKS: dict[str, type["Attack"]] = {}
 """Attacks by name."""
 
 
-class Attack(ABC):
-    """Hyper-parameters in the constructor, data in the call."""
+@dataclass(frozen=True)
+class Attack(Crafter):
+    """One way to look for adversarial samples."""
 
-    name: ClassVar[str]
-    revision: ClassVar[int] = 1
-    """Raised when the same request gives other samples, so that stored sets are not mistaken."""
-    threats: tuple[type[Threat], ...] = (Linf, L2)
-    """Threat models the attack is defined for."""
-    targetable: bool = True
-    """Whether it can aim at a wanted class."""
-    knowledge: Knowledge = Knowledge.WHITE_BOX
-    """What it needs to know of the model it is crafted on."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "name" in vars(cls):
-            ATTACKS[cls.name] = cls
+    registry: ClassVar[dict[str, type[Any]]] = ATTACKS
 
     @property
-    @abstractmethod
     def estimator(self) -> Estimator | None:
         """Where gradients come from; None for an attack without."""
-
-    @abstractmethod
-    def parameters(self) -> Mapping[str, Any]:
-        """Everything that changes the result besides model, data, threat and seed."""
+        return None
 
     def gradient_record(self) -> dict[str, Any]:
-        """The estimator with its parameters, for records and cache keys."""
+        """The estimator with its parameters."""
         return {"name": "none"} if self.estimator is None else self.estimator.describe()
+
+    def record(self) -> dict[str, Any]:
+        """With the estimator: as part of another attack."""
+        return self.describe() | {"gradient": self.gradient_record()}
 
     @abstractmethod
     def propose(self, case: Case) -> Tensor:
@@ -67,57 +54,23 @@ class Attack(ABC):
         """
 
     @final
-    def __call__(
-        self,
-        network: Scored,
-        x: Array,
-        y: Array,
-        threat: Threat,
-        *,
-        seed: int = 0,
-        sample: Array | None = None,
-        wanted: Array | None = None,
-        eot: int = EOT,
-        votes: int = VOTES,
-        parts: Parts | None = None,
-        progress: Progress | None = None,
+    def answer(
+        self, request: Request, *, parts: Parts | None = None, progress: Progress | None = None
     ) -> Crafted:
-        """Attack all samples.
-
-        Args:
-            network: The surrogate, or for attacks without gradients a queried backend.
-            x: Clean samples within the bounds and on the sensor's grid: (B, ...), or (B, T, ...)
-                for a model that takes events.
-            y: Labels, (B,).
-            threat: What the attacker may do.
-            seed: Of everything random, from 0.
-            sample: Index of each sample in its data set, (B,); positions by default. A sample's
-                result depends on seed and index, not on batches, order or the other samples.
-            wanted: Classes to reach, (B,); None for any other than the label.
-            eot: Draws per gradient, where the coding is stochastic.
-            votes: Draws per decision, where the coding is stochastic.
-            parts: Where finished batches are kept, and found again after an interruption.
-            progress: Called as ``(attack, done, total)`` with the samples that are finished.
-
-        Raises:
-            InvalidInput: for a threat the attack is not defined for, no samples, samples of another
-                shape or outside the bounds, labels out of range, or an estimator whose forward pass
-                differs from inference.
-        """
-        target = Target(network, self.estimator, eot=eot, votes=votes)
+        """Attack all samples of a request, batch by batch; see the call."""
+        network, threat, index = request.network, request.threat, request.index
+        target = Target(network, self.estimator, eot=request.eot, votes=request.votes)
         # In double precision whatever the network's: single would leave the ball by rounding.
-        clean = torch.as_tensor(x).to(network.like.device, torch.float64)
-        labels = torch.as_tensor(y)
-        ends = None if wanted is None else torch.as_tensor(wanted)
-        index = np.arange(len(clean)) if sample is None else np.asarray(sample)
+        clean = torch.as_tensor(request.x).to(network.like.device, torch.float64)
+        labels = torch.as_tensor(request.y)
+        ends = None if request.wanted is None else torch.as_tensor(request.wanted)
         self._check(target, clean, labels, threat)
         self._check_aim(target, labels, ends)
         _require_labels("sample", index, clean)
         clean = threat.legalise(clean, clean)  # single-precision data lie beside the grid
         if self.estimator is not None and isinstance(network, Network):
-            stimulus = target.present(clean[:8], Draws(seed, index[:8]), crafting=True)
-            steps = stimulus.shape[1] if target.coding == "events" else target.steps
-            assert_forward_identity(self.estimator, network, stimulus, steps)
+            stimulus = target.present(clean[:8], Draws(request.seed, index[:8]), crafting=True)
+            assert_forward_identity(self.estimator, network, stimulus, target.length(stimulus))
         done, device = [], clean.device
         size = BATCH if device.type == "cpu" else DEVICE_BATCH
         for start in range(0, len(clean), size):
@@ -133,7 +86,7 @@ class Attack(ABC):
                 clean[rows],
                 labels[rows].to(device, torch.int64),
                 threat,
-                draws=Draws(seed, index[rows]),
+                draws=Draws(request.seed, index[rows]),
                 wanted=None if ends is None else ends[rows].to(device, torch.int64),
             )
             done.append(self._attack(case))
@@ -218,26 +171,22 @@ class Attack(ABC):
             raise InvalidInput(msg)
 
 
+@dataclass(frozen=True)
 class GradientAttack(Attack):
-    """Base of attacks with an estimator.
+    """Base of attacks with gradients.
 
-    Args:
-        gradient: The estimator.
+    Attributes:
+        gradient: Where they come from.
     """
 
-    def __init__(self, gradient: Estimator) -> None:
-        self._estimator = gradient
+    family: ClassVar[str] = "gradient"
+
+    gradient: Estimator
 
     @property
     def estimator(self) -> Estimator:
         """Where gradients come from."""
-        return self._estimator
-
-
-def record(attack: Attack) -> dict[str, Any]:
-    """Name, revision and parameters of an attack, with its estimator, as part of another."""
-    own = {"name": attack.name, "revision": attack.revision, **attack.parameters()}
-    return own | {"gradient": attack.gradient_record()}
+        return self.gradient
 
 
 def _require_labels(what: str, values: Array, x: Tensor, classes: int | None = None) -> None:

@@ -6,24 +6,24 @@ parameter-free attacks, ICML 2020, with the gradient estimators of spiking netwo
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
-from neurorobust.attacks.apgd import Apgd
 from neurorobust.attacks.base import Attack, GradientAttack
-from neurorobust.attacks.crafted import Crafted
-from neurorobust.attacks.ensemble_state import State
-from neurorobust.attacks.knowledge import Knowledge
-from neurorobust.attacks.parts import Parts
-from neurorobust.attacks.pgd import Pgd
-from neurorobust.attacks.sapgd import SaPgd
-from neurorobust.attacks.square import Square
+from neurorobust.attacks.checkpoint import Parts, State
+from neurorobust.attacks.optimisers.apgd import Apgd
+from neurorobust.attacks.optimisers.pgd import Pgd
+from neurorobust.attacks.optimisers.sapgd import SaPgd
+from neurorobust.attacks.optimisers.square import Square
+from neurorobust.attacks.request import Crafted, Crafter, Request
 from neurorobust.attacks.target import EOT, VOTES, Scored
 from neurorobust.attacks.targeted import Targeted
 from neurorobust.attacks.threats import Linf, Threat
 from neurorobust.attacks.transferred import Transferred
 from neurorobust.engine.estimators import ESTIMATORS, Estimator, make_estimator
+from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array
 from neurorobust.progress import Progress
@@ -69,14 +69,15 @@ class Verdict:
         return stood
 
 
-class Ensemble:
+@dataclass(frozen=True)
+class Ensemble(Crafter):
     """Each stage attacks the survivors of those before it.
 
     SA-PGD (APGD in L2) with every estimator, APGD on the DLR loss with the two best, targeted APGD
     with the best, Square, and transfer from the twin. The best are those whose PGD breaks most of
     the same first samples: later stages see only what is hard, so their shares tell nothing.
 
-    Args:
+    Attributes:
         estimators: At least one.
         steps: Of each gradient attack.
         queries: Of Square.
@@ -84,87 +85,45 @@ class Ensemble:
         notes: What was left out already.
     """
 
-    name = "ensemble"
-    revision = 2
-    knowledge = Knowledge.WHITE_BOX
+    name: ClassVar[str] = "ensemble"
+    family: ClassVar[str] = "composite"
+    cited: ClassVar[tuple[str, ...]] = (
+        "croce2020reliable",
+        "andriushchenko2020square",
+        "wang2025towards",
+    )
+    revision: ClassVar[int] = 2
+    targetable: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        estimators: Sequence[Estimator],
-        *,
-        steps: int = 100,
-        queries: int = 5000,
-        twin: Scored | None = None,
-        notes: Sequence[str] = (),
-    ) -> None:
-        if not estimators:
+    estimators: Sequence[Estimator]
+    steps: int = option(100)
+    queries: int = option(5000)
+    twin: Scored | None = option(None, record=lambda twin: twin and twin.graph.content_hash)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.estimators:
             msg = "an ensemble needs at least one gradient estimator"
             raise InvalidInput(msg)
-        self.estimators, self.steps, self.queries = tuple(estimators), steps, queries
-        self.twin, self.notes = twin, tuple(notes)
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Steps, queries and twin; the members are in the gradient record."""
-        twin = None if self.twin is None else self.twin.graph.content_hash
-        return {"steps": self.steps, "queries": self.queries, "twin": twin}
 
     def gradient_record(self) -> dict[str, Any]:
         """All estimators."""
         return {"name": "ensemble", "members": [e.describe() for e in self.estimators]}
 
-    def __call__(
-        self,
-        network: Scored,
-        x: Array,
-        y: Array,
-        threat: Threat,
-        *,
-        seed: int = 0,
-        sample: Array | None = None,
-        eot: int = EOT,
-        votes: int = VOTES,
-        parts: Parts | None = None,
-        progress: Progress | None = None,
+    def answer(
+        self, request: Request, *, parts: Parts | None = None, progress: Progress | None = None
     ) -> Crafted:
         """The worst case per sample; see ``judge`` for which stage found it."""
-        return self.judge(
-            network,
-            x,
-            y,
-            threat,
-            seed=seed,
-            sample=sample,
-            eot=eot,
-            votes=votes,
-            parts=parts,
-            progress=progress,
-        ).crafted
+        return self.judge(request, parts=parts, progress=progress).crafted
 
     def judge(
-        self,
-        network: Scored,
-        x: Array,
-        y: Array,
-        threat: Threat,
-        *,
-        seed: int = 0,
-        sample: Array | None = None,
-        eot: int = EOT,
-        votes: int = VOTES,
-        parts: Parts | None = None,
-        progress: Progress | None = None,
+        self, request: Request, *, parts: Parts | None = None, progress: Progress | None = None
     ) -> Verdict:
         """Run all stages.
 
         Args:
-            network: The surrogate.
-            x: Clean samples, (B, ...).
-            y: Labels, (B,).
-            threat: An L-infinity or L2 ball.
-            seed: Of everything random.
-            sample: Index of each sample in its data set, (B,); positions by default.
-            eot: Draws per gradient, where the coding is stochastic.
-            votes: Draws per decision, where the coding is stochastic.
+            request: Of a threat that is an L-infinity or L2 ball.
             parts: Where finished stages and batches are kept; a later call of the same request goes
                 on from there.
             progress: Called as ``(stage, done, total)``.
@@ -173,77 +132,60 @@ class Ensemble:
             InvalidInput: for what a stage refuses.
             InvalidFile: if what is kept is damaged or of another request.
         """
-        index = np.arange(len(x)) if sample is None else np.asarray(sample)
-        request = {
-            "attack": {"name": self.name, "revision": self.revision, **self.parameters()},
-            "gradient": self.gradient_record(),
-            "threat": threat.parameters(),
-            "model": network.graph.content_hash,
-            "seed": seed,
-            "draws": [eot, votes],
-        }
-        state = parts.folder / "stages.safetensors" if parts else None
-        now = State.open(state, request, x, y, index)
-        notes = list(self.notes)
+        if request.wanted is not None:
+            msg = "ensemble cannot aim at a class; leave wanted out"
+            raise InvalidInput(msg)
+        path = parts.folder / "stages.safetensors" if parts else None
+        threat, now, notes = request.threat, self._opened(path, request), list(self.notes)
         members, plan = len(self.estimators), self._members(threat)
         while (number := len(now.stages)) < len(plan) or len(plan) == members:
             if number >= members == len(plan):
                 first = np.flatnonzero(now.broken_by != -2)[:SCREEN]
-                best = self._best(
-                    network, x[first], y[first], threat, seed=seed, sample=index[first]
-                )
-                plan += self._later(best, threat, notes)
+                plan += self._later(self._best(request, first), threat, notes)
             name, attack = plan[number]
             if progress:
                 progress(name, number, members + 5)
-            left = np.flatnonzero(now.broken_by == -1) if number else np.arange(len(x))
-            inner, made = parts.within(f"{number:02d}") if parts else None, None
-            if len(left):
-                made = attack(
-                    network,
-                    x[left],
-                    y[left],
-                    threat,
-                    seed=seed,
-                    sample=index[left],
-                    eot=eot,
-                    votes=votes,
-                    parts=inner,
-                )
-            now = now.after(name, left, made, y)
-            now.save(state)
+            left = np.flatnonzero(now.broken_by == -1) if number else np.arange(len(request.x))
+            inner = parts.within(f"{number:02d}") if parts else None
+            made = attack.answer(request.take(left), parts=inner) if len(left) else None
+            now = now.after(name, left, made, request.y)
+            now.save(path)
             if inner:
                 inner.remove()
-        crafted = self._crafted(now, y)
+        crafted = self._crafted(now, request.y)
         return Verdict(crafted, tuple(now.stages), now.broken_by, tuple(dict.fromkeys(notes)))
+
+    def _opened(self, path: Path | None, request: Request) -> State:
+        """What is kept of this request, or nothing done yet."""
+        described = {
+            "attack": self.describe(),
+            "gradient": self.gradient_record(),
+            "threat": request.threat.parameters(),
+            "model": request.network.graph.content_hash,
+            "seed": request.seed,
+            "draws": [request.eot, request.votes],
+        }
+        return State.open(path, described, request.x, request.y, request.index)
 
     def _members(self, threat: Threat) -> list[tuple[str, Attack]]:
         """The first stages: every estimator."""
-        return [
-            (f"{a.name} {label(e)}", a) for e in self.estimators for a in [self._main(e, threat)]
-        ]
+        mains = [self._main(e, threat) for e in self.estimators]
+        return [(f"{attack.name} {attack.estimator}", attack) for attack in mains]
 
     def _main(self, gradient: Estimator, threat: Threat) -> GradientAttack:
         linf = isinstance(threat, Linf)
         return SaPgd(gradient, self.steps) if linf else Apgd(gradient, self.steps)
 
-    def _best(
-        self,
-        network: Scored,
-        x: Array,
-        y: Array,
-        threat: Threat,
-        *,
-        seed: int,
-        sample: Array,
-    ) -> list[Estimator]:
-        """The estimators by what their PGD breaks of the same samples, the best first."""
+    def _best(self, request: Request, first: Array) -> list[Estimator]:
+        """The estimators by what their PGD breaks of the first samples, the best first."""
+        asked = replace(request.take(first), eot=EOT, votes=VOTES)
 
         def broke(gradient: Estimator) -> int:
-            made = Pgd(gradient)(network, x, y, threat, seed=seed, sample=sample)
-            return int((made.adversarial_decision != y).sum())
+            return int((Pgd(gradient).answer(asked).adversarial_decision != asked.y).sum())
 
-        return sorted(self.estimators, key=broke, reverse=True) if len(x) else [*self.estimators]
+        return (
+            sorted(self.estimators, key=broke, reverse=True) if len(first) else [*self.estimators]
+        )
 
     def _later(
         self, best: Sequence[Estimator], threat: Threat, notes: list[str]
@@ -251,9 +193,9 @@ class Ensemble:
         """The stages after those; what is left out is noted."""
         dlr = [Apgd(e, self.steps, loss="dlr") for e in best[:2]]
         later: list[tuple[str, Attack]] = [
-            (f"apgd-dlr {label(attack.estimator)}", attack) for attack in dlr
+            (f"apgd-dlr {attack.estimator}", attack) for attack in dlr
         ]
-        later.append((f"apgd-targeted {label(best[0])}", Targeted(dlr[0], "all")))
+        later.append((f"apgd-targeted {best[0]}", Targeted(dlr[0], "all")))
         if isinstance(threat, Linf):
             later.append(("square", Square(self.queries)))
         else:
@@ -300,12 +242,4 @@ def ensemble(
             found.append(make_estimator(name, **parameters))
         else:
             notes.append(f"estimator {name!r} is left out: it is not registered")
-    return Ensemble(
-        found, steps=steps, queries=queries, twin=twin, notes=tuple(dict.fromkeys(notes))
-    )
-
-
-def label(estimator: Estimator) -> str:
-    """Name and parameters, short."""
-    given = ", ".join(f"{key}={value}" for key, value in estimator.parameters().items())
-    return f"{estimator.name}({given})"
+    return Ensemble(found, steps, queries, twin, tuple(dict.fromkeys(notes)))

@@ -21,8 +21,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from neurorobust.errors import InvalidInput
-
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """Of scores (B, classes), labels (B,) and wanted classes (B,) or None, per sample (B,)."""
 
@@ -76,15 +74,3 @@ LOSSES: dict[str, Loss] = {
     "dlr": difference_of_logits_ratio,
 }
 """Losses by name."""
-
-
-def make_loss(name: str) -> Loss:
-    """A loss by name.
-
-    Raises:
-        InvalidInput: if no loss has this name.
-    """
-    if name not in LOSSES:
-        msg = f"no loss is named {name!r}; known are {', '.join(LOSSES)}"
-        raise InvalidInput(msg)
-    return LOSSES[name]

@@ -1,47 +1,48 @@
-"""Attacks by name."""
+"""Attacks by name: every module of ``optimisers`` and ``events`` is a place for one."""
 
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
+from neurorobust.attacks import events, optimisers
 from neurorobust.attacks.base import ATTACKS, Attack, GradientAttack
-from neurorobust.attacks.targeted import Targeted
-from neurorobust.attacks.transferred import Transferred
-from neurorobust.engine.estimators import Estimator, make_estimator
+from neurorobust.engine.estimators import Estimator, estimator_of
+from neurorobust.engine.options import make, needed
 from neurorobust.errors import InvalidInput
+from neurorobust.names import known_name
 
-WRAPPERS = (Targeted, Transferred)
-"""Made from another attack, so not by name."""
+for _package in (optimisers, events):
+    for _module in iter_modules(_package.__path__, f"{_package.__name__}."):
+        import_module(_module.name)
+
+
+def _by_name() -> dict[str, type[Attack]]:
+    """Attacks that are not made from another."""
+    return {name: k for name, k in sorted(ATTACKS.items()) if set(needed(k)) <= {"gradient"}}
 
 
 def attack_names() -> tuple[str, ...]:
     """Attacks that ``make_attack`` knows."""
-    return tuple(sorted(name for name, kind in ATTACKS.items() if not issubclass(kind, WRAPPERS)))
+    return tuple(_by_name())
 
 
 def make_attack(name: str, gradient: Estimator | str | None = None, **parameters: Any) -> Attack:
     """An attack by name.
 
     Args:
-        name: See ``attack_names``.
+        name: See ``attack_names``; case, hyphens and underscores do not matter.
         gradient: Estimator or its name; needed by attacks with gradients, and by no other.
         parameters: Of the attack.
 
     Raises:
         InvalidInput: for an unknown name or parameter, or a missing or needless estimator.
     """
-    if name not in attack_names():
-        msg = f"no attack is named {name!r}; known are {', '.join(attack_names())}"
-        raise InvalidInput(msg)
-    kind = ATTACKS[name]
-    needs = issubclass(kind, GradientAttack)
+    known = _by_name()
+    found = known_name(name, known, "attack")
+    needs = issubclass(known[found], GradientAttack)
     if needs != (gradient is not None):
         has = "needs a gradient estimator, for example 'rga'" if needs else "takes no gradient"
         msg = f"attack {name!r} {has}"
         raise InvalidInput(msg)
-    try:
-        if gradient is None:
-            return kind(**parameters)
-        estimator = make_estimator(gradient) if isinstance(gradient, str) else gradient
-        return kind(estimator, **parameters)  # type: ignore[call-arg]
-    except TypeError as error:
-        msg = f"attack {name!r}: {error}"
-        raise InvalidInput(msg) from error
+    first = () if gradient is None else (estimator_of(gradient),)
+    return make(known, "attack", found, *first, **parameters)

@@ -110,6 +110,10 @@ class Target:
         drawn = draws.spikes(chance.detach(), steps)
         return drawn + (chance - chance.detach())[:, None]
 
+    def length(self, stimulus: Tensor) -> int:
+        """Number of steps to run: events bring their own."""
+        return stimulus.shape[1] if self.coding == "events" else self.steps
+
     def look(self, x: Tensor, draws: Draws | None = None) -> tuple[Tensor, Tensor]:
         """Scores (B, classes), averaged over the votes, and the decision of most votes, (B,)."""
         scores = torch.stack([self._infer(x, draws) for _ in range(self.votes)])
@@ -190,8 +194,7 @@ class Target:
             )
             raise InvalidInput(msg)
         stimulus = self.present(x, draws, crafting=True)
-        steps = stimulus.shape[1] if self.coding == "events" else self.steps
-        scores = self.estimator.scores(self.network, stimulus, steps)
+        scores = self.estimator.scores(self.network, stimulus, self.length(stimulus))
         if not scores.requires_grad:
             msg = (
                 f"the {self.estimator.name} scores have no gradient by the input; a readout by the "
@@ -203,8 +206,7 @@ class Target:
     def _infer(self, x: Tensor, draws: Draws | None) -> Tensor:
         with torch.no_grad():
             stimulus = self.present(x, draws)
-            steps = stimulus.shape[1] if self.coding == "events" else self.steps
-            return self.network.run(stimulus, steps)
+            return self.network.run(stimulus, self.length(stimulus))
 
     def _finite(self, gradient: Tensor) -> Tensor:
         good = torch.isfinite(gradient)

@@ -1,26 +1,28 @@
 """Targeted modes: any targetable attack, aimed at chosen classes."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neurorobust.attacks.base import Attack, record
+from neurorobust.attacks.base import Attack
 from neurorobust.attacks.case import Case
-from neurorobust.attacks.criteria import Mode, choose
 from neurorobust.attacks.draws import Draws
 from neurorobust.attacks.steps import unfinished
 from neurorobust.attacks.target import Scored, Target
 from neurorobust.attacks.threats import Threat
 from neurorobust.engine.estimators import Estimator
+from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array
 from neurorobust.metrics.intervals import Proportion
 
+Mode = Literal["next", "random", "least_likely", "all"]
 
+
+@dataclass(frozen=True)
 class Targeted(Attack):
     """An attack aimed at the ``next``, a ``random``, the ``least_likely`` or ``all`` other classes.
 
@@ -28,30 +30,30 @@ class Targeted(Attack):
     and any wrong decision ends the search: the worst case over targets. Where the input is drawn,
     all are tried.
 
-    Args:
+    Attributes:
         attack: What is aimed.
         mode: How classes are chosen.
     """
 
     name: ClassVar[str] = "targeted"
     revision: ClassVar[int] = 2
-    targetable: bool = False
+    targetable: ClassVar[bool] = False
 
-    def __init__(self, attack: Attack, mode: Mode = "all") -> None:
-        if not attack.targetable:
-            msg = f"{attack.name} cannot aim at a class"
+    attack: Attack = option()
+    mode: Mode = option("all", among=get_args(Mode))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.attack.targetable:
+            msg = f"{self.attack.name} cannot aim at a class"
             raise InvalidInput(msg)
-        self.attack, self.mode = attack, mode
-        self.threats, self.knowledge = attack.threats, attack.knowledge
+        for key in ("threats", "knowledge"):
+            object.__setattr__(self, key, getattr(self.attack, key))
 
     @property
     def estimator(self) -> Estimator | None:
         """That of the aimed attack."""
         return self.attack.estimator
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Mode and attack."""
-        return {"mode": self.mode, "attack": record(self.attack)}
 
     def propose(self, case: Case) -> Tensor:
         """The sample that reached its class, or with ``all`` any wrong one."""
@@ -69,6 +71,34 @@ class Targeted(Attack):
             part.begin()
             proposed[left] = part.best_or(self.attack.propose(part))
         return case.best_or(proposed)
+
+
+def choose(mode: str, y: Tensor, scores: Tensor, draws: Draws) -> list[Tensor]:
+    """Wanted classes, each (B,), never the label; one entry, or all others in turn.
+
+    Args:
+        mode: ``next`` class, ``random`` other, ``least_likely`` other by the clean scores, or
+            ``all`` others, the likeliest first.
+        y: Labels, (B,).
+        scores: Clean scores, (B, classes).
+        draws: Of the random mode.
+
+    Raises:
+        InvalidInput: for a model of one class.
+    """
+    classes = scores.shape[1]
+    if classes < 2:
+        msg = "a targeted attack needs at least 2 classes"
+        raise InvalidInput(msg)
+    if mode == "next":
+        return [(y + 1) % classes]
+    if mode == "random":
+        return [(y + 1 + draws.integers(classes - 1).to(y)) % classes]
+    # The label goes to the end in either order.
+    if mode == "least_likely":
+        return [scores.scatter(1, y[:, None], torch.inf).argmin(1)]
+    order = scores.scatter(1, y[:, None], -torch.inf).argsort(dim=1, descending=True, stable=True)
+    return list(order[:, :-1].unbind(1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

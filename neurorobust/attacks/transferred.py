@@ -1,41 +1,45 @@
 """Black box: an attack crafted on an independently trained twin and scored on the target."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
-from neurorobust.attacks.base import Attack, record
+from neurorobust.attacks.base import Attack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.knowledge import Knowledge
 from neurorobust.attacks.target import Scored, Target
 from neurorobust.engine.estimators import Estimator
+from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
 
 
+@dataclass(frozen=True)
 class Transferred(Attack):
     """The twin's gradients, the target's decisions; the target is asked once per sample.
 
-    Args:
+    Attributes:
         attack: What is run on the twin.
         twin: Another training of the same architecture on the same data.
     """
 
     name: ClassVar[str] = "transferred"
-    knowledge: Knowledge = Knowledge.BLACK_BOX
+    cited: ClassVar[tuple[str, ...]] = ("papernot2016transferability",)
+    knowledge: ClassVar[Knowledge] = Knowledge.BLACK_BOX
+    spelled_as: ClassVar[str] = "attack"
 
-    def __init__(self, attack: Attack, twin: Scored) -> None:
-        self.attack, self.twin = attack, twin
-        self.threats, self.targetable = attack.threats, attack.targetable
+    attack: Attack = option()
+    twin: Scored = option(record=lambda twin: twin.graph.content_hash)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key in ("threats", "targetable"):
+            object.__setattr__(self, key, getattr(self.attack, key))
 
     @property
     def estimator(self) -> Estimator | None:
         """That of the attack on the twin."""
         return self.attack.estimator
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Attack and twin."""
-        return {"attack": record(self.attack), "twin": self.twin.graph.content_hash}
 
     def propose(self, case: Case) -> Tensor:
         """What fools the twin.

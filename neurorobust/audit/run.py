@@ -1,6 +1,5 @@
 """All checks on one evaluation."""
 
-import inspect
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -16,15 +15,7 @@ from neurorobust.audit.checks import CHECKS
 from neurorobust.audit.evaluation import Evaluation
 from neurorobust.audit.foreign import Evaluated, ForeignTarget
 from neurorobust.audit.refusals import aligned, require_labels, require_sound
-from neurorobust.engine.estimators import (
-    ESTIMATORS,
-    Assg,
-    Estimator,
-    Hart,
-    Rga,
-    Stbp,
-    make_estimator,
-)
+from neurorobust.engine.estimators import Assg, Estimator, Hart, Rga, Stbp, estimator_of
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, Graph
@@ -88,8 +79,8 @@ def audit(
     """
     began = time.perf_counter()
     case = _evaluation(x, y, threat, limit, evaluation)
-    named = {label(e): e for e in map(_estimator, gradients)}
-    rivals = {label(e): e for e in (standard_panel() if panel is None else panel)}
+    named = {str(e): e for e in map(estimator_of, gradients)}
+    rivals = {str(e): e for e in (standard_panel() if panel is None else panel)}
     usual = 10 if isinstance(model, Graph | Network) else 1
     known = {"eot": eot or usual, "votes": votes or usual, "dtype": dtype}
     shown = torch.as_tensor(case.x).to(torch.float64)
@@ -166,26 +157,6 @@ def _evaluation(
     return aligned(replace(given, sample=index, reported=cut, replays=replays))
 
 
-def label(estimator: Estimator) -> str:
-    """Name and the parameters that are not the usual ones."""
-    usual = ESTIMATORS[estimator.name]().parameters() if _plain(estimator) else {}
-    changed = [f"{k}={v}" for k, v in estimator.parameters().items() if usual.get(k, None) != v]
-    return f"{estimator.name}({', '.join(changed)})" if changed else estimator.name
-
-
-def _plain(estimator: Estimator) -> bool:
-    """Whether an estimator of this name can be made without parameters."""
-    kind = ESTIMATORS.get(estimator.name)
-    if kind is None:
-        return False
-    given = list(inspect.signature(kind).parameters.values())
-    return all(p.default is not p.empty for p in given)
-
-
-def _estimator(given: Estimator | str) -> Estimator:
-    return make_estimator(given) if isinstance(given, str) else given
-
-
 def _targets(
     model: Model, named: Mapping[str, Estimator], x: torch.Tensor, known: Mapping[str, Any]
 ) -> dict[str, Target]:
@@ -227,8 +198,7 @@ def _card(
         subject=bench.name,
         content_hash=bench.content_hash,
         threat=bench.threat.parameters(),
-        attack={"name": prototype.name, "revision": prototype.revision}
-        | dict(prototype.parameters()),
+        attack=prototype.describe(),
         gradients=tuple(bench.sources) if foreign else tuple(named),
         samples=len(bench.every),
         right=n,

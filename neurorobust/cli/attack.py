@@ -103,9 +103,9 @@ def _network(model: "Graph | Program", device: str, double: bool) -> "Network":
 def _threats(spelling: str, eps: str, network: "Network") -> "list[Threat]":
     """One threat per radius."""
     from neurorobust.attacks import THREATS
+    from neurorobust.engine.options import number, spelled
     from neurorobust.errors import InvalidInput
     from neurorobust.names import known_name
-    from neurorobust.study.attack.spelled import number, spelled
 
     named, radii = spelled(spelling), [number(part.strip()) for part in eps.split(",")]
     if len(named) != 1 or len(set(radii)) < len(radii):

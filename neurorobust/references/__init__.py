@@ -70,7 +70,7 @@ def used_in(path: Path) -> tuple[str, ...]:
     Raises:
         InvalidFile: for a damaged file, or one without attack sets.
     """
-    from neurorobust.attacks.attackset import read_request
+    from neurorobust.attacks.sets import read_request
 
     if not path.exists():
         raise InvalidFile(path, "is missing; give an attack set, or a folder with some")

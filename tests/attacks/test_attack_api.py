@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,15 +11,18 @@ import torch
 from neurorobust.attacks import (
     ATTACKS,
     L2,
+    Apgd,
     AttackSet,
     CarliniWagner,
     Ensemble,
     Fgsm,
+    GradientAttack,
     Knowledge,
     Linf,
     Parts,
     Pgd,
     Queried,
+    Request,
     Square,
     Target,
     Targeted,
@@ -28,74 +32,73 @@ from neurorobust.attacks import (
     craft,
     ensemble,
     make_attack,
-    on_other_arithmetic,
 )
-from neurorobust.attacks.api import (
-    APGD,
-    FGSM,
-    L2PGD,
-    PGD,
-    L2CarliniWagner,
+from neurorobust.attacks.adapters.foolbox import (
+    FoolboxStyle,
     Misclassification,
-    SquareAttack,
     TargetedMisclassification,
 )
-from neurorobust.attacks.ensemble import label
+from neurorobust.attacks.knowledge import on_other_arithmetic
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
+from neurorobust.data import Stimulus
 from neurorobust.engine.estimators import ESTIMATORS, Bptr, Hart, Rga, Stbp
 from neurorobust.engine.network import Network
+from neurorobust.engine.options import METHODS, needed
 from neurorobust.errors import InvalidFile, InvalidInput
-from neurorobust.ir import LI, LIF, Affine, Graph, Header, Input, Output
+from neurorobust.ir import LI, Affine, Graph, Input, Output
 from neurorobust.lower import lower
 from neurorobust.metrics import PRINTED, Outcomes, Proportion, success_rates
 from neurorobust.metrics.success import DEFINITIONS, changed_on_chip
-
-HEADER = Header(dt_s=1e-3, steps=6, levels=256)
-
-
-def graph(seed=6, readout="last"):
-    draw = np.random.default_rng(seed)
-    weight = draw.normal(size=(20, 12))
-    top = LI(beta=1.0, gain_in=1 / 6) if readout == "last" else LIF(beta=0.9, threshold=0.5)
-    return Graph.chain(
-        HEADER,
-        input=Input(shape=(12,)),
-        a=Affine(weight=weight, bias=0.8 - weight.sum(1) / 2),
-        lif=LIF(beta=0.8, threshold=1.0),
-        b=Affine(weight=draw.normal(size=(5, 20))),
-        top=top,
-        output=Output(readout=readout),
-    )
+from neurorobust.names import plain
+from tests.support.attack_cases import HEADER, decided, shown, spiking
 
 
 @pytest.fixture(scope="module")
 def network():
-    return Network(graph())
+    return Network(spiking())
 
 
 @pytest.fixture(scope="module")
 def data(network):
-    x = np.random.default_rng(9).integers(0, 256, (30, 12)) / 255
-    return x, Target(network, None).decide(torch.tensor(x)).numpy()
+    return shown(network, 30)
+
+
+@pytest.fixture
+def tensors(data):
+    return tuple(map(torch.tensor, data))
+
+
+def crafted(attack, network, data, epsilon, folder, **given):
+    """The set of an attack at a radius."""
+    return craft(attack, Request(network, *data, Linf.of(HEADER, epsilon)), folder, **given)[0]
 
 
 class TestNames:
     def test_every_attack_can_be_made(self):
         for name in attack_names():
-            kind = ATTACKS[name]
-            taken = set(inspect.signature(kind).parameters)
-            needs = "gradient" in taken
+            needs = "gradient" in needed(ATTACKS[name])
             made = make_attack(name, "rga" if needs else None)
             assert made.name == name
-            assert (made.estimator is not None) == needs
+            assert (made.estimator is not None) == needs == isinstance(made, GradientAttack)
+            fields = set(inspect.signature(ATTACKS[name]).parameters) - {"gradient"}
             recorded = set(made.parameters()) - {"distribution"}
-            assert recorded == taken - {"gradient"}, f"{name} keeps a parameter out of its record"
+            assert recorded == fields, f"{name} keeps a parameter out of its record"
+
+    def test_every_method_has_what_papers_say(self):
+        """Each has a text, a family and an entry to cite; names are plainly different."""
+        for kind in METHODS.values():
+            assert kind.title
+            assert kind.cited
+            assert inspect.getdoc(kind)
+            if kind.name not in ("targeted", "transferred"):
+                assert kind.family, kind.name
+        assert len({plain(name) for name in METHODS}) == len(METHODS)
 
     @pytest.mark.parametrize(
         ("given", "text"),
         [
-            (("pdg", "rga"), "no attack is named 'pdg'; known are apgd"),
+            (("pdg", "rga"), "no attack is named 'pdg'; known are .*pgd"),
             (("targeted", "rga"), "no attack is named 'targeted'"),
             (("pgd",), "'pgd' needs a gradient estimator"),
             (("square", "rga"), "'square' takes no gradient"),
@@ -112,76 +115,77 @@ class TestNames:
 
 
 class TestFoolboxStyle:
-    def test_many_epsilons(self, network, data):
+    """Tensors in, tensors out."""
+
+    def test_many_epsilons(self, network, data, tensors):
         epsilons = [0.0, 8 / 255, 32 / 255]
-        raw, clipped, success = PGD(gradient="rga", steps=10)(network, *data, epsilons=epsilons)
+        pgd = Pgd(Rga(), steps=10)
+        raw, clipped, success = FoolboxStyle(pgd)(network, *tensors, epsilons=epsilons)
         assert success.shape == (3, 30)
         assert len(raw) == len(clipped) == 3
         for e, legal, met in zip(epsilons, clipped, success, strict=True):
-            made = Pgd(Rga(), steps=10)(network, *data, Linf.of(HEADER, e))
+            made = pgd(network, *data, Linf.of(HEADER, e))
             assert np.array_equal(made.adversarial, legal)
             assert np.array_equal(made.adversarial_decision != data[1], met)
-            assert np.abs(legal - data[0]).max() <= e + 1e-12
-        assert np.array_equal(success.sum(1), np.sort(success.sum(1)))
-        assert not np.array_equal(raw[2], clipped[2])
+            assert (legal - tensors[0]).abs().max() <= e + 1e-12
+        assert torch.equal(success.sum(1), success.sum(1).sort().values)
+        assert not torch.equal(raw[2], clipped[2])
 
-    def test_one_epsilon_a_graph_and_tensors(self, network, data):
-        x, y = map(torch.tensor, data)
-        raw, clipped, success = FGSM(gradient="stbp")(graph(), x, y, epsilons=0.1)
+    def test_one_epsilon_and_a_graph(self, network, tensors):
+        attack = FoolboxStyle(Fgsm(Stbp()))
+        raw, clipped, success = attack(spiking(), *tensors, epsilons=0.1)
         assert raw.shape == clipped.shape == (30, 12)
         assert success.shape == (30,)
-        _, again, _ = FGSM(gradient=Stbp())(network, *data, epsilons=[0.1])
-        assert np.array_equal(clipped, again[0])
+        _, again, _ = attack(network, *tensors, epsilons=[0.1])
+        assert torch.equal(clipped, again[0])
 
-    def test_clean_errors_are_successes_as_in_foolbox(self, network, data):
-        wrong = (data[1] + 1) % 5
-        assert PGD(gradient="rga")(network, data[0], wrong, epsilons=0.0).success.all()
+    def test_clean_errors_are_successes_as_in_foolbox(self, network, tensors):
+        wrong = (tensors[1] + 1) % 5
+        assert FoolboxStyle(Pgd(Rga()))(network, tensors[0], wrong, epsilons=0.0).success.all()
 
-    def test_criteria(self, network, data):
-        x, y = data
+    def test_criteria(self, network, tensors):
+        x, y = tensors
         aim = (y + 1) % 5
-        attack = APGD(gradient="rga", steps=15)
+        attack = FoolboxStyle(Apgd(Rga(), steps=15))
         aimed = attack(network, x, TargetedMisclassification(aim), epsilons=0.4)
-        decided = Target(network, None).decide(torch.tensor(aimed.clipped)).numpy()
-        assert np.array_equal(aimed.success, decided == aim)
-        assert aimed.success.mean() > 0.8
+        assert np.array_equal(aimed.success, decided(network, aimed.clipped) == aim.numpy())
+        assert aimed.success.double().mean() > 0.8
         stated = attack(network, x, TargetedMisclassification(aim, labels=y), epsilons=0.4)
-        assert np.array_equal(stated.clipped, aimed.clipped)
-        plain = attack(network, x, Misclassification(y), epsilons=0.1)
-        assert np.array_equal(plain.clipped, attack(network, x, y, epsilons=0.1).clipped)
+        assert torch.equal(stated.clipped, aimed.clipped)
+        plainly = attack(network, x, Misclassification(y), epsilons=0.1)
+        assert torch.equal(plainly.clipped, attack(network, x, y, epsilons=0.1).clipped)
 
-    def test_the_smallest_move(self, network, data):
-        x, y = data[0][:8], data[1][:8]
-        attack = L2CarliniWagner(gradient="rga", steps=40, search=5, c=0.1)
+    def test_the_smallest_move(self, network, tensors):
+        x, y = (part[:8] for part in tensors)
+        attack = FoolboxStyle(CarliniWagner(Rga(), steps=40, search=5, c=0.1), "l2")
         smallest = attack(network, x, y, epsilons=None)
         assert smallest.success.all()
-        size = np.linalg.norm(smallest.clipped - x, axis=1)
-        _, _, within = L2PGD(gradient="rga", steps=20)(
-            network, x, y, epsilons=[float(np.median(size) / 8)]
-        )
-        assert within.mean() < 0.5
-        assert isinstance(attack.attack, CarliniWagner)
+        size = (smallest.clipped - x).norm(dim=1)
+        pgd = FoolboxStyle(Pgd(Rga(), steps=20), "l2")
+        _, _, within = pgd(network, x, y, epsilons=[float(size.median() / 8)])
+        assert within.double().mean() < 0.5
 
-    def test_refused(self, network, data):
+    def test_refused(self, network, tensors):
+        attack = FoolboxStyle(Pgd(Rga()))
         with pytest.raises(InvalidInput, match="pgd needs an epsilon"):
-            PGD(gradient="rga")(network, *data, epsilons=None)
+            attack(network, *tensors, epsilons=None)
         with pytest.raises(InvalidInput, match="epsilons is empty"):
-            PGD(gradient="rga")(network, *data, epsilons=[])
+            attack(network, *tensors, epsilons=[])
         with pytest.raises(InvalidInput, match="no threat model is named 'l1'"):
-            PGD(gradient="rga", threat="l1")
+            FoolboxStyle(Pgd(Rga()), threat="l1")
         with pytest.raises(InvalidInput, match=r"8/255 is 0\.031, not 8"):
-            PGD(gradient="rga")(network, *data, epsilons=[8])
+            attack(network, *tensors, epsilons=[8])
 
 
 class TestQueried:
     """Attacks without gradients run on any backend and rung, by its scores."""
 
     def test_square_on_the_chips_integers(self, data):
-        model = graph(readout="count")
+        model = spiking(readout="count")
         program = lower(model, load_profile("loihi2").profile)
         executable = get_backend("torch").compile(program, "quantised")
         queried = Queried(program, executable)
-        y = Target(queried, None).decide(torch.tensor(data[0])).numpy()
+        y = decided(queried, data[0])
         threat = Linf.of(HEADER, 32 / 255)
         made = Square(queries=60)(queried, data[0], y, threat)
         assert (made.clean_decision == y).all()
@@ -190,9 +194,12 @@ class TestQueried:
             fooled.sum()
             > (UniformNoise()(queried, data[0], y, threat).adversarial_decision != y).sum()
         )
-        scores = executable.run(_stimulus(made.adversarial)).scores
+        scores = executable.run(Stimulus(made.adversarial[:, None], 6)).scores
         assert np.array_equal(scores.argmax(1), made.adversarial_decision)
-        assert SquareAttack(queries=5)(queried, data[0], y, epsilons=0.1).success.shape == (30,)
+        styled = FoolboxStyle(Square(queries=5))
+        assert styled(queried, *map(torch.tensor, (data[0], y)), epsilons=0.1).success.shape == (
+            30,
+        )
         with pytest.raises(InvalidInput, match="gives scores, not gradients; use an attack"):
             Fgsm(Rga())(queried, data[0], y, threat)
 
@@ -203,21 +210,10 @@ class TestQueried:
         assert np.array_equal(there.adversarial, attack(network, *data, threat).adversarial)
 
 
-def _stimulus(x):
-    from neurorobust.data import Stimulus
-
-    return Stimulus(x[:, None], 6)
-
-
 class TestKnowledge:
     def test_labels(self, network, data, tmp_path):
-        def made(attack, **given):
-            return craft(
-                attack, network, clean=data[0], label=data[1], sample=np.arange(30),
-                threat=Linf.of(HEADER, 16 / 255), seed=0, folder=tmp_path, **given,
-            )[0]  # fmt: skip
-
-        twin = Network(graph(seed=1))
+        made = partial(crafted, network=network, data=data, epsilon=16 / 255, folder=tmp_path)
+        twin = Network(spiking(seed=1))
         assert made(Fgsm(Rga())).knowledge == Knowledge.WHITE_BOX
         assert made(UniformNoise()).knowledge == Knowledge.NONE
         assert made(Square(queries=3)).knowledge == Knowledge.QUERY_ONLY
@@ -235,19 +231,16 @@ class TestKnowledge:
 class TestSets:
     @pytest.fixture
     def made(self, network, data, tmp_path):
-        return craft(
-            Pgd(Rga(), steps=9), network, clean=data[0], label=data[1], sample=np.arange(30),
-            threat=Linf.of(HEADER, 24 / 255), seed=0, folder=tmp_path,
-        )[0]  # fmt: skip
+        return crafted(Pgd(Rga(), steps=9), network, data, 24 / 255, tmp_path)
 
     def test_outcomes_come_back(self, made, network, data, tmp_path):
         (path,) = tmp_path.iterdir()
         loaded = AttackSet.load(path)
-        crafted = Pgd(Rga(), steps=9)(network, *data, Linf.of(HEADER, 24 / 255))
+        again = Pgd(Rga(), steps=9)(network, *data, Linf.of(HEADER, 24 / 255))
         assert loaded.outcome_bits.shape == (30, 2)
-        assert np.array_equal(loaded.fooled, crafted.fooled)
-        assert np.array_equal(loaded.fooled_ever, crafted.fooled.any(1))
-        assert np.array_equal(loaded.queries, crafted.queries)
+        assert np.array_equal(loaded.fooled, again.fooled)
+        assert np.array_equal(loaded.fooled_ever, again.fooled.any(1))
+        assert np.array_equal(loaded.queries, again.queries)
         assert loaded.threat == Linf.of(HEADER, 24 / 255)
         assert loaded.violations() == 0
 
@@ -334,39 +327,44 @@ class TestEnsemble:
     def make(self, **given):
         return Ensemble([Rga(), Stbp()], steps=4, queries=15, **given)
 
+    @pytest.fixture
+    def request_(self, network, data):
+        return Request(network, *data, self.THREAT, seed=1)
+
     def test_the_worst_case_and_who_found_it(self, network, data):
         x, y = data
         y = y.copy()
         y[:3] = (y[:3] + 1) % 5  # wrong when clean
-        verdict = self.make(twin=Network(graph(seed=1))).judge(network, x, y, self.THREAT, seed=1)
-        assert verdict.stages[0] == "sapgd rga(" + verdict.stages[0].partition("(")[2]
-        assert [s.partition(" ")[0] for s in verdict.stages] == [
-            "sapgd", "sapgd", "apgd-dlr", "apgd-dlr", "apgd-targeted", "square", "twin",
+        request = Request(network, x, y, self.THREAT, seed=1)
+        verdict = self.make(twin=Network(spiking(seed=1))).judge(request)
+        assert verdict.stages[:2] == ("sapgd rga", "sapgd stbp")
+        assert [s.partition(" ")[0] for s in verdict.stages[2:]] == [
+            "apgd-dlr", "apgd-dlr", "apgd-targeted", "square", "twin",
         ]  # fmt: skip
         assert (verdict.broken_by[:3] == -2).all()
         assert (verdict.broken_by[3:] != -2).all()
-        crafted = verdict.crafted
-        fooled = crafted.adversarial_decision != y
+        worst = verdict.crafted
+        fooled = worst.adversarial_decision != y
         assert np.array_equal(verdict.robust, ~fooled)
         assert 0 < verdict.robust.sum() < 27
-        legal = torch.tensor(crafted.adversarial)
+        legal = torch.tensor(worst.adversarial)
         assert self.THREAT.violations(legal, torch.tensor(x)) == 0
-        assert np.array_equal(Target(network, None).decide(legal).numpy() != y, fooled)
-        assert np.array_equal(crafted.adversarial[:3], x[:3])
+        assert np.array_equal(decided(network, legal) != y, fooled)
+        assert np.array_equal(worst.adversarial[:3], x[:3])
         first = verdict.broken_by == 0
-        assert crafted.fooled[first, 0].all()
-        assert not crafted.fooled[~first, 0].any()
+        assert worst.fooled[first, 0].all()
+        assert not worst.fooled[~first, 0].any()
 
-    def test_no_weaker_than_its_members(self, network, data):
-        verdict = self.make().judge(network, *data, self.THREAT, seed=1)
+    def test_no_weaker_than_its_members(self, data, request_):
+        verdict = self.make().judge(request_)
         for name, gradient in (("sapgd", "rga"), ("sapgd", "stbp")):
-            alone = make_attack(name, gradient, steps=4)(network, *data, self.THREAT, seed=1)
+            alone = make_attack(name, gradient, steps=4).answer(request_)
             assert not (verdict.robust & (alone.adversarial_decision != data[1])).any()
         assert verdict.notes == ("transfer from a twin is left out: none was given",)
 
-    def test_it_goes_on_where_it_stopped(self, network, data, tmp_path):
+    def test_it_goes_on_where_it_stopped(self, request_, tmp_path):
         parts, made = Parts(tmp_path / "parts"), []
-        whole = self.make().judge(network, *data, self.THREAT, seed=1)
+        whole = self.make().judge(request_)
 
         def stop(stage, done, total):
             made.append(stage)
@@ -374,29 +372,28 @@ class TestEnsemble:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            self.make().judge(network, *data, self.THREAT, seed=1, parts=parts, progress=stop)
+            self.make().judge(request_, parts=parts, progress=stop)
         resumed: list[str] = []
         again = self.make().judge(
-            network, *data, self.THREAT, seed=1, parts=parts,
-            progress=lambda stage, *_: resumed.append(stage),
-        )  # fmt: skip
+            request_, parts=parts, progress=lambda stage, *_: resumed.append(stage)
+        )
         assert (*made[:3], *resumed) == whole.stages == again.stages
         assert np.array_equal(whole.crafted.adversarial, again.crafted.adversarial)
         assert np.array_equal(whole.crafted.queries, again.crafted.queries)
         assert np.array_equal(whole.broken_by, again.broken_by)
         assert [p.name for p in parts.folder.iterdir()] == ["stages.safetensors"]
 
-    def test_a_state_of_another_request_or_damaged(self, network, data, tmp_path):
+    def test_a_state_of_another_request_or_damaged(self, request_, tmp_path):
         parts = Parts(tmp_path)
         state = tmp_path / "stages.safetensors"
         short = Ensemble([Rga()], steps=1, queries=1)
-        short.judge(network, *data, self.THREAT, parts=parts)
-        for change in ({"seed": 1}, {"sample": np.arange(30) + 1}):
+        short.judge(request_, parts=parts)
+        for change in ({"seed": 2}, {"sample": np.arange(30) + 1}):
             with pytest.raises(InvalidFile, match="belongs to another request"):
-                short.judge(network, *data, self.THREAT, parts=parts, **change)
+                short.judge(replace(request_, **change), parts=parts)
         state.write_bytes(state.read_bytes()[:50])
         with pytest.raises(InvalidFile, match="no readable ensemble state"):
-            short.judge(network, *data, self.THREAT, parts=parts)
+            short.judge(request_, parts=parts)
 
     def test_standard_names_what_is_missing(self, monkeypatch):
         full = ensemble()
@@ -412,28 +409,26 @@ class TestEnsemble:
         with pytest.raises(InvalidInput, match="at least one gradient estimator"):
             Ensemble([])
 
+    def test_it_cannot_aim(self, request_):
+        with pytest.raises(InvalidInput, match="ensemble cannot aim at a class"):
+            self.make().judge(replace(request_, wanted=(request_.y + 1) % 5))
+
     def test_l2_leaves_out_what_has_no_l2(self, network, data):
-        verdict = self.make().judge(network, *data, L2.of(HEADER, 0.2))
+        verdict = self.make().judge(Request(network, *data, L2.of(HEADER, 0.2)))
         assert "square is left out: it is not defined for l2" in verdict.notes
         assert verdict.stages[0].startswith("apgd rga")
 
     def test_as_a_set(self, network, data, tmp_path):
-        asked = {
-            "clean": data[0], "label": data[1], "sample": np.arange(30) + 7,
-            "threat": self.THREAT, "seed": 1, "folder": tmp_path,
-        }  # fmt: skip
-        made, reused = craft(self.make(), network, **asked)
+        asked = Request(network, *data, self.THREAT, seed=1, sample=np.arange(30) + 7)
+        made, reused = craft(self.make(), asked, tmp_path)
         assert not reused
-        assert craft(self.make(), network, **asked)[1]
+        assert craft(self.make(), asked, tmp_path)[1]
         assert (made.attack, made.gradient) == ("ensemble", "ensemble")
         assert [m["name"] for m in made.request["gradient"]["members"]] == ["rga", "stbp"]
         assert made.violations() == 0
 
     def test_targeted_sets_do_not_pass_iterates_for_errors(self, network, data, tmp_path):
-        made, _ = craft(
-            Targeted(Pgd(Rga(), steps=4), "next"), network, clean=data[0], label=data[1],
-            sample=np.arange(30), threat=Linf.of(HEADER, 0.3), seed=0, folder=tmp_path,
-        )  # fmt: skip
+        made = crafted(Targeted(Pgd(Rga(), steps=4), "next"), network, data, 0.3, tmp_path)
         assert (made.wanted == (data[1] + 1) % 5).all()
         assert made.outcomes.every is None
 
@@ -445,13 +440,13 @@ class TestRefusals:
 
     def test_fractions_of_events(self):
         header = replace(HEADER, coding="events", levels=None, bounds=(0.0, 4.0))
-        model = Network(graph().with_(header=header))
+        model = Network(spiking().with_(header=header))
         x = np.zeros((2, header.steps, *model.graph.input_shape))
         with pytest.raises(InvalidInput, match="fractions of events"):
             Pgd(Rga(), steps=1)(model, x, np.zeros(2, int), Linf.of(header, 0.5))
         counted = replace(header, levels=5)
         made = Pgd(Rga(), steps=1)(
-            Network(graph().with_(header=counted)), x, np.zeros(2, int), Linf.of(counted, 1)
+            Network(spiking().with_(header=counted)), x, np.zeros(2, int), Linf.of(counted, 1)
         )
         assert np.array_equal(made.adversarial, np.rint(made.adversarial))
 
@@ -461,12 +456,12 @@ def test_the_best_of_an_ensemble_do_not_depend_on_the_order_of_its_members(netwo
     members = [Bptr(), Rga(), Stbp("arctan", 0.5), Hart(gamma=0.5)]
     later = [
         Ensemble(given, steps=2, queries=2)
-        .judge(network, *data, Linf.of(HEADER, 0.05), seed=1)
+        .judge(Request(network, *data, Linf.of(HEADER, 0.05), seed=1))
         .stages[len(members) :]
         for given in (members, members[::-1])
     ]
     broke = {
-        label(e): int((Pgd(e)(network, *data, Linf.of(HEADER, 0.05), seed=1).adversarial_decision
+        str(e): int((Pgd(e)(network, *data, Linf.of(HEADER, 0.05), seed=1).adversarial_decision
                        != data[1]).sum())
         for e in members
     }  # fmt: skip

@@ -9,7 +9,8 @@ import torch
 from scipy.stats import binomtest
 from typer.testing import CliRunner
 
-from neurorobust.attacks import EventFlips, Linf, Pgd
+from neurorobust.attacks import Linf, Pgd
+from neurorobust.attacks.events.flips import EventFlips
 from neurorobust.audit import CHECKS, Reported, Status, audit, page
 from neurorobust.audit.compare import gap
 from neurorobust.cli import app

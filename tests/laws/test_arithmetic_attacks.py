@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from neurorobust.attacks import Linf, SignNoise, UniformNoise
-from neurorobust.attacks.arithmetic import ArithmeticAttack, provoked
+from neurorobust.attacks.optimisers.arithmetic import ArithmeticAttack, provoked
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus

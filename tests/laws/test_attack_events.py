@@ -4,24 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from neurorobust.attacks import (
-    CornerAttack,
-    DashAttack,
-    EventFlips,
-    Events,
-    FrameAttack,
-    Linf,
-    Pgd,
-    Retiming,
-    SparseDynamicAttack,
-    SpikeFool,
-    SpikeRetiming,
-    Target,
-    UniformNoise,
-    craft,
-)
+from neurorobust.attacks import Events, Linf, Pgd, Request, Retiming, Target, UniformNoise, craft
 from neurorobust.attacks import base as attacks_base
-from neurorobust.attacks.events.spikefool import solve
+from neurorobust.attacks.events.dvs import CornerAttack, DashAttack, FrameAttack
+from neurorobust.attacks.events.flips import EventFlips
+from neurorobust.attacks.events.retimed import SpikeRetiming
+from neurorobust.attacks.events.sda import SparseDynamicAttack
+from neurorobust.attacks.events.spikefool import SpikeFool, solve
 from neurorobust.engine.estimators import Assg, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
@@ -251,10 +240,7 @@ class TestSparse:
     def test_frozen_and_replayed(self, network, data, tmp_path):
         x, y = data
         threat = Events.of(network.graph.header, 9, insert=4)
-        made, reused = craft(
-            EventFlips(Stbp(), steps=3), network, clean=x, label=y, sample=np.arange(12),
-            threat=threat, seed=0, folder=tmp_path,
-        )  # fmt: skip
+        made, reused = craft(EventFlips(Stbp(), steps=3), Request(network, x, y, threat), tmp_path)
         assert not reused
         assert made.threat == threat
         assert made.violations() == 0

@@ -8,7 +8,6 @@ from neurorobust.attacks import (
     L2,
     Apgd,
     CarliniWagner,
-    Case,
     Draws,
     Linf,
     Pgd,
@@ -17,6 +16,7 @@ from neurorobust.attacks import (
     Targeted,
     UniformNoise,
 )
+from neurorobust.attacks.case import Case
 from neurorobust.engine.estimators import Stbp, TimeExtended
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from neurorobust.attacks import Pgd
-from neurorobust.attacks.losses import LOSSES, make_loss
+from neurorobust.attacks.losses import LOSSES
 from neurorobust.engine.estimators import Rga
 from neurorobust.errors import InvalidInput
 
@@ -16,7 +16,7 @@ class TestLosses:
     def value(self, name, y, wanted=None, scores=None):
         given = torch.tensor(self.SCORES if scores is None else scores)
         wanted = None if wanted is None else torch.tensor(wanted)
-        return make_loss(name)(given, torch.tensor(y), wanted).numpy()
+        return LOSSES[name](given, torch.tensor(y), wanted).numpy()
 
     def test_by_hand(self):
         z, y, t = self.SCORES, np.array([0, 1, 2]), np.array([1, 0, 3])
@@ -44,5 +44,5 @@ class TestLosses:
             assert torch.isfinite(scores.grad).all()
 
     def test_unknown(self):
-        with pytest.raises(InvalidInput, match="no loss is named 'hinge'; known are ce, margin"):
+        with pytest.raises(InvalidInput, match="PGD: loss is 'hinge'; known are ce, margin, dlr"):
             Pgd(Rga(), loss="hinge")

@@ -31,39 +31,24 @@ from neurorobust.attacks import (
     every_target,
 )
 from neurorobust.attacks import base as attacks_base
-from neurorobust.attacks.schedule import checkpoints
+from neurorobust.attacks.steps import checkpoints
 from neurorobust.engine.estimators import Assg, Rga, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import LI, LIF, Affine, Graph, Header, Input, Output
-from tests.support.attack_cases import HEADER, WITHOUT_GRID, linear, same
+from tests.support.attack_cases import HEADER, WITHOUT_GRID, linear, same, shown, spiking
 
 EPSILON = 16 / 255
 
 
-def graph(header=HEADER, seed=6):
-    draw = np.random.default_rng(seed)
-    weight = draw.normal(size=(20, 12))
-    return Graph.chain(
-        header,
-        input=Input(shape=(12,)),
-        a=Affine(weight=weight, bias=0.8 - weight.sum(1) / 2),  # grey drives all alike
-        lif=LIF(beta=0.8, threshold=1.0),
-        b=Affine(weight=draw.normal(size=(5, 20))),
-        top=LI(beta=1.0, gain_in=1 / 6),
-        output=Output(readout="last"),
-    )
-
-
 @pytest.fixture(scope="module")
 def network():
-    return Network(graph())
+    return Network(spiking())
 
 
 @pytest.fixture(scope="module")
 def data(network):
-    x = np.random.default_rng(9).integers(0, 256, (24, 12)) / 255
-    return x, Target(network, None).decide(torch.tensor(x)).numpy()
+    return shown(network, 24)
 
 
 LINF = {
@@ -83,7 +68,7 @@ LINF = {
     "targeted next": lambda: Targeted(Pgd(Rga(), steps=3), "next"),
     "targeted random": lambda: Targeted(Pgd(Rga(), steps=3), "random"),
     "targeted all": lambda: Targeted(Apgd(Assg(), steps=3, loss="dlr"), "all"),
-    "twin": lambda: Transferred(Pgd(Rga(), steps=3), Network(graph(seed=3))),
+    "twin": lambda: Transferred(Pgd(Rga(), steps=3), Network(spiking(seed=3))),
 }
 EUCLIDEAN = {
     "noise": UniformNoise,
@@ -527,13 +512,13 @@ class TestTargeted:
             UniformNoise()(network, *data, threat_of("linf"), wanted=data[1])
         with pytest.raises(InvalidInput, match=r"wanted must be 24 numbers in 0\.\.4"):
             Pgd(Rga())(network, *data, threat_of("linf"), wanted=data[1] + 5)
-        with pytest.raises(InvalidInput, match="no targeted mode is named 'worst'"):
-            Targeted(Pgd(Rga()), "worst")(network, *data, threat_of("linf"))
+        with pytest.raises(InvalidInput, match="mode is 'worst'; known are next, random, least"):
+            Targeted(Pgd(Rga()), "worst")
 
 
 class TestTwin:
     def test_crafted_there_scored_here(self, network, data):
-        twin = Network(graph(seed=3))
+        twin = Network(spiking(seed=3))
         attack = Pgd(Rga(), steps=5)
         made = Transferred(attack, twin)(network, *data, threat_of("linf"), seed=1)
         there = attack(twin, *data, threat_of("linf"), seed=1)
@@ -557,8 +542,11 @@ class TestRefused:
             (lambda: Apgd(Rga(), steps=0), "APGD: steps is 0; it must be at least 1"),
             (lambda: SaPgd(Rga(), steps=0), "SA-PGD: steps is 0"),
             (lambda: Square(queries=0), "Square: queries is 0"),
-            (lambda: Square(p_init=math.nan), "Square: p_init is nan"),
-            (lambda: Square(p_init=1.5), "Square: "),
+            (
+                lambda: Square(p_init=math.nan),
+                "Square: p_init is nan; it must be above 0 and at",
+            ),
+            (lambda: Square(p_init=1.5), "Square: p_init is 1.5"),
             (lambda: MiFgsm(Rga(), steps=0), "MI-FGSM: steps is 0"),
             (lambda: Bim(Rga(), steps=0), "BIM: steps is 0"),
             (lambda: CarliniWagner(Rga(), confidence=-1), "confidence is -1"),

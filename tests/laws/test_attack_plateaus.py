@@ -9,12 +9,12 @@ from neurorobust.attacks import (
     Events,
     Linf,
     SaPgd,
-    SparseDynamicAttack,
     Spsa,
     Square,
     Target,
     Targeted,
 )
+from neurorobust.attacks.events.sda import SparseDynamicAttack
 from neurorobust.attacks.losses import LOSSES
 from neurorobust.engine.estimators import Assg, Stbp
 from neurorobust.engine.network import Network

@@ -14,9 +14,8 @@ from neurorobust.attacks import (
     Linf,
     Retiming,
     make_threat,
-    to_events,
-    to_frames,
 )
+from neurorobust.data.exchange import to_events, to_frames
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Header
 

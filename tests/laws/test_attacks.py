@@ -10,9 +10,8 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from neurorobust.attacks import Attack, AttackSet, Fgsm, Linf, Pgd, UniformNoise, craft
+from neurorobust.attacks import Attack, AttackSet, Fgsm, Linf, Pgd, Request, UniformNoise, craft
 from neurorobust.attacks import base as attacks_base
-from neurorobust.attacks.craft import describe
 from neurorobust.engine.estimators import Rga, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidFile, InvalidInput
@@ -79,10 +78,7 @@ class TestLegal:
         x = data[0] if levels != 17 else np.rint(data[0] * 16) / 16
         network = Network(graph(replace(HEADER, levels=levels)), dtype=dtype)
         threat = Linf.of(network.graph.header, 2 / 16)
-        made, _ = craft(
-            attack, network, clean=x, label=data[1], sample=np.arange(40), threat=threat,
-            seed=0, folder=tmp_path,
-        )  # fmt: skip
+        made, _ = craft(attack, Request(network, x, data[1], threat), tmp_path)
         (path,) = tmp_path.iterdir()
         kept = AttackSet.load(path).adversarial
         assert kept.dtype == np.float64
@@ -325,9 +321,16 @@ class TestRefused:
         with pytest.raises(InvalidInput, match=r"use Linf\.of"):
             self.attack(network, *data, Linf(epsilon=0.5, bounds=(-1.0, 1.0)))
 
-    @pytest.mark.parametrize(("steps", "size"), [(0, 0.1), (5, 0.0), (5, math.nan)])
-    def test_pgd(self, steps, size):
-        with pytest.raises(InvalidInput, match="steps >= 1 and relative_step > 0"):
+    @pytest.mark.parametrize(
+        ("steps", "size", "text"),
+        [
+            (0, 0.1, "PGD: steps is 0; it must be at least 1"),
+            (5, 0.0, "relative_step is 0.0; it must be above 0"),
+            (5, math.nan, "relative_step is nan"),
+        ],
+    )
+    def test_pgd(self, steps, size, text):
+        with pytest.raises(InvalidInput, match=text):
             Pgd(Rga(), steps=steps, relative_step=size)
 
     def test_a_gradient_that_is_no_number(self, network, data):
@@ -357,24 +360,16 @@ class TestRefused:
             self.attack(network, *data, estimator=Other())
 
 
-def request(network, data, /, **changes):
-    x, y = data
-    given = {
-        "attack": Fgsm(Rga()),
-        "network": network,
-        "clean": x,
-        "label": y,
-        "sample": np.arange(len(x)) + 100,
-        "threat": Linf.of(HEADER, EPSILON),
-        "seed": 0,
-    }
-    return given | changes
+def asked(network, data, attack=None, **changes):
+    """An attack and what it is asked."""
+    threat, sample = Linf.of(HEADER, EPSILON), np.arange(len(data[0])) + 100
+    return attack or Fgsm(Rga()), replace(Request(network, *data, threat, sample=sample), **changes)
 
 
 class TestSets:
     @pytest.fixture
     def made(self, network, data, tmp_path):
-        return craft(**request(network, data), folder=tmp_path)[0]
+        return craft(*asked(network, data), tmp_path)[0]
 
     @pytest.fixture
     def path(self, made, tmp_path):
@@ -441,11 +436,11 @@ class TestSets:
     def test_a_damaged_set_is_not_used(self, network, data, path, tmp_path):
         path.write_bytes(path.read_bytes()[:-1])
         with pytest.raises(InvalidFile, match="delete it to craft it again"):
-            craft(**request(network, data), folder=tmp_path)
+            craft(*asked(network, data), tmp_path)
 
     def test_the_same_request_is_reused(self, network, data, made, tmp_path, monkeypatch):
-        monkeypatch.setattr(Attack, "__call__", None)  # crafting anew would fail
-        again, reused = craft(**request(network, data), folder=tmp_path)
+        monkeypatch.setattr(Attack, "answer", None)  # crafting anew would fail
+        again, reused = craft(*asked(network, data), tmp_path)
         assert reused
         assert again.content_hash == made.content_hash
 
@@ -469,9 +464,9 @@ class TestSets:
             "epsilon": {"threat": Linf.of(HEADER, 17 / 255)},
             "grid": {"threat": replace(Linf.of(HEADER, EPSILON), levels=None)},
             "seed": {"seed": 1},
-            "sample values": {"clean": other},
-            "labels": {"label": (y + 1) % 4},
-            "fewer samples": {"clean": x[:9], "label": y[:9], "sample": np.arange(9) + 100},
+            "sample values": {"x": other},
+            "labels": {"y": (y + 1) % 4},
+            "fewer samples": {"x": x[:9], "y": y[:9], "sample": np.arange(9) + 100},
             "indices": {"sample": np.arange(40)},
             "model": {"network": Network(graph(seed=1))},
             "precision": {"network": Network(graph(), dtype=torch.float32)},
@@ -480,20 +475,17 @@ class TestSets:
     def test_any_other_request_is_crafted_anew(self, network, data, made, tmp_path):
         keys = {}
         for name, change in self.changed(network, data).items():
-            asked = request(network, data, **change)
-            found, reused = craft(**asked, folder=tmp_path)
+            attack, request = asked(network, data, **change)
+            found, reused = craft(attack, request, tmp_path)
             assert not reused, name
-            assert np.array_equal(found.sample, asked["sample"]), name
-            assert craft(**asked, folder=tmp_path)[1], name
+            assert np.array_equal(found.sample, request.sample), name
+            assert craft(attack, request, tmp_path)[1], name
             if name != "indices":
                 keys[name] = json.dumps(found.request, sort_keys=True)
         keys["first"] = json.dumps(made.request, sort_keys=True)
         assert len(set(keys.values())) == len(keys)
 
     def test_collapsing_is_no_part_of_the_request(self, network, data):
-        asked = request(network, data)
-        del asked["sample"]
-        first, second = (
-            describe(**asked | {"attack": Fgsm(Rga(collapse=c))}) for c in (True, False)
-        )
+        _, request = asked(network, data)
+        first, second = (request.describe(Fgsm(Rga(collapse=c))) for c in (True, False))
         assert first == second

@@ -5,8 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from neurorobust.attacks import Linf, Pgd, Target, UniformNoise
-from neurorobust.attacks.craft import craft
+from neurorobust.attacks import Linf, Pgd, Request, Target, UniformNoise, craft
 from neurorobust.chips import load_profile
 from neurorobust.engine.estimators import (
     Assg,
@@ -296,16 +295,9 @@ class TestAttack:
 
     def test_a_set_names_the_program_it_was_crafted_on(self, float_graph, tmp_path):
         program, x = lowered(float_graph), pixels(4)
-        made, _ = craft(
-            Pgd(Rga(), steps=2),
-            IntegerTarget(program),
-            clean=x,
-            label=np.zeros(4, np.int64),
-            sample=np.arange(4),
-            threat=Linf.of(float_graph.header, 8 / 255),
-            seed=0,
-            folder=tmp_path,
-        )
+        threat = Linf.of(float_graph.header, 8 / 255)
+        request = Request(IntegerTarget(program), x, np.zeros(4, np.int64), threat)
+        made, _ = craft(Pgd(Rga(), steps=2), request, tmp_path)
         assert made.request["model"] == program.content_hash != float_graph.content_hash
 
 

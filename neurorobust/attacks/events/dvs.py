@@ -6,8 +6,9 @@ neural networks, IJCNN 2021.
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,8 +16,8 @@ from torch import Tensor
 from neurorobust.attacks.base import Attack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.knowledge import Knowledge
-from neurorobust.attacks.steps import require_at_least
 from neurorobust.attacks.threats import Events, Threat
+from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
 
 
@@ -26,9 +27,9 @@ class PatternAttack(Attack):
     A pattern that exceeds a sample's budget is not shown to it.
     """
 
-    threats: tuple[type[Threat], ...] = (Events,)
-    knowledge: Knowledge = Knowledge.QUERY_ONLY
-    estimator = None
+    family: ClassVar[str] = "events"
+    threats: ClassVar[tuple[type[Threat], ...]] = (Events,)
+    knowledge: ClassVar[Knowledge] = Knowledge.QUERY_ONLY
 
     @abstractmethod
     def patterns(self, steps: int, height: int, width: int) -> Iterator[Tensor]:
@@ -75,22 +76,19 @@ def _room(threat: Threat) -> float:
     return threat.epsilon if insert is None else min(threat.epsilon, insert)
 
 
+@dataclass(frozen=True)
 class FrameAttack(PatternAttack):
     """All pixels of the border are on in every step.
 
-    Args:
+    Attributes:
         thickness: Of the border in pixels, at least 1.
     """
 
     name: ClassVar[str] = "dvs_frame"
+    title: ClassVar[str] = "DVS frame"
+    cited: ClassVar[tuple[str, ...]] = ("marchisio2021dvsattacks",)
 
-    def __init__(self, thickness: int = 1) -> None:
-        require_at_least("frame attack", thickness=(thickness, 1))
-        self.thickness = thickness
-
-    def parameters(self) -> Mapping[str, Any]:
-        """The thickness."""
-        return {"thickness": self.thickness}
+    thickness: int = option(1, low=1)
 
     def patterns(self, steps: int, height: int, width: int) -> Iterator[Tensor]:
         """The border."""
@@ -100,22 +98,19 @@ class FrameAttack(PatternAttack):
         yield on
 
 
+@dataclass(frozen=True)
 class CornerAttack(PatternAttack):
     """A square in a corner, on in every step, grows and moves from corner to corner.
 
-    Args:
+    Attributes:
         largest: Side of the last square in pixels, at least 1.
     """
 
     name: ClassVar[str] = "dvs_corner"
+    title: ClassVar[str] = "DVS corner"
+    cited: ClassVar[tuple[str, ...]] = ("marchisio2021dvsattacks",)
 
-    def __init__(self, largest: int = 8) -> None:
-        require_at_least("corner attack", largest=(largest, 1))
-        self.largest = largest
-
-    def parameters(self) -> Mapping[str, Any]:
-        """The largest square."""
-        return {"largest": self.largest}
+    largest: int = option(8, low=1)
 
     def patterns(self, steps: int, height: int, width: int) -> Iterator[Tensor]:
         """Squares by side, each in all four corners."""
@@ -127,24 +122,22 @@ class CornerAttack(PatternAttack):
                     yield on
 
 
+@dataclass(frozen=True)
 class DashAttack(PatternAttack):
     """Two neighbouring pixels are on in every step; the place moves until the model is fooled.
 
-    Args:
+    Attributes:
         stride: Distance of tried places in pixels, at least 1.
         hold: Aware of mask filters, which drop pixels that stay on: the dash moves on by its own
             length every ``hold`` steps. None leaves it where it is.
     """
 
     name: ClassVar[str] = "dvs_dash"
+    title: ClassVar[str] = "DVS dash"
+    cited: ClassVar[tuple[str, ...]] = ("marchisio2021dvsattacks",)
 
-    def __init__(self, stride: int = 2, hold: int | None = None) -> None:
-        require_at_least("dash attack", stride=(stride, 1), hold=(1 if hold is None else hold, 1))
-        self.stride, self.hold = stride, hold
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Distance of places, and for how long the dash stays."""
-        return {"stride": self.stride, "hold": self.hold}
+    stride: int = option(2, low=1)
+    hold: int | None = option(None, low=1)
 
     def patterns(self, steps: int, height: int, width: int) -> Iterator[Tensor]:
         """Dashes row by row."""

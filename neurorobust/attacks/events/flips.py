@@ -1,50 +1,45 @@
 """Insertion and removal of the events whose first-order effect is largest."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
-from neurorobust.attacks.losses import make_loss
-from neurorobust.attacks.steps import require_at_least
+from neurorobust.attacks.losses import LOSSES
 from neurorobust.attacks.threats import Events, Threat
-from neurorobust.engine.estimators import Estimator
+from neurorobust.engine.options import option
 
 
+@dataclass(frozen=True)
 class EventFlips(GradientAttack):
     """In every step one event more, or one less, in the bins with the largest ``± gradient``.
 
     The budget of changed bins is spent evenly over the steps; samples stop once found. Counts rise
     and fall by one at a time, in bins that differ already too, and are never cut to 1.
 
-    Args:
-        gradient: The estimator.
+    Attributes:
         steps: Number of steps, at least 1.
         loss: ``margin``, ``ce`` or ``dlr``.
     """
 
     name: ClassVar[str] = "event_flips"
+    title: ClassVar[str] = "event flips"
     revision: ClassVar[int] = 2
-    threats: tuple[type[Threat], ...] = (Events,)
+    family: ClassVar[str] = "events"
+    threats: ClassVar[tuple[type[Threat], ...]] = (Events,)
 
-    def __init__(self, gradient: Estimator, steps: int = 10, loss: str = "margin") -> None:
-        super().__init__(gradient)
-        require_at_least("event flips", steps=(steps, 1))
-        self.steps, self.loss, self._loss = steps, loss, make_loss(loss)
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Steps and loss."""
-        return {"steps": self.steps, "loss": self.loss}
+    steps: int = option(10, low=1)
+    loss: str = option("margin", among=LOSSES)
 
     def propose(self, case: Case) -> Tensor:
         """The frames that first fooled the surrogate, else the last ones."""
         moving, left = case.x.clone(), torch.arange(len(case), device=case.x.device)
         for step in range(1, self.steps + 1):
             part = case.take(left)
-            _, gradient = part.ascent(moving[left], self._loss)
+            _, gradient = part.ascent(moving[left], LOSSES[self.loss])
             bins = -(-int(case.threat.epsilon) * step // self.steps)  # rounded up
             moving[left] = self._spend(part, moving[left], gradient, bins)
             _, fooled = part.see(moving[left])

@@ -3,8 +3,8 @@
 Reference: Spike-retiming attacks, ICLR 2026.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,16 +12,17 @@ from torch import Tensor
 
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
-from neurorobust.attacks.losses import make_loss
-from neurorobust.attacks.steps import require_at_least, unit_mean
+from neurorobust.attacks.losses import LOSSES
+from neurorobust.attacks.steps import unit_mean
 from neurorobust.attacks.threats import Retiming, Threat
 from neurorobust.attacks.threats.retiming import event_places
-from neurorobust.engine.estimators import Estimator
+from neurorobust.engine.options import option
 
 LIMIT = 10.0
 """Logits stay within plus and minus this."""
 
 
+@dataclass(frozen=True)
 class SpikeRetiming(GradientAttack):
     """Signed steps on the logits of every event's shifts.
 
@@ -29,7 +30,7 @@ class SpikeRetiming(GradientAttack):
     the expected one under the softmax of the logits: the gradient passes the projection straight
     through. Expected bins above their bound and sums above their budget are penalised.
 
-    Args:
+    Attributes:
         gradient: The estimator. One that treats all steps alike cannot tell when to move an event;
             use STBP or another that unrolls time.
         steps: Number of steps, at least 1.
@@ -40,40 +41,18 @@ class SpikeRetiming(GradientAttack):
     """
 
     name: ClassVar[str] = "retiming"
+    title: ClassVar[str] = "retiming"
+    cited: ClassVar[tuple[str, ...]] = ("yu2026time",)
     revision: ClassVar[int] = 2
-    threats: tuple[type[Threat], ...] = (Retiming,)
+    family: ClassVar[str] = "events"
+    threats: ClassVar[tuple[type[Threat], ...]] = (Retiming,)
 
-    def __init__(
-        self,
-        gradient: Estimator,
-        steps: int = 20,
-        *,
-        step: float = 1.0,
-        capacity: float = 20.0,
-        budget: float = 10.0,
-        loss: str = "ce",
-    ) -> None:
-        super().__init__(gradient)
-        require_at_least(
-            "retiming",
-            steps=(steps, 1),
-            step=(step, 1e-9),
-            capacity=(capacity, 0),
-            budget=(budget, 0),
-        )
-        self.steps, self.step = steps, step
-        self.capacity, self.budget = capacity, budget
-        self.loss, self._loss = loss, make_loss(loss)
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Steps, penalties and loss."""
-        return {
-            "steps": self.steps,
-            "step": self.step,
-            "capacity": self.capacity,
-            "budget": self.budget,
-            "loss": self.loss,
-        }
+    steps: int = option(20, low=1)
+    _: KW_ONLY
+    step: float = option(1.0, above=0)
+    capacity: float = option(20.0, low=0)
+    budget: float = option(10.0, low=0)
+    loss: str = option("ce", among=LOSSES)
 
     def propose(self, case: Case) -> Tensor:
         """The frames that last fooled the surrogate, else the last ones."""
@@ -82,7 +61,7 @@ class SpikeRetiming(GradientAttack):
         events = _Choices(case, threat)
         moving = case.x
         for _ in range(self.steps):
-            _, gradient = case.ascent(moving, self._loss)
+            _, gradient = case.ascent(moving, LOSSES[self.loss])
             events.ascend(unit_mean(gradient), self.step, self.capacity, self.budget)
             moving = events.frames()
             case.see(moving)

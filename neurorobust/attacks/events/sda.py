@@ -3,8 +3,8 @@
 Reference: released with PDSG, potential-dependent surrogate gradients, CVPR 2025.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -12,9 +12,8 @@ from torch import Tensor
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import margin
-from neurorobust.attacks.steps import require_at_least
 from neurorobust.attacks.threats import Events, Threat
-from neurorobust.engine.estimators import Estimator
+from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
 
 PROBES = 128
@@ -23,6 +22,7 @@ SHARE = 4
 """Part of the remaining budget that is spent on neutral flips at once."""
 
 
+@dataclass(frozen=True)
 class SparseDynamicAttack(GradientAttack):
     """Generate, measure, reduce.
 
@@ -32,24 +32,20 @@ class SparseDynamicAttack(GradientAttack):
     there a few that do not lower it are kept, to leave the plateau. Once the model is fooled, a
     binary search undoes as many of the least useful flips as possible.
 
-    Args:
-        gradient: The estimator.
+    Attributes:
         rounds: At most, at least 1.
         first: Bins measured in the first round, at least 1.
     """
 
     name: ClassVar[str] = "sda"
+    title: ClassVar[str] = "SDA"
+    cited: ClassVar[tuple[str, ...]] = ("lun2025towards",)
     revision: ClassVar[int] = 2
-    threats: tuple[type[Threat], ...] = (Events,)
+    family: ClassVar[str] = "events"
+    threats: ClassVar[tuple[type[Threat], ...]] = (Events,)
 
-    def __init__(self, gradient: Estimator, rounds: int = 500, first: int = 10) -> None:
-        super().__init__(gradient)
-        require_at_least("SDA", rounds=(rounds, 1), first=(first, 1))
-        self.rounds, self.first = rounds, first
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Rounds and bins of the first one."""
-        return {"rounds": self.rounds, "first": self.first}
+    rounds: int = option(500, low=1)
+    first: int = option(10, low=1)
 
     def propose(self, case: Case) -> Tensor:
         """Sample by sample.

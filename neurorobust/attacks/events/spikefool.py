@@ -5,17 +5,16 @@ networks for event-based vision, Front. Neurosci. 2022; Modas, Moosavi-Dezfooli,
 SparseFool, CVPR 2019.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
-from neurorobust.attacks.steps import require_at_least
 from neurorobust.attacks.threats import Events, Threat
-from neurorobust.engine.estimators import Estimator
+from neurorobust.engine.options import option
 
 BEHIND = 1e-3
 """How far behind the plane the solver aims."""
@@ -23,11 +22,11 @@ SHORTEST = 1e-4
 """Shortest move of a coordinate by the solver."""
 
 
+@dataclass(frozen=True)
 class SpikeFool(GradientAttack):
     """DeepFool finds the boundary as a plane; the plane is reached along as few axes as possible.
 
-    Args:
-        gradient: The estimator.
+    Attributes:
         reach: lambda, how far behind the boundary the plane is put; more is surer and less sparse.
         step: Shortest DeepFool step in units of events.
         rounds: Planes, at least 1.
@@ -36,40 +35,18 @@ class SpikeFool(GradientAttack):
     """
 
     name: ClassVar[str] = "spikefool"
-    threats: tuple[type[Threat], ...] = (Events,)
-    targetable: bool = False
+    title: ClassVar[str] = "SpikeFool"
+    cited: ClassVar[tuple[str, ...]] = ("buchel2022adversarial", "modas2019sparsefool")
+    family: ClassVar[str] = "events"
+    threats: ClassVar[tuple[type[Threat], ...]] = (Events,)
+    targetable: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        gradient: Estimator,
-        reach: float = 2.0,
-        *,
-        step: float = 0.2,
-        rounds: int = 20,
-        deepfool_steps: int = 50,
-        overshoot: float = 0.02,
-    ) -> None:
-        super().__init__(gradient)
-        require_at_least(
-            "SpikeFool",
-            reach=(reach, 1),
-            step=(step, 1e-9),
-            rounds=(rounds, 1),
-            deepfool_steps=(deepfool_steps, 1),
-            overshoot=(overshoot, 0),
-        )
-        self.reach, self.step, self.rounds = reach, step, rounds
-        self.deepfool_steps, self.overshoot = deepfool_steps, overshoot
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Reach, steps, rounds and overshoot."""
-        return {
-            "reach": self.reach,
-            "step": self.step,
-            "rounds": self.rounds,
-            "deepfool_steps": self.deepfool_steps,
-            "overshoot": self.overshoot,
-        }
+    reach: float = option(2.0, low=1)
+    _: KW_ONLY
+    step: float = option(0.2, above=0)
+    rounds: int = option(20, low=1)
+    deepfool_steps: int = option(50, low=1)
+    overshoot: float = option(0.02, low=0)
 
     def propose(self, case: Case) -> Tensor:
         """Sample by sample, until fooled."""

@@ -5,6 +5,7 @@ from neurorobust.engine.estimators.base import (
     ESTIMATORS,
     Estimator,
     assert_forward_identity,
+    estimator_of,
     make_estimator,
 )
 from neurorobust.engine.estimators.bptr import Bptr
@@ -37,6 +38,7 @@ __all__ = [
     "assert_forward_identity",
     "bernoulli",
     "collapses",
+    "estimator_of",
     "expected_gradient",
     "make_estimator",
     "tune",

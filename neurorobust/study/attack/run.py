@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neurorobust.attacks.attackset import AttackSet
-from neurorobust.attacks.craft import Crafter, craft
+from neurorobust.attacks.request import Crafter, Request
+from neurorobust.attacks.sets import AttackSet, craft
 from neurorobust.attacks.target import EOT, VOTES, Scored
 from neurorobust.attacks.threats import Threat
 from neurorobust.data import Samples
+from neurorobust.engine.options import spelling
 from neurorobust.metrics.intervals import Proportion
 from neurorobust.metrics.success import Right, conditional
 from neurorobust.progress import Silent, Stages
-from neurorobust.study.attack.spelled import short
 from neurorobust.study.results import begin
 from neurorobust.study.stages import Clock
 
@@ -37,12 +37,12 @@ class Trial:
     @property
     def name(self) -> str:
         """The attack with its unusual parameters."""
-        return short(self.attacks.request["attack"])
+        return spelling(self.attacks.request["attack"])
 
     @property
     def gradient(self) -> str:
         """The estimator with its unusual parameters."""
-        return short(self.attacks.request["gradient"])
+        return spelling(self.attacks.request["gradient"])
 
     @property
     def success(self) -> Proportion:
@@ -144,21 +144,19 @@ def attack_all(
     begin(folder, MANIFEST)
     made, clock = [], Clock(stages)
     for threat in threats:
+        request = Request(
+            network,
+            samples.values,
+            samples.labels,
+            threat,
+            seed=seed,
+            sample=samples.sample,
+            eot=eot,
+            votes=votes,
+        )
         for crafter in crafters:
             what = f"{crafter.name} {crafter.gradient_record()['name']}"
             with clock.stage(f"{what}, {threat.name} {threat.epsilon:.4g}") as progress:
-                attacks, reused = craft(
-                    crafter,
-                    network,
-                    clean=samples.values,
-                    label=samples.labels,
-                    sample=samples.sample,
-                    threat=threat,
-                    seed=seed,
-                    folder=folder,
-                    eot=eot,
-                    votes=votes,
-                    progress=progress,
-                )
+                attacks, reused = craft(crafter, request, folder, progress=progress)
             made.append(Trial(attacks, reused, clock.rows[-1]["wall_s"]))
     return Attacked(network, samples, tuple(made))

@@ -4,8 +4,8 @@ Reference: Uesato, O'Donoghue, van den Oord, Kohli, Adversarial risk and the dan
 against weak attacks, ICML 2018.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -13,17 +13,19 @@ from torch import Tensor
 from neurorobust.attacks.base import Attack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.knowledge import Knowledge
-from neurorobust.attacks.losses import make_loss
-from neurorobust.attacks.steps import require_at_least, steepest
+from neurorobust.attacks.losses import LOSSES
+from neurorobust.attacks.steps import steepest
+from neurorobust.engine.options import option
 
 
+@dataclass(frozen=True)
 class Spsa(Attack):
     """``g = mean (L(x + d v) - L(x - d v)) sign(v)`` over random corners v, in a PGD step.
 
     Every query is a legal sample: within budget and bounds, on the sensor's grid. On a grid ``d v``
     is at least one step of every value, since less than half a step would ask the same twice.
 
-    Args:
+    Attributes:
         steps: Number of steps, at least 1.
         pairs: Pairs of queries per step, at least 1.
         relative_step: Step size in units of epsilon.
@@ -32,39 +34,18 @@ class Spsa(Attack):
     """
 
     name: ClassVar[str] = "spsa"
+    title: ClassVar[str] = "SPSA"
+    cited: ClassVar[tuple[str, ...]] = ("uesato2018adversarial",)
     revision: ClassVar[int] = 2
-    knowledge: Knowledge = Knowledge.QUERY_ONLY
-    estimator = None
+    family: ClassVar[str] = "scores"
+    knowledge: ClassVar[Knowledge] = Knowledge.QUERY_ONLY
 
-    def __init__(
-        self,
-        steps: int = 10,
-        pairs: int = 32,
-        *,
-        relative_step: float = 0.25,
-        relative_delta: float = 0.5,
-        loss: str = "margin",
-    ) -> None:
-        require_at_least(
-            "SPSA",
-            steps=(steps, 1),
-            pairs=(pairs, 1),
-            relative_step=(relative_step, 1e-9),
-            relative_delta=(relative_delta, 1e-9),
-        )
-        self.steps, self.pairs = steps, pairs
-        self.relative_step, self.relative_delta = relative_step, relative_delta
-        self.loss, self._loss = loss, make_loss(loss)
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Steps, pairs, sizes and loss."""
-        return {
-            "steps": self.steps,
-            "pairs": self.pairs,
-            "relative_step": self.relative_step,
-            "relative_delta": self.relative_delta,
-            "loss": self.loss,
-        }
+    steps: int = option(10, low=1)
+    pairs: int = option(32, low=1)
+    _: KW_ONLY
+    relative_step: float = option(0.25, above=0)
+    relative_delta: float = option(0.5, above=0)
+    loss: str = option("margin", among=LOSSES)
 
     def propose(self, case: Case) -> Tensor:
         """The last iterate that fools the target once legal, else the last one."""
@@ -90,4 +71,4 @@ class Spsa(Attack):
 
     def _value(self, case: Case, x: Tensor, rows: Tensor) -> Tensor:
         scores = case.probe(x, rows) * case.target.scale
-        return self._loss(scores, case.y, case.wanted).to(x.dtype)
+        return LOSSES[self.loss](scores, case.y, case.wanted).to(x.dtype)

@@ -3,27 +3,27 @@
 Reference: Kurakin, Goodfellow, Bengio, Adversarial examples in the physical world, 2017.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
-from neurorobust.attacks.losses import make_loss
-from neurorobust.attacks.steps import require_at_least, steepest
+from neurorobust.attacks.losses import LOSSES
+from neurorobust.attacks.steps import steepest
 from neurorobust.attacks.threats import Threat
-from neurorobust.engine.estimators import Estimator
+from neurorobust.engine.options import option
 
 GREY_VALUES = 255
 """Steps of the papers' 8-bit images; epsilon is converted to them."""
 
 
+@dataclass(frozen=True)
 class Bim(GradientAttack):
     """PGD without random start, in steps of one grey value, ``1/255`` of the input range.
 
-    Args:
-        gradient: The estimator.
+    Attributes:
         steps: Number of steps; None takes ``min(255 e + 4, 1.25 * 255 e)`` rounded down, at least
             1, with e = epsilon as a share of the input range.
         grey_values: Step size in grey values.
@@ -31,25 +31,13 @@ class Bim(GradientAttack):
     """
 
     name: ClassVar[str] = "bim"
+    title: ClassVar[str] = "BIM"
+    cited: ClassVar[tuple[str, ...]] = ("kurakin2017adversarial",)
     revision: ClassVar[int] = 2
 
-    def __init__(
-        self,
-        gradient: Estimator,
-        steps: int | None = None,
-        grey_values: float = 1.0,
-        loss: str = "ce",
-    ) -> None:
-        super().__init__(gradient)
-        require_at_least(
-            "BIM", steps=(1 if steps is None else steps, 1), grey_values=(grey_values, 1e-9)
-        )
-        self.steps, self.grey_values = steps, grey_values
-        self.loss, self._loss = loss, make_loss(loss)
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Steps, step size and loss."""
-        return {"steps": self.steps, "grey_values": self.grey_values, "loss": self.loss}
+    steps: int | None = option(None, low=1)
+    grey_values: float = option(1.0, above=0)
+    loss: str = option("ce", among=LOSSES)
 
     def steps_for(self, threat: Threat) -> int:
         """Number of steps within a threat."""
@@ -63,7 +51,7 @@ class Bim(GradientAttack):
         threat, moving = case.threat, case.x
         size = self.grey_values * (threat.bounds[1] - threat.bounds[0]) / GREY_VALUES
         for _ in range(self.steps_for(threat)):
-            _, gradient = case.ascent(moving, self._loss)
+            _, gradient = case.ascent(moving, LOSSES[self.loss])
             moving = threat.project(moving + size * steepest(gradient, threat), case.x)
             case.see(moving)
         return case.best

@@ -3,9 +3,9 @@
 Reference: Carlini, Wagner, Towards evaluating the robustness of neural networks, S&P 2017.
 """
 
-from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -13,10 +13,9 @@ from torch import Tensor
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import margin
-from neurorobust.attacks.steps import require_at_least
 from neurorobust.attacks.threats import L2, Threat
 from neurorobust.attacks.threats.base import norm, per_sample
-from neurorobust.engine.estimators import Estimator
+from neurorobust.engine.options import option
 
 LARGEST = 1e10
 """Upper bound of the search for c, before any success."""
@@ -25,6 +24,7 @@ CONFIRMED = 3
 iterates one errs by luck."""
 
 
+@dataclass(frozen=True)
 class CarliniWagner(GradientAttack):
     """Minimise ``||d||^2 + c max(-margin, -kappa)`` by Adam, with ``x = tanh(w)`` in the bounds.
 
@@ -32,8 +32,7 @@ class CarliniWagner(GradientAttack):
     succeeded, ten times more as long as none did. The closest success, once legal, is returned;
     where the input is drawn, only if it succeeds again.
 
-    Args:
-        gradient: The estimator.
+    Attributes:
         steps: Of Adam per value of c, at least 1.
         search: Values of c, at least 1.
         c: The first of them, above 0.
@@ -43,40 +42,17 @@ class CarliniWagner(GradientAttack):
     """
 
     name: ClassVar[str] = "cw"
+    title: ClassVar[str] = "C&W"
+    cited: ClassVar[tuple[str, ...]] = ("carlini2017towards",)
     revision: ClassVar[int] = 2
-    threats: tuple[type[Threat], ...] = (L2,)
+    threats: ClassVar[tuple[type[Threat], ...]] = (L2,)
 
-    def __init__(
-        self,
-        gradient: Estimator,
-        steps: int = 100,
-        *,
-        search: int = 9,
-        c: float = 1e-3,
-        confidence: float = 0.0,
-        rate: float = 0.1,
-    ) -> None:
-        super().__init__(gradient)
-        require_at_least(
-            "C&W",
-            steps=(steps, 1),
-            search=(search, 1),
-            c=(c, 1e-300),
-            confidence=(confidence, 0),
-            rate=(rate, 1e-300),
-        )
-        self.steps, self.search, self.c = steps, search, c
-        self.confidence, self.rate = confidence, rate
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Steps, search, confidence and learning rate."""
-        return {
-            "steps": self.steps,
-            "search": self.search,
-            "c": self.c,
-            "confidence": self.confidence,
-            "rate": self.rate,
-        }
+    steps: int = option(100, low=1)
+    _: KW_ONLY
+    search: int = option(9, low=1)
+    c: float = option(1e-3, above=0)
+    confidence: float = option(0.0, low=0)
+    rate: float = option(0.1, above=0)
 
     def propose(self, case: Case) -> Tensor:
         """The closest success once legal, else the last iterate."""

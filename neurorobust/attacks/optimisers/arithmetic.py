@@ -1,8 +1,8 @@
 """Arithmetic attacks: inputs on which a chip's integers overflow, or round to other spikes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -10,11 +10,11 @@ from torch import Tensor
 
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
-from neurorobust.attacks.steps import require_at_least, steepest
+from neurorobust.attacks.steps import steepest
 from neurorobust.attacks.threats.base import per_sample
-from neurorobust.engine.estimators import Estimator
 from neurorobust.engine.integer_gradient import STRAINS, IntegerTarget, StrainedTarget
 from neurorobust.engine.network import Network, Trace
+from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, Graph
 
@@ -64,13 +64,14 @@ def provoked(
     )
 
 
+@dataclass(frozen=True)
 class ArithmeticAttack(GradientAttack):
     """Signed steps up a strain, on an IntegerTarget; see ``engine.integer_gradient.strain``.
 
     A sample is returned as it was when a *legal* iterate provoked most, the strain deciding between
     equals. What the network decides is recorded as for any attack, but not aimed at.
 
-    Args:
+    Attributes:
         gradient: A temporal estimator: the strain is one of membranes.
         strain: ``wrap``, ``saturation`` or ``rounding``.
         steps: Number of steps, at least 1.
@@ -81,38 +82,16 @@ class ArithmeticAttack(GradientAttack):
     """
 
     name: ClassVar[str] = "arithmetic"
-    targetable: bool = False
+    title: ClassVar[str] = "arithmetic"
+    family: ClassVar[str] = "integers"
+    targetable: ClassVar[bool] = False
 
-    def __init__(
-        self,
-        gradient: Estimator,
-        strain: str = "wrap",
-        steps: int = 10,
-        relative_step: float = 0.25,
-        *,
-        random_start: bool = True,
-        reference: Graph | None = None,
-    ) -> None:
-        super().__init__(gradient)
-        require_at_least(self.name, steps=(steps, 1))
-        if strain not in STRAINS or not relative_step > 0:
-            msg = (
-                f"an arithmetic attack takes a strain of {', '.join(STRAINS)} and relative_step > "
-                f"0, got {strain!r} and {relative_step}"
-            )
-            raise InvalidInput(msg)
-        self.strain, self.steps, self.relative_step = strain, steps, relative_step
-        self.random_start, self.reference = random_start, reference
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Strain, steps, start, and the float network."""
-        return {
-            "strain": self.strain,
-            "steps": self.steps,
-            "relative_step": self.relative_step,
-            "random_start": self.random_start,
-            "reference": None if self.reference is None else self.reference.content_hash,
-        }
+    strain: str = option("wrap", among=STRAINS)
+    steps: int = option(10, low=1)
+    relative_step: float = option(0.25, above=0)
+    _: KW_ONLY
+    random_start: bool = option(default=True)
+    reference: Graph | None = option(None, record=lambda graph: graph and graph.content_hash)
 
     def propose(self, case: Case) -> Tensor:
         """The iterate that provokes most.
@@ -175,7 +154,7 @@ class _Climb:
     def _shown(self, x: Tensor) -> tuple[Tensor, int]:
         target = self.case.target
         stimulus = target.present(x, self.case.draws)
-        return stimulus, stimulus.shape[1] if target.coding == "events" else target.steps
+        return stimulus, target.length(stimulus)
 
 
 def _turned(integer: Mapping[str, Tensor], reference: Network, x: Tensor, steps: int) -> Array:

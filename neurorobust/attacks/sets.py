@@ -12,15 +12,20 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from neurorobust.attacks.checkpoint import Parts
 from neurorobust.attacks.knowledge import Knowledge
+from neurorobust.attacks.request import Crafter, Request
 from neurorobust.attacks.threats import Threat, make_threat
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.ir import Array
 from neurorobust.ir.identity import canonical_json
 from neurorobust.metrics.success import Outcomes
+from neurorobust.progress import Progress
 
 FORMAT = 1
+UNFINISHED = "unfinished"
+"""Folder of the finished batches of sets that are not whole yet."""
 _KEY = "neurorobust_attackset"
 
 
@@ -182,3 +187,60 @@ def read_request(path: Path) -> Mapping[str, Any] | None:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         reason = f"is no readable attack set ({error}); delete it to craft it again"
         raise InvalidFile(path, reason) from error
+
+
+def craft(
+    attack: Crafter,
+    request: Request,
+    folder: Path,
+    *,
+    knowledge: Knowledge | None = None,
+    progress: Progress | None = None,
+) -> tuple[AttackSet, bool]:
+    """The set of this request from the folder, or crafted now and frozen there.
+
+    Args:
+        attack: An attack or an ensemble.
+        request: What is attacked, on what, and how far.
+        folder: Where sets are kept, and in ``unfinished`` the finished batches of those that are
+            not whole: crafting that is interrupted goes on there.
+        knowledge: See ``Request.describe``.
+        progress: Called as ``(what, done, total)``.
+
+    Returns:
+        The set, and whether it was reused.
+
+    Raises:
+        InvalidFile: if a set of this name is damaged.
+    """
+    described, sample = request.describe(attack, knowledge), request.index
+    key = _digest(described)[:16]
+    path = folder / f"{attack.name}-{described['gradient']['name']}-{key}.safetensors"
+    if path.exists():
+        found = AttackSet.load(path, model_hash=request.network.graph.content_hash)
+        same = canonical_json(dict(found.request)) == canonical_json(described)
+        if same and np.array_equal(found.sample, sample):
+            return found, True
+    parts = Parts(folder / UNFINISHED / _digest([described, sample.tolist()])[:16])
+    crafted = attack.answer(request, parts=parts, progress=progress)
+    made = AttackSet(
+        clean=crafted.clean,
+        adversarial=crafted.adversarial,
+        clean_decision=crafted.clean_decision,
+        adversarial_decision=crafted.adversarial_decision,
+        iterates=crafted.iterates,
+        queries=crafted.queries,
+        gradients=crafted.gradients,
+        wanted=crafted.wanted,
+        label=np.asarray(request.y).astype(np.int64),
+        sample=sample.astype(np.int64),
+        request=described,
+        outcome_bits=np.packbits(crafted.fooled, axis=1),
+    )
+    made.save(path)
+    parts.remove()
+    return made, False
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()

@@ -1,6 +1,6 @@
 """The noise floor: what chance alone does within the same budget."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -12,36 +12,40 @@ from neurorobust.attacks.threats import L2, Events, Linf, Retiming, Threat
 from neurorobust.attacks.threats.base import norm, per_sample
 
 
-class UniformNoise(Attack):
+class Noise(Attack):
+    """Base: chance, whatever the model."""
+
+    family: ClassVar[str] = "noise"
+    targetable: ClassVar[bool] = False
+    knowledge: ClassVar[Knowledge] = Knowledge.NONE
+    distribution: ClassVar[str]
+
+    def parameters(self) -> dict[str, Any]:
+        """Which noise."""
+        return {"distribution": self.distribution}
+
+
+@dataclass(frozen=True)
+class UniformNoise(Noise):
     """A random point of the budget, evenly within an L-infinity ball."""
 
     name: ClassVar[str] = "noise"
     revision: ClassVar[int] = 2
-    threats: tuple[type[Threat], ...] = (Linf, L2, Events, Retiming)
-    targetable: bool = False
-    knowledge: Knowledge = Knowledge.NONE
-    estimator = None
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Which noise."""
-        return {"distribution": "uniform"}
+    threats: ClassVar[tuple[type[Threat], ...]] = (Linf, L2, Events, Retiming)
+    distribution: ClassVar[str] = "uniform"
 
     def propose(self, case: Case) -> Tensor:
         """A random point of the budget."""
         return case.threat.random(case.x, case.draws)
 
 
-class GaussianNoise(Attack):
+@dataclass(frozen=True)
+class GaussianNoise(Noise):
     """Normal draws, cut at the ball: standard deviation epsilon / 2, or all of an L2 radius."""
 
     name: ClassVar[str] = "gaussian_noise"
-    targetable: bool = False
-    knowledge: Knowledge = Knowledge.NONE
-    estimator = None
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Which noise."""
-        return {"distribution": "gaussian"}
+    title: ClassVar[str] = "Gaussian noise"
+    distribution: ClassVar[str] = "gaussian"
 
     def propose(self, case: Case) -> Tensor:
         """A normal draw per value."""
@@ -53,17 +57,13 @@ class GaussianNoise(Attack):
         return case.threat.project(case.x + moved, case.x)
 
 
-class SignNoise(Attack):
+@dataclass(frozen=True)
+class SignNoise(Noise):
     """Every value moves as far as it may, up or down by chance: the corners of the ball."""
 
     name: ClassVar[str] = "sign_noise"
-    targetable: bool = False
-    knowledge: Knowledge = Knowledge.NONE
-    estimator = None
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Which noise."""
-        return {"distribution": "sign"}
+    title: ClassVar[str] = "sign noise"
+    distribution: ClassVar[str] = "sign"
 
     def propose(self, case: Case) -> Tensor:
         """A random corner."""

@@ -3,24 +3,24 @@
 Reference: Madry et al., Towards deep learning models resistant to adversarial attacks, ICLR 2018.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
-from neurorobust.attacks.losses import make_loss
+from neurorobust.attacks.losses import LOSSES
 from neurorobust.attacks.steps import steepest, unfinished
-from neurorobust.engine.estimators import Estimator
+from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
 
 
+@dataclass(frozen=True)
 class Pgd(GradientAttack):
     """Iterated steps; a sample is returned as it was when a *legal* iterate last fooled the model.
 
-    Args:
-        gradient: The estimator.
+    Attributes:
         steps: Number of steps, at least 1.
         relative_step: Step size in units of epsilon. A quarter lets ten steps cross the ball.
         random_start: Whether to start at a random point of the ball.
@@ -30,37 +30,22 @@ class Pgd(GradientAttack):
     """
 
     name: ClassVar[str] = "pgd"
+    title: ClassVar[str] = "PGD"
+    cited: ClassVar[tuple[str, ...]] = ("madry2018towards",)
     revision: ClassVar[int] = 3
 
-    def __init__(
-        self,
-        gradient: Estimator,
-        steps: int = 10,
-        relative_step: float = 0.25,
-        *,
-        random_start: bool = True,
-        loss: str = "ce",
-        restarts: int = 1,
-    ) -> None:
-        super().__init__(gradient)
-        if steps < 1 or not relative_step > 0:
-            msg = f"PGD takes steps >= 1 and relative_step > 0, got {steps} and {relative_step}"
-            raise InvalidInput(msg)
-        if restarts < 1 or (restarts > 1 and not random_start):
-            msg = f"PGD takes restarts >= 1, more than one with random_start, got {restarts}"
-            raise InvalidInput(msg)
-        self.steps, self.relative_step, self.restarts = steps, relative_step, restarts
-        self.random_start, self.loss, self._loss = random_start, loss, make_loss(loss)
+    steps: int = option(10, low=1)
+    relative_step: float = option(0.25, above=0)
+    _: KW_ONLY
+    random_start: bool = option(default=True)
+    loss: str = option("ce", among=LOSSES)
+    restarts: int = option(1, low=1)
 
-    def parameters(self) -> Mapping[str, Any]:
-        """Steps, step size, start, loss and restarts."""
-        return {
-            "steps": self.steps,
-            "relative_step": self.relative_step,
-            "random_start": self.random_start,
-            "loss": self.loss,
-            "restarts": self.restarts,
-        }
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.restarts > 1 and not self.random_start:
+            msg = f"PGD takes {self.restarts} restarts, more than one with random_start only"
+            raise InvalidInput(msg)
 
     def propose(self, case: Case) -> Tensor:
         """The last iterate that fools the surrogate once legal, else the last one."""
@@ -77,7 +62,7 @@ class Pgd(GradientAttack):
         start = threat.random(case.x, case.draws) if self.random_start else case.x
         moving = threat.project(start, case.x)
         for _ in range(self.steps):
-            _, gradient = case.ascent(moving, self._loss)
+            _, gradient = case.ascent(moving, LOSSES[self.loss])
             step = self.relative_step * threat.epsilon * steepest(gradient, threat)
             moving = threat.project(moving + step, case.x)
             case.see(moving)

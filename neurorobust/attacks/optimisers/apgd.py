@@ -4,20 +4,19 @@ Reference: Croce, Hein, Reliable evaluation of adversarial robustness with an en
 parameter-free attacks, ICML 2020.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
-from neurorobust.attacks.losses import make_loss
-from neurorobust.attacks.schedule import checkpoints
-from neurorobust.attacks.steps import require_at_least, steepest, unfinished
+from neurorobust.attacks.losses import LOSSES
+from neurorobust.attacks.steps import checkpoints, steepest, unfinished
 from neurorobust.attacks.threats import L2
 from neurorobust.attacks.threats.base import per_sample
-from neurorobust.engine.estimators import Estimator
+from neurorobust.engine.options import option
 
 IMPROVING = 0.75
 """Share of steps since the last checkpoint that must have raised the loss."""
@@ -25,14 +24,14 @@ MOMENTUM = 0.75
 """Weight of the new step against the last move."""
 
 
+@dataclass(frozen=True)
 class Apgd(GradientAttack):
     """Step ``2 epsilon``, momentum 0.75; a sample whose loss stalls halves its step and goes back.
 
     It stalls at a checkpoint if at most 75 % of the steps since the last one raised the loss, or
     if neither step nor best loss have changed since. It goes on from its best point.
 
-    Args:
-        gradient: The estimator.
+    Attributes:
         steps: Number of steps, at least 1.
         loss: ``ce``, ``dlr`` or ``margin``.
         relative_step: First step size in units of epsilon.
@@ -40,31 +39,14 @@ class Apgd(GradientAttack):
     """
 
     name: ClassVar[str] = "apgd"
+    title: ClassVar[str] = "APGD"
+    cited: ClassVar[tuple[str, ...]] = ("croce2020reliable",)
     revision: ClassVar[int] = 2
 
-    def __init__(
-        self,
-        gradient: Estimator,
-        steps: int = 100,
-        loss: str = "ce",
-        relative_step: float = 2.0,
-        restarts: int = 1,
-    ) -> None:
-        super().__init__(gradient)
-        require_at_least(
-            "APGD", steps=(steps, 1), relative_step=(relative_step, 1e-9), restarts=(restarts, 1)
-        )
-        self.steps, self.relative_step, self.restarts = steps, relative_step, restarts
-        self.loss, self._loss = loss, make_loss(loss)
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Steps, loss, first step size and restarts."""
-        return {
-            "steps": self.steps,
-            "loss": self.loss,
-            "relative_step": self.relative_step,
-            "restarts": self.restarts,
-        }
+    steps: int = option(100, low=1)
+    loss: str = option("ce", among=LOSSES)
+    relative_step: float = option(2.0, above=0)
+    restarts: int = option(1, low=1)
 
     def propose(self, case: Case) -> Tensor:
         """The last iterate that fools the surrogate once legal, else that of the largest loss."""
@@ -79,7 +61,7 @@ class Apgd(GradientAttack):
         threat, x = case.threat, case.x
         case.begin()
         moving = self._start(case)
-        value, gradient = case.ascent(moving, self._loss)
+        value, gradient = case.ascent(moving, LOSSES[self.loss])
         best, best_value, best_gradient = moving, value, gradient
         size = torch.full_like(value, self.relative_step * threat.epsilon)
         before, marks = moving, [0, *checkpoints(self.steps)]
@@ -92,7 +74,7 @@ class Apgd(GradientAttack):
             ahead = moving + share * (ahead - moving) + (1 - share) * (moving - before)
             before, moving = moving, threat.project(ahead, x)
             previous = value
-            value, gradient = case.ascent(moving, self._loss)
+            value, gradient = case.ascent(moving, LOSSES[self.loss])
             case.see(moving)
             rises += value > previous
             better = value > best_value

@@ -4,26 +4,26 @@ Reference: the attack released with ASSG, adaptive-sharpness surrogate gradients
 networks, arXiv:2512.22522.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from neurorobust.attacks.apgd import surface
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
-from neurorobust.attacks.losses import make_loss
-from neurorobust.attacks.schedule import checkpoints
-from neurorobust.attacks.steps import require_at_least, unit_mean
+from neurorobust.attacks.losses import LOSSES
+from neurorobust.attacks.optimisers.apgd import surface
+from neurorobust.attacks.steps import checkpoints, unit_mean
 from neurorobust.attacks.threats import Linf, Threat
 from neurorobust.attacks.threats.base import per_sample
-from neurorobust.engine.estimators import Estimator
+from neurorobust.engine.options import option
 
 FIRST, SECOND = 0.5, 0.8
 """Decay of the first and of the second moment of the gradient."""
 
 
+@dataclass(frozen=True)
 class SaPgd(GradientAttack):
     """Moments of the gradient decide the step, within a size that is halved at checkpoints.
 
@@ -36,24 +36,19 @@ class SaPgd(GradientAttack):
     ``eta`` starts at epsilon and is halved at every checkpoint of APGD, whatever the progress. It
     starts on the surface of the ball and never goes back.
 
-    Args:
-        gradient: The estimator.
+    Attributes:
         steps: Number of steps, at least 1.
         loss: ``ce``, ``dlr`` or ``margin``.
     """
 
     name: ClassVar[str] = "sapgd"
+    title: ClassVar[str] = "SA-PGD"
+    cited: ClassVar[tuple[str, ...]] = ("wang2025towards",)
     revision: ClassVar[int] = 2
-    threats: tuple[type[Threat], ...] = (Linf,)
+    threats: ClassVar[tuple[type[Threat], ...]] = (Linf,)
 
-    def __init__(self, gradient: Estimator, steps: int = 100, loss: str = "ce") -> None:
-        super().__init__(gradient)
-        require_at_least("SA-PGD", steps=(steps, 1))
-        self.steps, self.loss, self._loss = steps, loss, make_loss(loss)
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Steps and loss."""
-        return {"steps": self.steps, "loss": self.loss}
+    steps: int = option(100, low=1)
+    loss: str = option("ce", among=LOSSES)
 
     def propose(self, case: Case) -> Tensor:
         """The last iterate that fools the surrogate once legal, else the last one."""
@@ -61,7 +56,7 @@ class SaPgd(GradientAttack):
         first, second = torch.zeros_like(case.x), torch.zeros_like(case.x)
         marks = set(checkpoints(self.steps))
         for step in range(1, self.steps + 1):
-            _, gradient = case.ascent(moving, self._loss)
+            _, gradient = case.ascent(moving, LOSSES[self.loss])
             first, second = moments(gradient, first, second)
             move = (first / (second.sqrt() + 1e-12) * size).clamp(-size, size)
             moving = case.threat.project(moving + move, case.x)

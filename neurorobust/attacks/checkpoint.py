@@ -1,21 +1,70 @@
-"""How far an ensemble has come, in one file that is replaced after every stage."""
+"""How far a long attack has come, so that an interrupted one goes on where it was."""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, Self
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
-from neurorobust.attacks.crafted import Crafted
+from neurorobust.attacks.request import Crafted
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.ir import Array
 from neurorobust.ir.identity import canonical_json
+
+
+class Parts:
+    """Batches of one request.
+
+    Args:
+        folder: Of this request alone: what lies there is taken for its batches. Made when needed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def load(self, start: int, count: int) -> Crafted | None:
+        """The batch of some samples, if it was finished.
+
+        Raises:
+            InvalidFile: if what is there is damaged.
+        """
+        path = self._path(start, count)
+        if not path.exists():
+            return None
+        try:
+            found = Crafted(**load(path.read_bytes()))
+        except (OSError, SafetensorError, TypeError, ValueError) as error:
+            reason = f"is no finished batch ({error}); delete it to craft it again"
+            raise InvalidFile(path, reason) from error
+        return found
+
+    def save(self, start: int, crafted: Crafted) -> None:
+        """Keep a finished batch."""
+        arrays = {f.name: np.ascontiguousarray(getattr(crafted, f.name)) for f in fields(crafted)}
+        write_atomic(self._path(start, len(crafted.clean)), save(arrays))
+
+    def within(self, name: str) -> Self:
+        """Those of one stage of this request."""
+        return type(self)(self.folder / name)
+
+    def remove(self) -> None:
+        """Forget all, when the whole is stored; also the folder above, if nothing else is in it."""
+        rmtree(self.folder, ignore_errors=True)
+        try:
+            self.folder.parent.rmdir()
+        except OSError:  # others are unfinished, or it was never made
+            return
+
+    def _path(self, start: int, count: int) -> Path:
+        return self.folder / f"{start:08d}-{count}.safetensors"
+
 
 _KEY = "neurorobust_ensemble"
 _ARRAYS = ("clean", "adversarial", "raw", "clean_decision", "adversarial_decision")

@@ -4,8 +4,8 @@ Reference: Andriushchenko, Croce, Flammarion, Hein, Square attack: a query-effic
 adversarial attack via random search, ECCV 2020.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -13,15 +13,16 @@ from torch import Tensor
 from neurorobust.attacks.base import Attack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.knowledge import Knowledge
-from neurorobust.attacks.losses import make_loss
-from neurorobust.attacks.steps import require_at_least
+from neurorobust.attacks.losses import LOSSES
 from neurorobust.attacks.threats import Linf, Threat
 from neurorobust.attacks.threats.base import per_sample
+from neurorobust.engine.options import option
 
 _HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """Of 10,000 queries: after these the share of changed pixels is halved."""
 
 
+@dataclass(frozen=True)
 class Square(Attack):
     """A square of the sample moves to ``x ± epsilon`` and stays unless the margin loss falls.
 
@@ -32,26 +33,23 @@ class Square(Attack):
     ``p_init`` and is halved nine times, at fixed parts of the queries. Samples stop once found,
     unless their input is drawn.
 
-    Args:
+    Attributes:
         queries: Per sample, at least 1.
         p_init: Share of the pixels in the first square, above 0, at most 1.
         loss: ``margin``, ``ce`` or ``dlr``.
     """
 
     name: ClassVar[str] = "square"
+    title: ClassVar[str] = "Square"
+    cited: ClassVar[tuple[str, ...]] = ("andriushchenko2020square",)
     revision: ClassVar[int] = 2
-    threats: tuple[type[Threat], ...] = (Linf,)
-    knowledge: Knowledge = Knowledge.QUERY_ONLY
-    estimator = None
+    threats: ClassVar[tuple[type[Threat], ...]] = (Linf,)
+    family: ClassVar[str] = "scores"
+    knowledge: ClassVar[Knowledge] = Knowledge.QUERY_ONLY
 
-    def __init__(self, queries: int = 5000, p_init: float = 0.8, loss: str = "margin") -> None:
-        require_at_least("Square", queries=(queries, 1), p_init=(p_init, 1e-9), limit=(1, p_init))
-        self.queries, self.p_init = queries, p_init
-        self.loss, self._loss = loss, make_loss(loss)
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Queries, first share and loss."""
-        return {"queries": self.queries, "p_init": self.p_init, "loss": self.loss}
+    queries: int = option(5000, low=1)
+    p_init: float = option(0.8, above=0, high=1)
+    loss: str = option("margin", among=LOSSES)
 
     def share(self, query: int) -> float:
         """Share of the pixels in the square of a query, counted from 0."""
@@ -69,7 +67,7 @@ class Square(Attack):
         candidate = best
         for query in range(self.queries):
             scores, fooled = alive.see(candidate)
-            new = self._loss(scores.to(x.dtype), alive.y, alive.wanted)
+            new = LOSSES[self.loss](scores.to(x.dtype), alive.y, alive.wanted)
             if case.target.stochastic:  # a vote may err: go on to a larger margin
                 fooled = torch.zeros_like(fooled)
             better = fooled if query else torch.ones_like(fooled)

@@ -1,0 +1,1 @@
+"""Attacks on values: gradient steps, queries and noise, one file each."""
