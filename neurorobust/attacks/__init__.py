@@ -8,7 +8,6 @@ from neurorobust.attacks.checkpoint import Parts
 from neurorobust.attacks.draws import Draws
 from neurorobust.attacks.ensemble import Ensemble, ensemble
 from neurorobust.attacks.knowledge import Knowledge
-from neurorobust.attacks.losses import LOSSES
 from neurorobust.attacks.optimisers.apgd import Apgd
 from neurorobust.attacks.optimisers.bim import Bim
 from neurorobust.attacks.optimisers.cw import CarliniWagner
@@ -27,11 +26,12 @@ from neurorobust.attacks.target import Queried, Target
 from neurorobust.attacks.targeted import Targeted, every_target
 from neurorobust.attacks.threats import L2, THREATS, Events, Linf, Retiming, Threat, make_threat
 from neurorobust.attacks.transferred import Transferred
+from neurorobust.engine.options import METHODS
 
 __all__ = [
     "ATTACKS",
     "L2",
-    "LOSSES",
+    "METHODS",
     "THREATS",
     "Apgd",
     "Attack",

@@ -36,6 +36,7 @@ class Targeted(Attack):
     """
 
     name: ClassVar[str] = "targeted"
+    cited: ClassVar[tuple[str, ...]] = ("neurorobust",)
     revision: ClassVar[int] = 2
     targetable: ClassVar[bool] = False
 

@@ -92,8 +92,8 @@ class Method(ABC):
     kind: ClassVar[str]
     """What it is cited as: ``attack`` or ``gradient``."""
     family: ClassVar[str] = ""
-    cited: ClassVar[tuple[str, ...]] = ("neurorobust",)
-    """Keys of ``references.bib``."""
+    cited: ClassVar[tuple[str, ...]] = ()
+    """Keys of ``references.bib``; the package's own where there is no paper."""
     colour: ClassVar[str | None] = None
     """In figures, where it has one of its own."""
     revision: ClassVar[int] = 1

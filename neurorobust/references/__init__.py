@@ -1,7 +1,7 @@
 """Whom to cite: the entries of ``references.bib``, by what of this package was used.
 
-Every entry lists what it is cited for. A method is added to the list of its entry, and nowhere
-else; one without a paper of its own stands with the package itself.
+Attacks and gradient estimators say themselves which entries they are cited by; of everything else,
+every entry lists what it is cited for.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,14 +23,29 @@ _NO_METHOD = ("gradient:none", "gradient:ensemble")
 
 @cache
 def references() -> tuple[Reference, ...]:
-    """Every entry, the package itself first and with its version.
+    """Every entry with all that it is cited for, the package itself first and with its version.
 
     Raises:
         InvalidFile: if the file is damaged.
     """
     file = files("neurorobust.references") / "references.bib"
-    software, *others = parse(file.read_text(encoding="utf-8"), str(file))
+    software, *others = (
+        replace(entry, names=(*entry.names, *_methods().get(entry.key, ())))
+        for entry in parse(file.read_text(encoding="utf-8"), str(file))
+    )
     return (replace(software, fields={**software.fields, "version": __version__}), *others)
+
+
+@cache
+def _methods() -> Mapping[str, list[str]]:
+    """Attacks and gradient estimators as ``kind:name``, by the keys of their entries."""
+    from neurorobust.attacks import METHODS
+
+    found: dict[str, list[str]] = {}
+    for name, kind in METHODS.items():
+        for key in kind.cited:
+            found.setdefault(key, []).append(f"{kind.kind}:{name}")
+    return found
 
 
 def cite(wanted: Iterable[str]) -> tuple[tuple[Reference, ...], tuple[str, ...]]:

@@ -7,7 +7,35 @@ from typing import Any
 
 from neurorobust.metrics import Column, Proportion, SetKey
 
-_NAMES = {"stbp": "STBP", "rga": "RGA", "fgsm": "FGSM", "pgd": "PGD"}
+_NAMES = {
+    "apgd": "APGD",
+    "assg": "ASSG",
+    "bim": "BIM",
+    "bptr": "BPTR",
+    "cba": "CBA",
+    "cw": "C&W",
+    "dvs_corner": "DVS corner",
+    "dvs_dash": "DVS dash",
+    "dvs_frame": "DVS frame",
+    "event_flips": "event flips",
+    "fgsm": "FGSM",
+    "gaussian_noise": "Gaussian noise",
+    "hart": "HART",
+    "mifgsm": "MI-FGSM",
+    "pdsg": "PDSG",
+    "pgd": "PGD",
+    "rfgsm": "R-FGSM",
+    "rga": "RGA",
+    "sapgd": "SA-PGD",
+    "sda": "SDA",
+    "sign_noise": "sign noise",
+    "spikefool": "SpikeFool",
+    "spsa": "SPSA",
+    "square": "Square",
+    "stbp": "STBP",
+    "time_extended": "time-extended",
+}
+# Names are those of the classes, which a test holds: a report is drawn without torch.
 
 
 def proper(name: str) -> str:

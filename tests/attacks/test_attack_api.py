@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,13 +45,14 @@ from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
 from neurorobust.engine.estimators import ESTIMATORS, Bptr, Hart, Rga, Stbp
 from neurorobust.engine.network import Network
-from neurorobust.engine.options import METHODS, needed
+from neurorobust.engine.options import METHODS, needed, table
 from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.ir import LI, Affine, Graph, Input, Output
 from neurorobust.lower import lower
 from neurorobust.metrics import PRINTED, Outcomes, Proportion, success_rates
 from neurorobust.metrics.success import DEFINITIONS, changed_on_chip
 from neurorobust.names import plain
+from neurorobust.render import looks
 from tests.support.attack_cases import HEADER, decided, shown, spiking
 
 
@@ -94,6 +96,19 @@ class TestNames:
             if kind.name not in ("targeted", "transferred"):
                 assert kind.family, kind.name
         assert len({plain(name) for name in METHODS}) == len(METHODS)
+
+    def test_reports_use_their_names_and_colours(self):
+        for kind in METHODS.values():
+            assert looks.proper(kind.name) == kind.title
+            assert looks.GRADIENTS.get(kind.name) == kind.colour
+
+    @pytest.mark.parametrize(
+        ("page", "kinds"),
+        [("attacks", map(ATTACKS.get, attack_names())), ("gradients", ESTIMATORS.values())],
+    )
+    def test_the_tables_of_the_documentation(self, page, kinds):
+        text = (Path(__file__).parents[2] / f"docs/{page}.md").read_text(encoding="utf-8")
+        assert table(kinds) in text
 
     @pytest.mark.parametrize(
         ("given", "text"),

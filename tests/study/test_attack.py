@@ -18,6 +18,7 @@ from neurorobust.attacks import (
     Linf,
     Parts,
     Pgd,
+    Request,
     SaPgd,
     Square,
     Transferred,
@@ -29,14 +30,14 @@ from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.cli import app
 from neurorobust.data import encode
-from neurorobust.engine.estimators import Mix, Rga, Stbp, TimeExtended
+from neurorobust.engine.estimators import Mix, Rga, Stbp, TimeExtended, make_estimator
 from neurorobust.engine.network import Network
+from neurorobust.engine.options import number, spelled, spelling
 from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.ir import LI, LIF, Affine, Graph, Header, Input, Output, load_model, save_model
 from neurorobust.lower import lower
 from neurorobust.names import known_name
 from neurorobust.study.attack import crafters
-from neurorobust.study.attack.spelled import make_gradient, number, short, spelled
 
 SIDE, CLASSES, STEPS = 12, 3, 6
 
@@ -144,21 +145,21 @@ class TestSpelling:
             crafters(attacks, gradients)
 
     def test_nested_gradients(self):
-        extended = make_gradient("time-extended", {"inner": "rga", "factor": 2})
+        extended = make_estimator("time-extended", inner="rga", factor=2)
         assert isinstance(extended, TimeExtended)
         assert isinstance(extended.inner, Rga)
-        mixed = make_gradient("mix", {"members": "rga+stbp"})
+        mixed = make_estimator("mix", members="rga+stbp")
         assert isinstance(mixed, Mix)
         assert [member.name for member in mixed.members] == ["rga", "stbp"]
-        assert short(extended.describe()) == "time_extended(factor=2, inner=rga)"
+        assert str(extended) == "time_extended(factor=2, inner=rga)"
 
     def test_short(self):
-        assert short(Rga().describe()) == "rga"
-        assert short(Stbp("arctan", 0.5).describe()) == "stbp(surrogate=arctan, width=0.5)"
+        assert str(Rga()) == "rga"
+        assert str(Stbp("arctan", 0.5)) == "stbp(surrogate=arctan, width=0.5)"
         record = {"name": "pgd", "revision": 2, **Pgd(Rga(), steps=7).parameters()}
-        assert short(record) == "pgd(steps=7)"
+        assert spelling(record) == "pgd(steps=7)"
         twin = Transferred(SaPgd(Rga()), Network(network_of(1)))
-        assert short({"name": "transferred", **twin.parameters()}) == "sapgd"
+        assert str(twin) == "sapgd"
 
 
 class TestCommand:
@@ -314,10 +315,10 @@ class TestGoingOn:
     THREAT = Linf(epsilon=24 / 255, levels=256)
 
     def crafted(self, folder, data, attack, **more):
-        return craft(
-            attack, Network(network_of(0)), clean=data[0], label=data[1],
-            sample=np.arange(60) + 4, folder=folder, seed=3, threat=self.THREAT, **more,
-        )[0]  # fmt: skip
+        request = Request(
+            Network(network_of(0)), *data, self.THREAT, seed=3, sample=np.arange(60) + 4
+        )
+        return craft(attack, request, folder, **more)[0]
 
     @pytest.mark.parametrize(
         "attack",

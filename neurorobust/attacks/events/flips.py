@@ -27,6 +27,7 @@ class EventFlips(GradientAttack):
 
     name: ClassVar[str] = "event_flips"
     title: ClassVar[str] = "event flips"
+    cited: ClassVar[tuple[str, ...]] = ("neurorobust",)
     revision: ClassVar[int] = 2
     family: ClassVar[str] = "events"
     threats: ClassVar[tuple[type[Threat], ...]] = (Events,)

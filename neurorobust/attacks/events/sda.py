@@ -24,7 +24,7 @@ SHARE = 4
 
 @dataclass(frozen=True)
 class SparseDynamicAttack(GradientAttack):
-    """Generate, measure, reduce.
+    """Flips few bins of binary frames: generate, measure, keep or undo.
 
     In round n the ``first (n + 1)`` bins with the largest gradient whose flip goes along its sign
     are flipped one by one and asked for; those that raise the margin loss are kept together, the

@@ -16,6 +16,7 @@ class Noise(Attack):
     """Base: chance, whatever the model."""
 
     family: ClassVar[str] = "noise"
+    cited: ClassVar[tuple[str, ...]] = ("neurorobust",)
     targetable: ClassVar[bool] = False
     knowledge: ClassVar[Knowledge] = Knowledge.NONE
     distribution: ClassVar[str]
