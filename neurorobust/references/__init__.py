@@ -42,7 +42,7 @@ def _methods() -> Mapping[str, list[str]]:
     from neurorobust.attacks import METHODS
 
     found: dict[str, list[str]] = {}
-    for name, kind in METHODS.items():
+    for name, kind in sorted(METHODS.items()):
         for key in kind.cited:
             found.setdefault(key, []).append(f"{kind.kind}:{name}")
     return found

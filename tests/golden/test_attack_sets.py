@@ -10,15 +10,14 @@ from neurorobust.attacks import (
     ATTACKS,
     THREATS,
     AttackSet,
+    GradientAttack,
+    Request,
     attack_names,
     craft,
     ensemble,
     make_attack,
     make_threat,
 )
-from neurorobust.attacks.base import GradientAttack
-from neurorobust.attacks.craft import describe
-from neurorobust.attacks.ensemble import label
 from neurorobust.attacks.targeted import Targeted, every_target
 from neurorobust.attacks.transferred import Transferred
 from neurorobust.backends import get_backend
@@ -27,9 +26,9 @@ from neurorobust.data import encode
 from neurorobust.engine.estimators import ESTIMATORS, Stbp, make_estimator
 from neurorobust.engine.integer_gradient import IntegerTarget
 from neurorobust.engine.network import Network
+from neurorobust.engine.options import spelled, spelling
 from neurorobust.lower import lower
 from neurorobust.study.attack import crafters
-from neurorobust.study.attack.spelled import make_gradient, short, spelled
 from tests.golden.networks import dense, events, header, images, lif
 from tests.golden.pinning import pinned, structure
 
@@ -97,10 +96,9 @@ def frozen(folder, crafter, model, threat, *, seed=5, **options):
     name, epsilon, budgets = threat
     limits = THREATS[name].of(network.graph.header, epsilon, **budgets)
     assert make_threat(json.loads(json.dumps(limits.parameters()))) == limits
-    request = {"clean": x, "label": y, "sample": np.arange(len(x)) + 10, "threat": limits}
-    request |= {"seed": seed, "folder": folder, **options}
-    made, reused = craft(crafter, network, **request)
-    again, found = craft(crafter, network, **request)
+    request = Request(network, x, y, limits, seed=seed, sample=np.arange(len(x)) + 10, **options)
+    made, reused = craft(crafter, request, folder)
+    again, found = craft(crafter, request, folder)
     (path,) = folder.iterdir()
     assert (reused, found, made.violations()) == (False, True, 0)
     assert AttackSet.load(path).content_hash == made.content_hash == again.content_hash
@@ -114,7 +112,7 @@ def frozen(folder, crafter, model, threat, *, seed=5, **options):
     )
     return {
         "file": path.name,
-        "name": [short(made.request[key]) for key in ("attack", "gradient")],
+        "name": [spelling(made.request[key]) for key in ("attack", "gradient")],
         "request": dict(made.request),
         "changed": made.outcomes.changed,
         **{key: getattr(made, key) for key in numbers},
@@ -146,8 +144,7 @@ def test_every_gradient(tmp_path):
     found = {text: collected(tmp_path, attacks, text, network()) for text in GRADIENTS}
     found = {text: entry for text, made in found.items() for entry in made.values()}
     assert {entry["request"]["gradient"]["name"] for entry in found.values()} == {*own(ESTIMATORS)}
-    tuned = make_estimator("stbp")
-    tuned.tuned_on = "training"
+    tuned = make_estimator("stbp", tuned_on="training")
     found["tuned"] = frozen(tmp_path, make_attack("fgsm", tuned), network(), LINF)
     pinned("gradients", found)
 
@@ -164,9 +161,9 @@ def test_wrapped_attacks(tmp_path):
         whole = ensemble(steps=2, queries=6, twin=twin)
         found[f"ensemble {name}"] = frozen(tmp_path, whole, model, LINF)
         threat = THREATS["linf"].of(model[0].graph.header, 0.25)
-        verdict = whole.judge(*model, threat, seed=5)
+        verdict = whole.judge(Request(*model, threat, seed=5))
         parts = {"stages": verdict.stages, "broken_by": verdict.broken_by, "notes": verdict.notes}
-        found[f"ensemble {name}"] |= parts | {"labels": [label(e) for e in whole.estimators]}
+        found[f"ensemble {name}"] |= parts | {"labels": [str(e) for e in whole.estimators]}
     aimed = every_target(pgd, *model, threat)
     found["every target"] = {"wanted": aimed.wanted, "reached": aimed.reached}
     drawn = network(given=header(coding="bernoulli", levels=None))
@@ -200,8 +197,12 @@ def test_usual_parameters_and_spelling():
     threat = THREATS["linf"].of(model.graph.header, 0.25)
 
     def asked(attack):
-        made = describe(attack, model, clean=x, label=y, threat=threat, seed=0)
+        made = Request(model, x, y, threat).describe(attack)
         return {key: made[key] for key in ("attack", "gradient", "knowledge")}
+
+    def made(text):
+        ((name, options),) = spelled(text)
+        return make_estimator(name, **options)
 
     gradients = [name for name in own(ESTIMATORS) if name not in ("mix", "time_extended")]
     found = {
@@ -219,7 +220,7 @@ def test_usual_parameters_and_spelling():
             for given in threats
         },
         "spelled": {text: spelled(text) for text, _ in (*PLAIN, *ON_EVENTS)},
-        "short": {t: short(make_gradient(*spelled(t)[0]).describe()) for t in GRADIENTS},
-        "request": structure(describe(ensemble(), model, clean=x, label=y, threat=threat, seed=0)),
+        "short": {t: str(made(t)) for t in GRADIENTS},
+        "request": structure(Request(model, x, y, threat).describe(ensemble())),
     }
     pinned("spelling", found)
