@@ -1,7 +1,7 @@
 """A batch under attack: what may be asked of the target, and a record of all that was asked."""
 
-from dataclasses import dataclass, field
-from typing import Self
+from dataclasses import KW_ONLY, dataclass, field, fields
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -58,10 +58,11 @@ class Log:
         return fooled, count
 
 
+@dataclass(eq=False)
 class Case:
     """Samples under attack.
 
-    Args:
+    Attributes:
         target: What is attacked.
         x: Clean samples, (B, ...), on the grid.
         y: Labels, (B,).
@@ -69,61 +70,52 @@ class Case:
         draws: Random numbers of these samples.
         wanted: Classes to reach, (B,); None for any other than the label.
         strict: Whether only the wanted class is a success, or any but the label while aiming at it.
+        log: What happened to the samples of the whole case.
+        rows: Which of those these are, (B,).
     """
 
-    def __init__(
-        self,
-        target: Target,
-        x: Tensor,
-        y: Tensor,
-        threat: Threat,
-        *,
-        draws: Draws,
-        wanted: Tensor | None = None,
-        strict: bool = True,
-    ) -> None:
-        self.target, self.x, self.y = target, x, y
-        self.threat, self.draws, self.wanted, self.strict = threat, draws, wanted, strict
-        self.log = Log.of(x)
-        self.rows = torch.arange(len(x), device=x.device)
+    target: Target
+    x: Tensor
+    y: Tensor
+    threat: Threat
+    _: KW_ONLY
+    draws: Draws
+    wanted: Tensor | None = None
+    strict: bool = True
+    log: Log = field(init=False)
+    rows: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log = Log.of(self.x)
+        self.rows = torch.arange(len(self.x), device=self.x.device)
 
     def __len__(self) -> int:
         return len(self.x)
 
     def take(self, rows: Tensor) -> "Case":
         """Some of the samples (their positions here), recorded in the same log."""
-        wanted = None if self.wanted is None else self.wanted[rows]
-        part = Case(
-            self.target,
-            self.x[rows],
-            self.y[rows],
-            self.threat,
+        part = self._with(
+            x=self.x[rows],
+            y=self.y[rows],
             draws=self.draws.take(rows),
-            wanted=wanted,
-            strict=self.strict,
+            wanted=None if self.wanted is None else self.wanted[rows],
         )
         part.log, part.rows = self.log, self.rows[rows]
         return part
 
     def aiming(self, wanted: Tensor, *, strict: bool) -> "Case":
         """The same samples and log with other wanted classes."""
-        other = Case(
-            self.target, self.x, self.y, self.threat, draws=self.draws, wanted=wanted, strict=strict
-        )
+        other = self._with(wanted=wanted, strict=strict)
         other.log, other.rows = self.log, self.rows
         return other
 
     def on(self, target: Target) -> "Case":
         """The same samples on another target, with a log of its own."""
-        return Case(
-            target,
-            self.x,
-            self.y,
-            self.threat,
-            draws=self.draws,
-            wanted=self.wanted,
-            strict=self.strict,
-        )
+        return self._with(target=target)
+
+    def _with(self, **changes: Any) -> "Case":
+        """A plain case, whatever the class of this one."""
+        return Case(**{f.name: getattr(self, f.name) for f in fields(Case) if f.init} | changes)
 
     @property
     def found(self) -> Tensor:

@@ -11,7 +11,7 @@ from neurorobust.attacks.draws import Draws
 from neurorobust.attacks.losses import LOSSES, Loss
 from neurorobust.backends import Executable
 from neurorobust.data import Stimulus
-from neurorobust.engine.estimators import Estimator
+from neurorobust.engine.estimators.base import Estimator, differentiable, finite
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import LI, Model, Output
@@ -195,13 +195,7 @@ class Target:
             raise InvalidInput(msg)
         stimulus = self.present(x, draws, crafting=True)
         scores = self.estimator.scores(self.network, stimulus, self.length(stimulus))
-        if not scores.requires_grad:
-            msg = (
-                f"the {self.estimator.name} scores have no gradient by the input; a readout by the "
-                "first spike has none, attack a copy of the model that counts spikes"
-            )
-            raise InvalidInput(msg)
-        return scores
+        return differentiable(self.estimator.name, scores)
 
     def _infer(self, x: Tensor, draws: Draws | None) -> Tensor:
         with torch.no_grad():
@@ -209,16 +203,7 @@ class Target:
             return self.network.run(stimulus, self.length(stimulus))
 
     def _finite(self, gradient: Tensor) -> Tensor:
-        good = torch.isfinite(gradient)
-        if not good.all():
-            bad = int((~good).flatten(1).any(1).sum())
-            name = self.estimator.name if self.estimator else "none"
-            msg = (
-                f"the {name} gradient of {bad} sample(s) is NaN or infinite; "
-                "use a wider surrogate or detach the reset"
-            )
-            raise InvalidInput(msg)
-        return gradient
+        return finite(self.estimator.name if self.estimator else "none", gradient)
 
 
 def _scale(model: Model) -> float:

@@ -56,21 +56,8 @@ class Estimator(Method):
         at = x.detach().requires_grad_()
         with torch.enable_grad():
             scores = self.scores(network, at, steps)
-        if not scores.requires_grad:
-            msg = (
-                f"the {self.name} scores have no gradient by the input; a readout by the first "
-                "spike has none, attack a copy of the model that counts spikes"
-            )
-            raise InvalidInput(msg)
-        (found,) = torch.autograd.grad(loss(scores).sum(), at)
-        if not (good := torch.isfinite(found)).all():
-            bad = int((~good).flatten(1).any(1).sum())
-            msg = (
-                f"the {self.name} gradient of {bad} sample(s) is NaN or infinite; "
-                "use a wider surrogate or detach the reset"
-            )
-            raise InvalidInput(msg)
-        return found
+        (found,) = torch.autograd.grad(loss(differentiable(self.name, scores)).sum(), at)
+        return finite(self.name, found)
 
     def reset(self) -> None:
         """Forget earlier calls; to be called before each batch. Most estimators keep nothing."""
@@ -82,6 +69,37 @@ class Estimator(Method):
     def frozen(self) -> Iterator[None]:
         """Learn nothing from the calls within: further draws at the same point."""
         yield
+
+
+def differentiable(name: str, scores: Tensor) -> Tensor:
+    """Scores that depend on the input.
+
+    Raises:
+        InvalidInput: if they do not.
+    """
+    if not scores.requires_grad:
+        msg = (
+            f"the {name} scores have no gradient by the input; a readout by the first spike has "
+            "none, attack a copy of the model that counts spikes"
+        )
+        raise InvalidInput(msg)
+    return scores
+
+
+def finite(name: str, gradient: Tensor) -> Tensor:
+    """A gradient (B, ...) whose values are numbers.
+
+    Raises:
+        InvalidInput: if a value is not.
+    """
+    if not (good := torch.isfinite(gradient)).all():
+        bad = int((~good).flatten(1).any(1).sum())
+        msg = (
+            f"the {name} gradient of {bad} sample(s) is NaN or infinite; use a wider surrogate or "
+            "detach the reset"
+        )
+        raise InvalidInput(msg)
+    return gradient
 
 
 def make_estimator(name: str, **parameters: Any) -> Estimator:
