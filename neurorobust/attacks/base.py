@@ -66,7 +66,7 @@ class Attack(Crafter):
         ends = None if request.wanted is None else torch.as_tensor(request.wanted)
         self._check(target, clean, labels, threat)
         self._check_aim(target, labels, ends)
-        _require_labels("sample", index, clean)
+        require_labels("sample", index, clean)
         clean = threat.legalise(clean, clean)  # single-precision data lie beside the grid
         if self.estimator is not None and isinstance(network, Network):
             stimulus = target.present(clean[:8], Draws(request.seed, index[:8]), crafting=True)
@@ -157,7 +157,7 @@ class Attack(Crafter):
                 f"they span {x.min():g}..{x.max():g}"
             )
             raise InvalidInput(msg)
-        _require_labels("labels", y.numpy(), x, target.classes)
+        require_labels("labels", y.numpy(), x, target.classes)
 
     def _check_aim(self, target: Target, y: Tensor, wanted: Tensor | None) -> None:
         if wanted is None:
@@ -165,7 +165,7 @@ class Attack(Crafter):
         if not self.targetable:
             msg = f"{self.name} cannot aim at a class; leave wanted out"
             raise InvalidInput(msg)
-        _require_labels("wanted", wanted.numpy(), y, target.classes)
+        require_labels("wanted", wanted.numpy(), y, target.classes)
         if same := int((wanted == y).sum()):
             msg = f"wanted is the label of {same} sample(s), which nothing has to be done for"
             raise InvalidInput(msg)
@@ -189,7 +189,8 @@ class GradientAttack(Attack):
         return self.gradient
 
 
-def _require_labels(what: str, values: Array, x: Tensor, classes: int | None = None) -> None:
+def require_labels(what: str, values: Array, x: Tensor, classes: int | None = None) -> None:
+    """Refuse what is not one whole number per sample, from 0, below the number of classes."""
     whole = np.issubdtype(values.dtype, np.integer) or np.issubdtype(values.dtype, np.bool_)
     fits = values.shape == tuple(x.shape[:1]) and whole
     top = classes if classes is not None else np.inf

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurorobust.attacks.base import Attack
+from neurorobust.attacks.base import Attack, require_labels
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.draws import Draws
 from neurorobust.attacks.steps import unfinished
@@ -135,13 +135,8 @@ def every_target(
     """
     target, clean = Target(network, None), torch.as_tensor(x).to(network.like.device)
     draws = Draws(seed, np.arange(len(clean)))
+    require_labels("labels", np.asarray(y), clean, target.classes)
     labels = torch.as_tensor(y).to(clean.device, torch.int64)
-    if len(labels) != len(clean) or ((labels < 0) | (labels >= target.classes)).any():
-        msg = (
-            f"labels must be {len(clean)} numbers in 0..{target.classes - 1}, got shape "
-            f"{tuple(labels.shape)} with range {labels.min()}..{labels.max()}"
-        )
-        raise InvalidInput(msg)
     ends = choose("all", labels, target.scores(clean, draws), draws)
     wanted = np.stack([end.cpu().numpy() for end in ends])
     made = (attack(network, x, y, threat, seed=seed, wanted=end) for end in wanted)

@@ -52,6 +52,10 @@ def data(network):
 
 
 LINF = {
+    "noise": UniformNoise,
+    "fgsm": lambda: Fgsm(Rga()),
+    "pgd": lambda: Pgd(Rga(), steps=5),
+    "pgd stbp": lambda: Pgd(Stbp(), steps=5, relative_step=0.4, random_start=False),
     "gaussian": GaussianNoise,
     "sign": SignNoise,
     "fgsm margin": lambda: Fgsm(Rga(), loss="margin"),

@@ -15,9 +15,9 @@ from neurorobust.attacks import base as attacks_base
 from neurorobust.engine.estimators import Rga, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidFile, InvalidInput
-from neurorobust.ir import LI, LIF, Affine, Graph, Header, Input, Output
+from neurorobust.ir import LI, LIF, Affine, Graph, Input, Output
+from tests.support.attack_cases import HEADER, linear
 
-HEADER = Header(dt_s=1e-3, steps=6, levels=256)
 EPSILON = 16 / 255
 
 
@@ -161,18 +161,6 @@ class TestReproducible:
         for field in fields(whole):
             assert np.array_equal(getattr(whole, field.name), getattr(pieces, field.name))
 
-    def test_the_first_samples_do_not_see_how_many_follow(self, attack, network, data):
-        threat = Linf.of(HEADER, EPSILON)
-        some = attack(network, data[0][:9], data[1][:9], threat, seed=5)
-        every = attack(network, *data, threat, seed=5)
-        assert np.array_equal(some.adversarial, every.adversarial[:9])
-
-    def test_torchs_generator_is_left_alone(self, network, data):
-        torch.manual_seed(0)
-        before = torch.get_rng_state()
-        Pgd(Rga())(network, *data, Linf.of(HEADER, EPSILON))
-        assert torch.equal(before, torch.get_rng_state())
-
     def test_noise_fills_the_ball_evenly(self, network):
         x = np.full((400, 12), 100 / 255)
         made = UniformNoise()(network, x, np.zeros(400, int), Linf.of(HEADER, 20 / 255))
@@ -183,18 +171,6 @@ class TestReproducible:
 
 
 class TestStrength:
-    def linear(self, weight):
-        """No memory, no spikes: scores are the drive itself."""
-        return Network(
-            Graph.chain(
-                replace(HEADER, levels=None),
-                input=Input(shape=weight.shape[1:]),
-                fc=Affine(weight=weight),
-                li=LI(beta=0.0),
-                output=Output(readout="last"),
-            )
-        )
-
     def test_fgsm_on_a_linear_model(self):
         """Two classes: the step is epsilon against the sign of w_y - w_other, in closed form."""
         draw = np.random.default_rng(1)
@@ -202,7 +178,7 @@ class TestStrength:
         x, y = draw.uniform(0.2, 0.8, (30, 9)), draw.integers(0, 2, 30)
         towards = np.sign(weight[1 - y] - weight[y])
         for estimator in (Stbp(), Rga()):
-            made = Fgsm(estimator)(self.linear(weight), x, y, Linf(epsilon=0.1))
+            made = Fgsm(estimator)(linear(weight), x, y, Linf(epsilon=0.1))
             assert np.allclose(made.adversarial, x + 0.1 * towards, rtol=0, atol=1e-15)
         margin = ((weight[y] - weight[1 - y]) * x).sum(1)
         fooled = margin < 0.1 * np.abs(weight[0] - weight[1]).sum()
@@ -214,7 +190,7 @@ class TestStrength:
         draw = np.random.default_rng(2)
         weight = draw.normal(size=(4, 9))
         x, y = draw.uniform(0, 1, (5, 9)), np.array([0, 1, 2, 3, 0])
-        target = attacks_base.Target(self.linear(weight), Stbp())
+        target = attacks_base.Target(linear(weight), Stbp())
         found = target.gradient(torch.tensor(x), torch.tensor(y)).numpy()
         odds = np.exp(x @ weight.T)
         wanted = (odds / odds.sum(1, keepdims=True) - np.eye(4)[y]) @ weight
@@ -226,7 +202,7 @@ class TestStrength:
         x, y = draw.uniform(0, 1, (30, 9)), draw.integers(0, 2, 30)
         best = (x + 0.1 * np.sign(weight[1 - y] - weight[y])).clip(0, 1)
         attack = Pgd(Stbp(), steps=10, relative_step=0.25)
-        made = attack(self.linear(weight), x, y, Linf(epsilon=0.1), seed=1)
+        made = attack(linear(weight), x, y, Linf(epsilon=0.1), seed=1)
         assert np.allclose(made.adversarial, best, rtol=0, atol=1e-15)
 
     @pytest.mark.parametrize("estimator", [Rga(), Stbp(detach_reset=True)], ids=["rga", "stbp"])

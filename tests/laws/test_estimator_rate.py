@@ -29,25 +29,17 @@ def unsaturated(readout):
 @pytest.mark.parametrize("name", FAMILY)
 def test_in_a_loop_a_gradient_is_that_of_its_own_sample(name):
     rng = np.random.default_rng(3)
-    network = Network(
-        Graph(
-            header=Header(dt_s=1e-3, steps=STEPS),
-            nodes={
-                "input": Input(shape=(5,)),
-                "fc": Affine(weight=rng.normal(0.3, 0.5, (6, 5))),
-                "lif": LIF(beta=0.8, threshold=1.0),
-                "back": Affine(weight=rng.normal(0, 0.3, (6, 6))),
-                "head": Affine(weight=rng.normal(size=(3, 6))),
-                "out": LIF(beta=0.8, threshold=1.0),
-                "output": Output(),
-            },
-            edges=(
-                *(Edge("input", "fc"), Edge("fc", "lif"), Edge("lif", "head")),
-                *(Edge("lif", "back", 1), Edge("back", "lif")),
-                *(Edge("head", "out"), Edge("out", "output")),
-            ),
-        )
+    graph = net(
+        ["input fc lif head out output", "lif>1 back lif"],
+        input=Input(shape=(5,)),
+        fc=Affine(weight=rng.normal(0.3, 0.5, (6, 5))),
+        lif=LIF(beta=0.8, threshold=1.0),
+        back=Affine(weight=rng.normal(0, 0.3, (6, 6))),
+        head=Affine(weight=rng.normal(size=(3, 6))),
+        out=LIF(beta=0.8, threshold=1.0),
+        output=Output(),
     )
+    network = Network(graph)
     x = torch.tensor(rng.random((STEPS, 1, 5)))  # as many samples as steps
     y = torch.arange(STEPS) % 3
 
