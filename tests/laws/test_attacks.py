@@ -336,7 +336,7 @@ class TestRefused:
             self.attack(network, *data, estimator=Other())
 
 
-def asked(network, data, attack=None, **changes):
+def asked(network, data, /, attack=None, **changes):
     """An attack and what it is asked."""
     threat, sample = Linf.of(HEADER, EPSILON), np.arange(len(data[0])) + 100
     return attack or Fgsm(Rga()), replace(Request(network, *data, threat, sample=sample), **changes)

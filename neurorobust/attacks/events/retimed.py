@@ -41,7 +41,6 @@ class SpikeRetiming(GradientAttack):
     """
 
     name: ClassVar[str] = "retiming"
-    title: ClassVar[str] = "retiming"
     cited: ClassVar[tuple[str, ...]] = ("yu2026time",)
     revision: ClassVar[int] = 2
     family: ClassVar[str] = "events"

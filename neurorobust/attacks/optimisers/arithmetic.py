@@ -82,7 +82,6 @@ class ArithmeticAttack(GradientAttack):
     """
 
     name: ClassVar[str] = "arithmetic"
-    title: ClassVar[str] = "arithmetic"
     cited: ClassVar[tuple[str, ...]] = ("neurorobust",)
     family: ClassVar[str] = "integers"
     targetable: ClassVar[bool] = False

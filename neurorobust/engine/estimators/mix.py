@@ -36,7 +36,6 @@ class Mix(Estimator):
     """
 
     name: ClassVar[str] = "mix"
-    title: ClassVar[str] = "mix"
     family: ClassVar[str] = "composite"
     cited: ClassVar[tuple[str, ...]] = ("hao2024threaten", "xu2022attacking")
 
