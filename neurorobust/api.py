@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from neurorobust.attacks import AttackSet, Threat
-    from neurorobust.attacks.craft import Crafter
+    from neurorobust.attacks.request import Crafter
     from neurorobust.audit import EvaluationCard
     from neurorobust.compare.verdict import Verdict
     from neurorobust.engine.network import Network
@@ -155,15 +155,16 @@ def attack(
         folder: Where sets are kept, and found again by a second call.
         progress: Called as ``(attack, done, total)``.
     """
-    from neurorobust.attacks import Linf, craft
+    from neurorobust.attacks import Linf, Request, craft
 
     network = network_of(_model(model))
     allowed = (threat or Linf).of(network.graph.header, eps)
-    given = {"clean": samples.values, "label": samples.labels, "sample": samples.sample}
-    asked: dict[str, Any] = {"threat": allowed, "seed": seed, "progress": progress, **given}
+    request = Request(
+        network, samples.values, samples.labels, allowed, seed=seed, sample=samples.sample
+    )
     with TemporaryDirectory() as spare:
         place = Path(folder or spare)
-        return [craft(one, network, folder=place, **asked)[0] for one in attacks]
+        return [craft(one, request, place, progress=progress)[0] for one in attacks]
 
 
 def replay(

@@ -53,6 +53,7 @@ from neurorobust.metrics import PRINTED, Outcomes, Proportion, success_rates
 from neurorobust.metrics.success import DEFINITIONS, changed_on_chip
 from neurorobust.names import plain
 from neurorobust.render import looks
+from neurorobust.render.colours import GRADIENTS
 from tests.support.attack_cases import HEADER, decided, shown, spiking
 
 
@@ -100,7 +101,7 @@ class TestNames:
     def test_reports_use_their_names_and_colours(self):
         for kind in METHODS.values():
             assert looks.proper(kind.name) == kind.title
-            assert looks.GRADIENTS.get(kind.name) == kind.colour
+            assert GRADIENTS.get(kind.name) == kind.colour
 
     @pytest.mark.parametrize(
         ("page", "kinds"),
