@@ -24,11 +24,11 @@ from neurorobust.ir import (
     Conv2d,
     Flatten,
     Graph,
-    Header,
     Node,
     Output,
     Pool2d,
     Shape,
+    preprocess,
 )
 
 Step = Callable[[torch.Tensor], torch.Tensor]
@@ -93,7 +93,7 @@ class ModuleExecutable:
         # Values are cast step by step: events of a whole batch can be large.
         def shown(t: int) -> torch.Tensor:
             values = np.ascontiguousarray(stimulus.values[:, 0 if stimulus.static else t])
-            return preprocess(model.header, tensor(values, self._dtype))
+            return preprocess(model.header, tensor(values, self._dtype), 1)
 
         def silence(name: str) -> torch.Tensor:
             return torch.zeros((batch, *model.shapes[name]), dtype=self._dtype)
@@ -134,16 +134,6 @@ def dtype_of(precision: Precision) -> torch.dtype:
 def tensor(values: Array, dtype: torch.dtype) -> torch.Tensor:
     """A copy of an array as a tensor (arrays of nodes are read-only, which torch does not know)."""
     return torch.tensor(values, dtype=dtype)
-
-
-def preprocess(header: Header, values: torch.Tensor) -> torch.Tensor:
-    """``(x - mean) / std`` per channel, as the header states it; shape (B, C, ...)."""
-    per_channel = (-1, *(1,) * (values.ndim - 2))
-    if header.mean:
-        values = values - torch.tensor(header.mean, dtype=values.dtype).reshape(per_channel)
-    if header.std:
-        values = values / torch.tensor(header.std, dtype=values.dtype).reshape(per_channel)
-    return values
 
 
 def as_module(name: str, node: Node, shape: Shape, dtype: torch.dtype) -> torch.nn.Module:

@@ -49,7 +49,7 @@ def diff(
     """
     from neurorobust.api import diff as compare
     from neurorobust.cli.stages import stages
-    from neurorobust.compare.console import print_difference
+    from neurorobust.compare.text import print_difference
     from neurorobust.compare.html import write_page
     from neurorobust.data import load
     from neurorobust.formats.load import Reading

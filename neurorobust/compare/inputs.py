@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurorobust.compare.side import Side
+from neurorobust.compare.sides import Side
 from neurorobust.data import Stimulus, encode
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, FixedInput, Model, Shape

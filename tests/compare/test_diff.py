@@ -13,9 +13,9 @@ from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.cli import app
 from neurorobust.compare import Side
-from neurorobust.compare.recording import Observed, match
-from neurorobust.compare.rerun import Replay
+from neurorobust.compare.law import Replay
 from neurorobust.compare.shrink import shrink
+from neurorobust.compare.sides import Observed, match
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import (

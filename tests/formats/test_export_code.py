@@ -12,8 +12,7 @@ from typer.testing import CliRunner
 from benchmarks.exports import DRIVER, FIXED_AVOIDED, FLOAT_AVOIDED
 from neurorobust.backends import get_backend
 from neurorobust.cli.app import app
-from neurorobust.compare.selfcheck import probes, self_check
-from neurorobust.compare.verdict import Verdict
+from neurorobust.compare.selfcheck import Verdict, probes, self_check
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.formats.code import export_code
 from neurorobust.formats.code.running import interpreter_of, result_of, samples_of
