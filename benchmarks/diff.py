@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from neurorobust.api import diff
-from neurorobust.backends import get_backend
+from neurorobust.backends import get_backend, run
 from neurorobust.compare import Difference, Side
 from neurorobust.engine.threads import one_thread
 from neurorobust.ir import Edge, Graph
@@ -37,7 +37,7 @@ def matters(a: Graph, b: Graph, rng: np.random.Generator) -> bool:
     shown = replace(random_stimulus(rng, a, 16), steps=24)
     if not shown.static:
         shown = replace(shown, values=np.resize(shown.values, (16, 24, *shown.values.shape[2:])))
-    runs = [get_backend("torch").compile(g, "float").run(shown, ("spikes",)) for g in (a, b)]
+    runs = [run(g, shown, record=("spikes",)) for g in (a, b)]
     common = runs[0].spikes.keys() & runs[1].spikes.keys()
     return any((runs[0].spikes[n] != runs[1].spikes[n]).any() for n in common)
 

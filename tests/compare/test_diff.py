@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import neurorobust
+from neurorobust import backends
 from neurorobust.api import diff
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
@@ -173,7 +174,7 @@ def test_every_recording_of_the_golden_model_keeps_the_law(seed):
     rng = np.random.default_rng(seed)
     graph = random_graph(rng, grid=True)
     shown = random_stimulus(rng, graph, 4)
-    result = get_backend("reference").compile(graph, "float").run(shown, ("spikes", "membrane"))
+    result = backends.run(graph, shown, backend="reference", record=("spikes", "membrane"))
     outputs = {n: result.spikes.get(n, h) for n, h in result.membrane.items()}
     replay = Replay(shown, outputs, {n: result.membrane[n] for n in graph.spiking})
     for name in outputs:

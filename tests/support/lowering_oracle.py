@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from neurorobust import backends
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
@@ -18,9 +19,8 @@ reference = get_backend("reference")
 
 
 def run(model, values, steps=None):
-    rung = "quantised" if isinstance(model, Program) else "float"
     stimulus = Stimulus(values, steps or model.header.steps)
-    return reference.compile(model, rung).run(stimulus, record=("spikes", "membrane"))
+    return backends.run(model, stimulus, backend=reference, record=("spikes", "membrane"))
 
 
 def graph(edges, header=None, **nodes):
