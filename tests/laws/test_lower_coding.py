@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neurorobust import backends
-from neurorobust.backends import get_backend
+from neurorobust.backends import compiled, get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus, encode
 from neurorobust.engine.host import sent
@@ -318,7 +317,8 @@ def test_every_backend_gives_the_same(request, name, coding):
     model = image_net(rng)
     program = lower(model, LOIHI1, input_coding=coding)
     stimulus = encode(program, pixels(rng, 40))
-    result = backends.run(program, stimulus, backend=backend, record=("spikes",))
+    with compiled(program, backend) as executable:
+        result = executable.run(stimulus, ("spikes",))
     with pytest.raises(InvalidInput, match="closed"):
         executable.run(stimulus)
     # By hand: the chip's part alone, on what the host sends.
