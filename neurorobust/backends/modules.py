@@ -5,7 +5,7 @@ Imported by adapters when they compile, never when they are loaded: it imports t
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -153,26 +153,16 @@ def as_module(name: str, node: Node, shape: Shape, dtype: torch.dtype) -> torch.
         case Affine():
             out, into = node.weight.shape
             module = torch.nn.Linear(into, out, node.bias is not None, dtype=dtype)
-        case Conv1d():
-            module = torch.nn.Conv1d(
-                node.weight.shape[1] * node.groups,
-                node.weight.shape[0],
-                (node.weight.shape[2],),
-                (node.stride[0],),
-                (node.padding[0],),
-                (node.dilation[0],),
-                node.groups,
-                node.bias is not None,
-                dtype=dtype,
-            )
-        case Conv2d():
-            module = torch.nn.Conv2d(
-                node.weight.shape[1] * node.groups,
-                node.weight.shape[0],
-                (node.weight.shape[2], node.weight.shape[3]),
-                (node.stride[0], node.stride[1]),
-                (node.padding[0], node.padding[1]),
-                (node.dilation[0], node.dilation[1]),
+        case Conv1d() | Conv2d():
+            make: Any = torch.nn.Conv1d if isinstance(node, Conv1d) else torch.nn.Conv2d
+            out, into, *kernel = node.weight.shape
+            module = make(
+                into * node.groups,
+                out,
+                tuple(kernel),
+                node.stride,
+                node.padding,
+                node.dilation,
                 node.groups,
                 node.bias is not None,
                 dtype=dtype,

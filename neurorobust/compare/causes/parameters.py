@@ -126,7 +126,7 @@ def transplants(place: Place, other: Graph, same: Mapping[str, str]) -> Iterator
             changed = graph.with_(header=replace(graph.header, **taken))
             yield Hypothesis(cause="preprocessing", text=text, graph=changed, told=True)
     if moved := _moved(place, other, same):
-        changed = place.with_edges(tuple(moved.get(e, e) for e in graph.edges))
+        changed = place.with_(edges=tuple(moved.get(e, e) for e in graph.edges))
         if changed is not None:
             text = "; ".join(
                 f"from {e.source} to {e.target}: {m.delay} steps in {{y}}, {e.delay} in {{x}}"
