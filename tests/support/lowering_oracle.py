@@ -9,7 +9,7 @@ from neurorobust import backends
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
-from neurorobust.ir import LI, LIF, Affine, Edge, Flatten, Graph, Header, Input, Output, Program
+from neurorobust.ir import LI, LIF, Affine, Edge, Flatten, Graph, Header, Input, Output
 from neurorobust.lower import Limits
 
 LOIHI = Limits.of(load_profile("loihi2").profile.arithmetic)
