@@ -51,6 +51,7 @@ def diff(
     from neurorobust.cli.stages import stages
     from neurorobust.compare.text import print_difference
     from neurorobust.compare.html import write_page
+    from neurorobust.compare.text import print_difference
     from neurorobust.data import load
     from neurorobust.formats.load import Reading
 

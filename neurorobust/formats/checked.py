@@ -25,7 +25,7 @@ from neurorobust.formats.nir.load import load_nir
 from neurorobust.formats.nir.save import Profile
 from neurorobust.formats.onnx import save_onnx
 from neurorobust.formats.options import Reading
-from neurorobust.ir import LIF, Array, Graph, Model, Output, preprocess
+from neurorobust.ir import LIF, Array, Graph, Model, Output
 
 KEY = "neurorobust_self_check"
 """Under which a file holds the verdict."""
