@@ -16,7 +16,7 @@ from rich.table import Table
 
 from neurorobust.api import diff
 from neurorobust.backends import get_backend
-from neurorobust.compare import Difference, Side
+from neurorobust.compare.sides import Side
 from neurorobust.engine.threads import one_thread
 from neurorobust.ir import Graph
 from neurorobust.lower.passes import fold_batch_norm
@@ -94,7 +94,7 @@ def planted_causes(
     start = time.perf_counter()
     for number, (cause, a, b) in enumerate(faults(count, seed)):
         side = b if readable else box(b, SPIKES if spikes else RECORDS)
-        result: Difference = diff(a, side, seed=number)
+        result = diff(a, side, seed=number)
         named = [c.cause for c in result.causes[:1]]
         tried[cause] += 1
         found[cause] += named == [cause]

@@ -49,7 +49,6 @@ def diff(
     """
     from neurorobust.api import diff as compare
     from neurorobust.cli.stages import stages
-    from neurorobust.compare.text import print_difference
     from neurorobust.compare.html import write_page
     from neurorobust.compare.text import print_difference
     from neurorobust.data import load

@@ -12,10 +12,9 @@ from neurorobust import backends
 from neurorobust.api import diff
 from neurorobust.chips import load_profile
 from neurorobust.cli import app
-from neurorobust.compare import Side
 from neurorobust.compare.law import Replay
 from neurorobust.compare.shrink import shrink
-from neurorobust.compare.sides import Observed, match
+from neurorobust.compare.sides import Observed, Side, match
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import (

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from neurorobust.backends import Record, get_backend, run
-from neurorobust.compare import Side
+from neurorobust.compare.sides import Side
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidModel
 from neurorobust.ir import (
