@@ -16,20 +16,22 @@ from rich.table import Table
 
 from neurorobust.api import diff
 from neurorobust.backends import get_backend
-from neurorobust.compare import Difference, Side
+from neurorobust.compare.sides import Side
 from neurorobust.engine.threads import one_thread
-from neurorobust.ir import Edge, Graph
+from neurorobust.ir import Graph
 from neurorobust.lower.passes import fold_batch_norm
 from neurorobust.testing import random_graph, random_stimulus
-from tests.support.planted_faults import FAULTS, conv_network, plant
+from tests.support.planted_faults import (
+    FAULTS,
+    apart,
+    box,
+    conv_network,
+    network,
+    plant,
+    renamed,
+)
 
-
-def network(rng: np.random.Generator) -> Graph:
-    """Convolutional or any, on a grid or not."""
-    grid = bool(rng.random() < 0.5)
-    if rng.random() < 0.5:
-        return conv_network(rng, grid=grid)
-    return random_graph(rng, grid=grid)
+SPIKES, RECORDS = ("spikes",), ("spikes", "membrane")
 
 
 def matters(a: Graph, b: Graph, rng: np.random.Generator) -> bool:
@@ -37,9 +39,7 @@ def matters(a: Graph, b: Graph, rng: np.random.Generator) -> bool:
     shown = replace(random_stimulus(rng, a, 16), steps=24)
     if not shown.static:
         shown = replace(shown, values=np.resize(shown.values, (16, 24, *shown.values.shape[2:])))
-    runs = [get_backend("torch").compile(g, "float").run(shown, ("spikes",)) for g in (a, b)]
-    common = runs[0].spikes.keys() & runs[1].spikes.keys()
-    return any((runs[0].spikes[n] != runs[1].spikes[n]).any() for n in common)
+    return apart(a, b, shown)
 
 
 def faults(count: int, seed: int) -> Iterator[tuple[str, Graph, Graph]]:
@@ -54,21 +54,6 @@ def faults(count: int, seed: int) -> Iterator[tuple[str, Graph, Graph]]:
             if planted is not None and matters(graph, planted, rng):
                 yield cause, graph, planted
                 break
-
-
-def box(graph: Graph, *, spikes: bool = False) -> Side:
-    """A side that shows what it does and not what it is."""
-    executable = get_backend("torch").compile(graph, "float")
-    records = ("spikes",) if spikes else ("spikes", "membrane")
-    return Side(label="box", executable=executable, records=records)
-
-
-def renamed(graph: Graph) -> Graph:
-    """Other names for all nodes."""
-    names = {name: f"n{k}_{name[::-1]}" for k, name in enumerate(graph.nodes)}
-    edges = tuple(Edge(names[e.source], names[e.target], e.delay) for e in graph.edges)
-    nodes = {names[n]: node for n, node in graph.nodes.items()}
-    return graph.with_(nodes=nodes, edges=edges)
 
 
 def equals(count: int, seed: int) -> Iterator[tuple[str, object, object]]:
@@ -92,7 +77,7 @@ def equals(count: int, seed: int) -> Iterator[tuple[str, object, object]]:
             yield kind, graph, Side.of(graph, "torch", precision="single")
         elif kind == "renamed":
             graph = network(rng)
-            yield kind, graph, box(renamed(graph), spikes=bool(rng.random() < 0.5))
+            yield kind, graph, box(renamed(graph), SPIKES if rng.random() < 0.5 else RECORDS)
         else:
             backend = get_backend("reference" if kind.startswith("torch") else kind)
             gaps = backend.capabilities().rungs["float"].gaps
@@ -108,8 +93,8 @@ def planted_causes(
     unseen = 0
     start = time.perf_counter()
     for number, (cause, a, b) in enumerate(faults(count, seed)):
-        side = b if readable else box(b, spikes=spikes)
-        result: Difference = diff(a, side, seed=number)
+        side = b if readable else box(b, SPIKES if spikes else RECORDS)
+        result = diff(a, side, seed=number)
         named = [c.cause for c in result.causes[:1]]
         tried[cause] += 1
         found[cause] += named == [cause]

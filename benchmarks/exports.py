@@ -19,8 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from neurorobust.backends import RunResult
-from neurorobust.compare.selfcheck import probes, self_check
-from neurorobust.compare.verdict import Verdict
+from neurorobust.compare.selfcheck import Verdict, probes, self_check
 from neurorobust.data import Stimulus
 from neurorobust.errors import Unsupported
 from neurorobust.formats.code import export_code

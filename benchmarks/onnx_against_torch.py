@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from run import medians
 
+from neurorobust import backends
 from neurorobust.backends import Precision, Rung, get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import DIGITS, Stimulus, encode, load
@@ -26,9 +27,14 @@ def differences(lane: Lane, peer: str, values: np.ndarray) -> list[str]:
     """Spikes, membranes, scores and decisions in which onnxruntime differs from a peer."""
     _, model, rung, precision = lane
     runs = [
-        get_backend(name)
-        .compile(model, rung, precision=precision)
-        .run(encode(model, values), ("spikes", "membrane"))
+        backends.run(
+            model,
+            encode(model, values),
+            backend=name,
+            rung=rung,
+            precision=precision,
+            record=("spikes", "membrane"),
+        )
         for name in ("onnx", peer)
     ]
     mine, theirs = runs

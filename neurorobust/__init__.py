@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from neurorobust.backends import RunResult as RunResult
     from neurorobust.backends import get_backend as get_backend
     from neurorobust.chips import load_profile as load_profile
-    from neurorobust.compare import Side as Side
+    from neurorobust.compare.sides import Side as Side
     from neurorobust.data import Samples as Samples
     from neurorobust.data import Stimulus as Stimulus
     from neurorobust.data import encode as encode
@@ -50,7 +50,7 @@ FACE = {
     "attacks": "Apgd AttackSet Fgsm L2 Linf Pgd SaPgd Square",
     "backends": "RunResult get_backend",
     "chips": "load_profile",
-    "compare": "Side",
+    "compare.sides": "Side",
     "data": "Samples Stimulus encode",
     "engine.estimators": "Assg Hart Rga Stbp",
     "engine.network": "Network",

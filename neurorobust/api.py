@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from neurorobust.backends import Executable
 from neurorobust.chips import Profile, load_profile
-from neurorobust.compare import Difference, Side
 from neurorobust.compare.diff import diff as compare
+from neurorobust.compare.result import Difference
+from neurorobust.compare.sides import Side
 from neurorobust.data import DIGITS, Samples, Stimulus
 from neurorobust.data import load as read_samples
 from neurorobust.errors import InvalidInput
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from neurorobust.attacks import AttackSet, Threat
     from neurorobust.attacks.request import Crafter
     from neurorobust.audit import EvaluationCard
-    from neurorobust.compare.verdict import Verdict
+    from neurorobust.compare.selfcheck import Verdict
     from neurorobust.engine.network import Network
     from neurorobust.fit import Check
     from neurorobust.formats.nir.save import Profile as NirProfile
@@ -296,7 +297,7 @@ def export(
     Raises:
         Unsupported: naming what has no form there.
     """
-    from neurorobust.compare.verdict import not_run
+    from neurorobust.compare.selfcheck import not_run
     from neurorobust.formats.checked import export_file
     from neurorobust.formats.code import Target, export_code
     from neurorobust.formats.netx import save_netx

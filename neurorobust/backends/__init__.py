@@ -18,6 +18,7 @@ from neurorobust.backends.contract import (
     RunResult,
 )
 from neurorobust.backends.registry import backend_names, get_backend, require_backend
+from neurorobust.backends.running import compiled, run, rung_of
 
 __all__ = [
     "Backend",
@@ -31,9 +32,12 @@ __all__ = [
     "Rung",
     "Support",
     "backend_names",
+    "compiled",
     "features_of",
     "get_backend",
     "known_features",
     "require_backend",
     "require_support",
+    "run",
+    "rung_of",
 ]

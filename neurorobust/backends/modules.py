@@ -5,7 +5,7 @@ Imported by adapters when they compile, never when they are loaded: it imports t
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,11 +24,11 @@ from neurorobust.ir import (
     Conv2d,
     Flatten,
     Graph,
-    Header,
     Node,
     Output,
     Pool2d,
     Shape,
+    preprocess,
 )
 
 Step = Callable[[torch.Tensor], torch.Tensor]
@@ -93,7 +93,7 @@ class ModuleExecutable:
         # Values are cast step by step: events of a whole batch can be large.
         def shown(t: int) -> torch.Tensor:
             values = np.ascontiguousarray(stimulus.values[:, 0 if stimulus.static else t])
-            return preprocess(model.header, tensor(values, self._dtype))
+            return preprocess(model.header, tensor(values, self._dtype), 1)
 
         def silence(name: str) -> torch.Tensor:
             return torch.zeros((batch, *model.shapes[name]), dtype=self._dtype)
@@ -136,16 +136,6 @@ def tensor(values: Array, dtype: torch.dtype) -> torch.Tensor:
     return torch.tensor(values, dtype=dtype)
 
 
-def preprocess(header: Header, values: torch.Tensor) -> torch.Tensor:
-    """``(x - mean) / std`` per channel, as the header states it; shape (B, C, ...)."""
-    per_channel = (-1, *(1,) * (values.ndim - 2))
-    if header.mean:
-        values = values - torch.tensor(header.mean, dtype=values.dtype).reshape(per_channel)
-    if header.std:
-        values = values / torch.tensor(header.std, dtype=values.dtype).reshape(per_channel)
-    return values
-
-
 def as_module(name: str, node: Node, shape: Shape, dtype: torch.dtype) -> torch.nn.Module:
     """The torch module of a map without memory.
 
@@ -163,26 +153,16 @@ def as_module(name: str, node: Node, shape: Shape, dtype: torch.dtype) -> torch.
         case Affine():
             out, into = node.weight.shape
             module = torch.nn.Linear(into, out, node.bias is not None, dtype=dtype)
-        case Conv1d():
-            module = torch.nn.Conv1d(
-                node.weight.shape[1] * node.groups,
-                node.weight.shape[0],
-                (node.weight.shape[2],),
-                (node.stride[0],),
-                (node.padding[0],),
-                (node.dilation[0],),
-                node.groups,
-                node.bias is not None,
-                dtype=dtype,
-            )
-        case Conv2d():
-            module = torch.nn.Conv2d(
-                node.weight.shape[1] * node.groups,
-                node.weight.shape[0],
-                (node.weight.shape[2], node.weight.shape[3]),
-                (node.stride[0], node.stride[1]),
-                (node.padding[0], node.padding[1]),
-                (node.dilation[0], node.dilation[1]),
+        case Conv1d() | Conv2d():
+            make: Any = torch.nn.Conv1d if isinstance(node, Conv1d) else torch.nn.Conv2d
+            out, into, *kernel = node.weight.shape
+            module = make(
+                into * node.groups,
+                out,
+                tuple(kernel),
+                node.stride,
+                node.padding,
+                node.dilation,
                 node.groups,
                 node.bias is not None,
                 dtype=dtype,

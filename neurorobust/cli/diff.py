@@ -49,8 +49,8 @@ def diff(
     """
     from neurorobust.api import diff as compare
     from neurorobust.cli.stages import stages
-    from neurorobust.compare.console import print_difference
     from neurorobust.compare.html import write_page
+    from neurorobust.compare.text import print_difference
     from neurorobust.data import load
     from neurorobust.formats.load import Reading
 

@@ -6,14 +6,14 @@ every side that tells it, unless both sides hold the same number, which is then 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from neurorobust.compare.recording import Pair, Recording
-from neurorobust.ir import LIF, Array
-
-Verdict = Literal["identical", "rounding", "systematic"]
+from neurorobust.compare.inputs import Battery
+from neurorobust.compare.result import Divergence
+from neurorobust.compare.sides import Pair, Recording
+from neurorobust.compare.spikes import Agreement, Partings, differences, distance, height
+from neurorobust.ir import Array, Node
 
 ULPS = 256.0
 """Rounding steps that sums may be apart, relative to the largest number of a layer."""
@@ -21,49 +21,31 @@ ULPS = 256.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Levels:
-    """A layer's membranes on both sides and the thresholds they are held against.
+    """A layer's membranes on both sides and the neurons whose thresholds they are held against.
 
     Attributes:
-        a: Membranes of A, (B, T, n), or None.
-        b: Membranes of B.
-        threshold_a: Of A's neurons, in the units of its membranes; or None.
-        threshold_b: Of B's.
-        most: Thresholds that one step may count.
+        membranes: Of A and B, (B, T, ...), or None.
+        nodes: Neurons of A and B, or None.
         tolerance: What rounding may do to a membrane.
     """
 
-    a: Array | None
-    b: Array | None
-    threshold_a: Array | None
-    threshold_b: Array | None
-    most: int = 1
+    membranes: tuple[Array | None, Array | None]
+    nodes: tuple[Node | None, Node | None]
     tolerance: float = 0.0
 
     def distances(self) -> tuple[Array | None, Array | None]:
-        """Of the membranes to the nearest number at which spikes change, per side."""
-        return (
-            _distance(self.a, self.threshold_a, self.most),
-            _distance(self.b, self.threshold_b, self.most),
-        )
+        """Of the membranes to the nearest number at which spikes change, per side, (B, T, n)."""
+        (a, b), (x, y) = self.membranes, self.nodes
+        return distance(x, a), distance(y, b)
 
     def excused(self) -> Array | None:
-        """Where a spike may differ by rounding; None if no side tells."""
-        a, b = self.distances()
-        if a is None and b is None:
+        """Where a spike may differ by rounding, (B, T, n); None if no side tells."""
+        known = [d for d in self.distances() if d is not None]
+        if not known:
             return None
-        if a is None or b is None:
-            known = [d for d in (a, b) if d is not None]
-            return np.asarray(np.abs(known[0]) <= self.tolerance)
-        near = (np.abs(a) <= self.tolerance) & (np.abs(b) <= self.tolerance)
-        return np.asarray(near & ~((a == 0) & (b == 0)))
-
-
-def _distance(h: Array | None, threshold: Array | None, most: int) -> Array | None:
-    if h is None or threshold is None:
-        return None
-    if most > 1:
-        threshold = threshold * np.clip(np.rint(h / threshold), 1, most)
-    return np.asarray(h - threshold)
+        near = np.all([np.abs(d) <= self.tolerance for d in known], axis=0)
+        same = np.all([d == 0 for d in known], axis=0) & (len(known) > 1)
+        return np.asarray(near & ~same)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +66,13 @@ class Contrast:
     levels: Levels
     excused: Array | None
 
+    @property
+    def strays(self) -> Array:
+        """Membranes of spiking pairs that part beyond the tolerance, (B, T, n)."""
+        if self.gap is None or not self.pair.a.spiking:
+            return np.zeros_like(self.differs)
+        return np.asarray(~(self.gap <= self.levels.tolerance))
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Comparison:
@@ -91,8 +80,7 @@ class Comparison:
 
     Attributes:
         contrasts: In the order of A.
-        first: Per sample, step and place among the contrasts of what differs first, (B, 2); the
-            step is T where nothing differs.
+        partings: Where each sample first parts; places are those of the contrasts.
         parted: Per sample, whether that first difference is beyond rounding.
         systematic: Per sample, whether it or a membrane before it is.
         strays: Per contrast, membranes that part beyond the tolerance before any output does.
@@ -100,13 +88,23 @@ class Comparison:
     """
 
     contrasts: tuple[Contrast, ...]
-    first: Array
+    partings: Partings
     parted: Array
     systematic: Array
     strays: tuple[Array, ...]
     score_differs: Array
 
-    def verdict(self, place: int) -> Verdict:
+    @property
+    def first(self) -> Array:
+        """Per sample step and place of what differs first, (B, 2)."""
+        return self.partings.first
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return self.partings.steps
+
+    def verdict(self, place: int) -> Agreement:
         """Of one pair."""
         contrast = self.contrasts[place]
         if contrast.differs[self.systematic].any() or self.strays[place].any():
@@ -120,10 +118,68 @@ class Comparison:
         own = (found == place) & (step < self.steps) & self.systematic
         return np.asarray(own | self.strays[place].any(axis=(1, 2)))
 
-    @property
-    def steps(self) -> int:
-        """T."""
-        return int(self.contrasts[0].differs.shape[1])
+    def divergence(self, shown: Battery, first: Recording, second: Recording) -> Divergence | None:
+        """In the earliest layer of the data's way, there the earliest step, beyond rounding if any.
+
+        Where no output differs it is the first membrane that parts beyond the tolerance.
+        """
+        step, place = self.first.T
+        spread = self.partings.samples
+        beyond = [s for s in spread if self.systematic[s]] or spread
+        if beyond:
+            sample = min(beyond, key=lambda s: (place[s], step[s], s))
+            at, t, differs = self.contrasts[place[sample]], step[sample], self.partings.at(sample)
+            if at.excused is not None and self.systematic[sample]:
+                differs = differs & ~at.excused[sample, t]
+            neuron = differs.argmax()
+        else:
+            strayed = [p for p, stray in enumerate(self.strays) if stray.any()]
+            if not strayed:
+                return None
+            at = self.contrasts[strayed[0]]
+            parted = np.argwhere(self.strays[strayed[0]])
+            sample, t, neuron = min(map(tuple, parted), key=lambda row: (row[1], row[0]))
+        where = int(sample), int(t), int(neuron)
+        excused = bool(beyond) and not self.systematic[sample]
+        return _described(at, where, shown, (first, second), excused=excused)
+
+
+def _described(
+    at: Contrast,
+    where: tuple[int, int, int],
+    shown: Battery,
+    recordings: tuple[Recording, Recording],
+    *,
+    excused: bool,
+) -> Divergence:
+    sample, t, neuron = where
+    place = np.unravel_index(neuron, at.pair.a.shape)
+    ends = list(zip(recordings, (at.pair.a, at.pair.b), strict=True))
+    membranes = at.levels.membranes
+    heights = [
+        height(node, None if h is None else h[sample, t], at.pair.a.shape, neuron)
+        for node, h in zip(at.levels.nodes, membranes, strict=True)
+    ]
+    x, y = (float(run.outputs[layer.name][sample, t][place]) for run, layer in ends)
+    a, b = (None if h is None else _flat(h)[sample, :, neuron] for h in membranes)
+    by_law = [
+        layer.spiking and layer.name not in run.membrane and h is not None
+        for (run, layer), h in zip(ends, membranes, strict=True)
+    ]
+    return Divergence(
+        layer=at.pair.name,
+        sample=sample,
+        kind=shown.kinds[sample],
+        step=t,
+        neuron=tuple(int(i) for i in place),
+        outputs=(x, y),
+        membrane=(heights[0].membrane, heights[1].membrane),
+        threshold=(heights[0].threshold, heights[1].threshold),
+        distance=(heights[0].distance, heights[1].distance),
+        by_law=(by_law[0], by_law[1]),
+        traces=(a, b),
+        excused=excused,
+    )
 
 
 def tolerance_of(largest: float, *, single: bool, integer: bool, ulps: float = ULPS) -> float:
@@ -146,61 +202,42 @@ def contrast(
         recorded: Whether both sides recorded the membranes, in one unit.
     """
     x, y = a.outputs[pair.a.name], b.outputs[pair.b.name]
-    x, y = (v.reshape(*v.shape[:2], -1) for v in (x, y))
     if not pair.a.spiking:
-        apart = np.abs(x.astype(np.float64) - y)
+        apart = _flat(np.abs(x.astype(np.float64) - y))
         return Contrast(pair, ~(apart <= levels.tolerance), apart, levels, None)
     gap: Array | None = None
-    if recorded and levels.a is not None and levels.b is not None:
-        gap = np.abs(levels.a - levels.b)
-    return Contrast(pair, x != y, gap, levels, None if ruled else levels.excused())
+    h, other = levels.membranes
+    if recorded and h is not None and other is not None:
+        gap = _flat(np.abs(h - other))
+    return Contrast(pair, differences(x, y), gap, levels, None if ruled else levels.excused())
 
 
 def compare(
     contrasts: Sequence[Contrast], scores: tuple[Array, Array] | None, tolerance: float
 ) -> Comparison:
-    """Causes before effects: what differs at the earliest step, and there in the earliest layer.
+    """All pairs and the scores.
 
     Args:
         contrasts: In the order of execution, at least one.
         scores: Of both sides, where they are comparable.
         tolerance: Of the scores.
     """
-    batch, steps = contrasts[0].differs.shape[:2]
-    by_step = np.stack([c.differs.any(axis=2) for c in contrasts])  # (P, B, T)
-    step = np.where(by_step.any(axis=2), by_step.argmax(axis=2), steps)  # (P, B)
-    place = step.argmin(axis=0)
-    first = np.stack([step.min(axis=0), place], axis=1)
-    parted = np.zeros(batch, bool)
-    for sample, (t, p) in enumerate(first.tolist()):
-        if t < steps:
-            excused = contrasts[p].excused
-            differs = contrasts[p].differs[sample, t]
-            parted[sample] = excused is None or bool((differs & ~excused[sample, t]).any())
-    before = np.arange(steps)[None, :, None] < first[:, :1, None]
-    strays = tuple(
-        before & ~(c.gap <= c.levels.tolerance)
-        if c.gap is not None and c.pair.a.spiking
-        else np.zeros_like(c.differs)
-        for c in contrasts
-    )
-    systematic = parted.copy()
-    for found in strays:
-        systematic |= found.any(axis=(1, 2))
-    score_differs = np.zeros(batch, bool)
+    partings = Partings.of([c.differs for c in contrasts])
+    parted = partings.beyond([c.excused for c in contrasts])
+    score_differs = np.zeros_like(parted)
     if scores is not None:
         apart = ~(np.abs(scores[0] - scores[1]) <= tolerance)
-        score_differs = apart.any(axis=1) & (first[:, 0] == steps)
+        score_differs = apart.any(axis=1) & (partings.first[:, 0] == partings.steps)
+    strays = tuple(partings.before() & c.strays for c in contrasts)
     return Comparison(
         contrasts=tuple(contrasts),
-        first=first,
+        partings=partings,
         parted=parted,
-        systematic=systematic,
+        systematic=parted | np.any([found.any(axis=(1, 2)) for found in strays], axis=0),
         strays=strays,
         score_differs=score_differs,
     )
 
 
-def spikes_per_step(node: object) -> int:
-    """How many thresholds a layer may count in one step."""
-    return node.max_spikes if isinstance(node, LIF) else 1
+def _flat(values: Array) -> Array:
+    return values.reshape(*values.shape[:2], -1)

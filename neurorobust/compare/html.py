@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from neurorobust.compare.result import Difference, Divergence
-from neurorobust.compare.words import fact_lines, number, sentence, where
+from neurorobust.compare.text import fact_lines, number, sentence, where
 from neurorobust.files import write_atomic
 from neurorobust.ir import Array
 from neurorobust.render.colours import BLUE, INK, MUTED, RULE, VERMILION

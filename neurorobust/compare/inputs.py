@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurorobust.compare.side import Side
+from neurorobust.compare.sides import Side
 from neurorobust.data import Stimulus, encode
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, FixedInput, Model, Shape
@@ -81,9 +81,9 @@ def battery(
     steps = steps or max(model.header.steps, LEAST_STEPS)
     if samples:
         size = (samples, steps, *model.input_shape)
-        parts["random"] = _random(model, size, rng)
+        parts["random"] = _drawn(model, size, rng, coarse=False)
         impulses = _impulses(a, steps, rng)
-        parts["ties"] = np.concatenate([_coarse(model, size, rng), *impulses])
+        parts["ties"] = np.concatenate([_drawn(model, size, rng, coarse=True), *impulses])
     if not parts:
         msg = "there is nothing to show: give inputs, or samples above 0"
         raise InvalidInput(msg)
@@ -118,29 +118,20 @@ def _sparse(values: Array, rng: np.random.Generator) -> Array:
     return np.where(rng.random(values.shape) < density, values, 0.0)
 
 
-def _random(model: Model, size: Shape, rng: np.random.Generator) -> Array:
-    node = model.nodes[model.input]
+def _drawn(model: Model, size: Shape, rng: np.random.Generator, *, coarse: bool) -> Array:
+    """Values within the bounds, if coarse multiples of 1/16, 1/4 and 1: sums of few repeat."""
+    node, (low, high) = model.nodes[model.input], _bounds(model)
     if isinstance(node, FixedInput):
-        steps_of_input = rng.integers(max(node.low, -64), min(node.high, 64) + 1, size)
-        return _sparse(node.offset + steps_of_input / node.scale, rng)
-    low, high = _bounds(model)
+        reach = 2 if coarse else 64
+        whole = rng.integers(max(node.low, -reach), min(node.high, reach) + 1, size)
+        return _sparse(node.offset + whole / node.scale, rng)
     if model.header.coding == "bernoulli":
         return _sparse(np.full(size, high), rng)
-    return _sparse(rng.uniform(low, high, size), rng)
-
-
-def _coarse(model: Model, size: Shape, rng: np.random.Generator) -> Array:
-    """Multiples of 1/16, 1/4 and 1 within the bounds: sums of few such values repeat."""
-    node = model.nodes[model.input]
-    if isinstance(node, FixedInput):
-        few = rng.integers(max(node.low, -2), min(node.high, 2) + 1, size)
-        return _sparse(node.offset + few / node.scale, rng)
-    low, high = _bounds(model)
-    if model.header.coding == "bernoulli":
-        return _sparse(np.full(size, high), rng)
-    per_unit = np.resize(_GRIDS, size[0]).reshape(-1, *[1] * (len(size) - 1))
-    drawn = np.round(rng.uniform(low, high, size) * per_unit) / per_unit
-    return _sparse(np.clip(drawn, low, high), rng)
+    values = rng.uniform(low, high, size)
+    if coarse:
+        per_unit = np.resize(_GRIDS, size[0]).reshape(-1, *[1] * (len(size) - 1))
+        values = np.clip(np.round(values * per_unit) / per_unit, low, high)
+    return _sparse(values, rng)
 
 
 def _impulses(side: Side, steps: int, rng: np.random.Generator) -> list[Array]:

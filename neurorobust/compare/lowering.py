@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from neurorobust.backends import Record, RunResult, get_backend
+from neurorobust.backends import Record, RunResult, compiled
+from neurorobust.compare.spikes import SpikeComparison, compare_spikes
 from neurorobust.data import Stimulus, encode
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, FixedNeuron, Graph, Program
@@ -50,30 +51,23 @@ def measure(graph: Graph, program: Program, samples: Array) -> list[dict[str, An
     """
     from neurorobust.engine.threads import one_thread
 
-    stimulus = shown(graph, samples)
-    torch = get_backend("torch")
-    exact, integer = torch.compile(graph, "float"), torch.compile(program, "quantised")
     tallies = {
         name: _Tally()
         for name in program.order
         if isinstance(program.nodes[name], FixedNeuron) and name != program.output
     }
-    with one_thread():
-        for start in range(0, len(stimulus), CHUNK):
-            part = stimulus[start : start + CHUNK]
-            first = exact.run(part, SPIKES)
-            second = integer.run(part, ("spikes", "overflows"))
+    stimulus = shown(graph, samples)
+    with one_thread(), compiled(graph) as exact, compiled(program) as integer:
+        for part in stimulus.chunks(CHUNK):
+            first, second = exact.run(part, SPIKES), integer.run(part, ("spikes", "overflows"))
             for name, tally in tallies.items():
-                synapses = [edge.source for edge in program.incoming(name)]
-                tally.add(name, synapses, first, second)
+                tally.add(program, name, first, second)
     rows = [{"layer": name} | tally.row() for name, tally in tallies.items()]
-    known = [row["first_difference"] for row in rows if row.get("first_difference") is not None]
+    parted = [row for row in rows if row.get("first_difference") is not None]
+    earliest = min(parted, key=lambda row: row["first_difference"], default=None)
     for row in rows:
         if "first_difference" in row:
-            at = row["first_difference"]
-            row["diverges_first"] = at is not None and at == min(known)
-            if row["diverges_first"]:
-                known = [-1]  # of several in the same step only the first in order
+            row["diverges_first"] = row is earliest
     return rows
 
 
@@ -81,13 +75,13 @@ class _Tally:
     """Counts of one population over all chunks."""
 
     def __init__(self) -> None:
-        self.values = self.equal = self.fired_float = self.fired_integer = 0
-        self.first: int | None = None
+        self.spikes: list[SpikeComparison] = []
+        self.fired_float = self.fired_integer = 0
         self.samples = self.agreed = self.wrapped = self.saturated = 0
         self.error = 0.0
 
-    def add(self, name: str, synapses: list[str], first: RunResult, second: RunResult) -> None:
-        for node in (name, *synapses):
+    def add(self, program: Program, name: str, first: RunResult, second: RunResult) -> None:
+        for node in (name, *(edge.source for edge in program.incoming(name))):
             if node in second.overflows:
                 self.wrapped += int(second.overflows[node].wrapped.sum())
                 self.saturated += int(second.overflows[node].saturated.sum())
@@ -97,24 +91,22 @@ class _Tally:
             self.error = max(self.error, float(np.abs(first.scores - second.scores).max()))
             return
         a, b = first.spikes[name], second.spikes[name]
-        self.values += a.size
-        self.equal += int((a == b).sum())
+        self.spikes += compare_spikes({name: a}, {name: b}, order=(name,))
         self.fired_float += int(a.sum(dtype=np.int64))
         self.fired_integer += int(b.sum(dtype=np.int64))
-        steps = np.flatnonzero((a != b).any(axis=(0, *range(2, a.ndim))))
-        if len(steps):
-            self.first = min(int(steps[0]), int(steps[0]) if self.first is None else self.first)
 
     def row(self) -> dict[str, Any]:
         overflows = {"wrapped": self.wrapped, "saturated": self.saturated}
-        if not self.values:
+        if not self.spikes:
             return {
                 "decision_agreement": self.agreed / self.samples,
                 "score_error_max": self.error,
             } | overflows
+        values = sum(part.values for part in self.spikes)
+        steps = [part.first_step for part in self.spikes if part.first_step is not None]
         return {
-            "rate_float": self.fired_float / self.values,
-            "rate_integer": self.fired_integer / self.values,
-            "spike_agreement": self.equal / self.values,
-            "first_difference": self.first,
+            "rate_float": self.fired_float / values,
+            "rate_integer": self.fired_integer / values,
+            "spike_agreement": (values - sum(part.differing for part in self.spikes)) / values,
+            "first_difference": min(steps, default=None),
         } | overflows

@@ -1,18 +1,21 @@
 """What a comparison found, as data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neurorobust.compare.causes.parameters import Unequal
-from neurorobust.compare.contrasts import Verdict
 from neurorobust.compare.shrink import Shrunk
+from neurorobust.compare.spikes import Agreement
+from neurorobust.errors import InvalidInput
+from neurorobust.files import write_atomic
 from neurorobust.ir import Array
 
-_RANK: Mapping[Verdict, int] = {"identical": 0, "rounding": 1, "systematic": 2}
+_RANK: Mapping[Agreement, int] = {"identical": 0, "rounding": 1, "systematic": 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,7 @@ class Layer:
     """
 
     name: str
-    verdict: Verdict
+    verdict: Agreement
     own: bool = False
     differing: int = 0
     total: int = 0
@@ -71,6 +74,15 @@ class Divergence:
     by_law: tuple[bool, bool] = (False, False)
     traces: tuple[Array | None, Array | None] = (None, None)
     excused: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything but the traces, as JSON values."""
+        pairs = ("neuron", "outputs", "membrane", "threshold", "distance", "by_law")
+        return {
+            **{name: getattr(self, name) for name in ("layer", "sample", "kind", "step")},
+            **{name: list(getattr(self, name)) for name in pairs},
+            "rounding": self.excused,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +134,7 @@ class Difference:
 
     a: str
     b: str
-    verdict: Verdict
+    verdict: Agreement
     layers: tuple[Layer, ...]
     only_a: tuple[str, ...] = ()
     only_b: tuple[str, ...] = ()
@@ -153,11 +165,6 @@ class Difference:
             InvalidInput: if the sides agree.
             InvalidFile: if the file cannot be written.
         """
-        from io import BytesIO
-
-        from neurorobust.errors import InvalidInput
-        from neurorobust.files import write_atomic
-
         if self.reproducer is None:
             msg = f"{self.a} and {self.b} part nowhere; there is no input to save"
             raise InvalidInput(msg)
@@ -167,11 +174,28 @@ class Difference:
 
     def as_json(self) -> dict[str, Any]:
         """Everything but arrays, as JSON values."""
-        from neurorobust.compare.words import as_json
+        small = self.reproducer
+        return {
+            "a": self.a,
+            "b": self.b,
+            "agree": self.agree,
+            "verdict": self.verdict,
+            "differing": self.differing,
+            "decisions": self.decisions,
+            "samples": dict(self.samples),
+            "steps": self.steps,
+            "layers": [asdict(layer) for layer in self.layers],
+            "only_a": list(self.only_a),
+            "only_b": list(self.only_b),
+            "first": None if self.first is None else self.first.as_json(),
+            "causes": [asdict(cause) for cause in self.causes],
+            "left": self.left,
+            "reproducer": None if small is None else small.as_json(),
+            "parameters": [asdict(unequal) for unequal in self.parameters],
+            "notes": list(self.notes),
+        }
 
-        return as_json(self)
 
-
-def worst(verdicts: list[Verdict]) -> Verdict:
+def worst(verdicts: list[Agreement]) -> Agreement:
     """Of several."""
     return max(verdicts, key=lambda verdict: _RANK[verdict], default="identical")

@@ -7,6 +7,7 @@ All candidates of a round run as one batch.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,21 @@ class Shrunk:
     def share(self) -> float:
         """Steps times values, of that of the original."""
         return self.nonzero * self.steps / max(self.original_values * self.original_steps, 1)
+
+    def as_json(self) -> dict[str, Any]:
+        """Its size, and the values that are not zero, with step and place."""
+        places = np.argwhere(self.values)[:1000].tolist()
+        return {
+            "steps": self.steps,
+            "nonzero": self.nonzero,
+            "original_steps": self.original_steps,
+            "original_nonzero": self.original_values,
+            "share": self.share,
+            "values": [
+                {"step": t, "index": index, "value": float(self.values[(t, *index)])}
+                for t, *index in places
+            ],
+        }
 
 
 def shrink(sample: Array, parts: Parts, until: int) -> Shrunk:

@@ -1,5 +1,6 @@
 """What a network is shown: values per sample and step."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,10 @@ class Stimulus:
 
     def __getitem__(self, index: slice) -> "Stimulus":
         return Stimulus(self.values[index], self.steps)
+
+    def chunks(self, size: int) -> Iterator["Stimulus"]:
+        """All samples in order, ``size`` at a time; of no samples one part without any."""
+        return (self[start : start + size] for start in range(0, max(len(self), 1), size))
 
     @property
     def static(self) -> bool:

@@ -23,8 +23,8 @@ def sent(host: Graph, shape: Shape, stimulus: Stimulus) -> Stimulus:
     network = Network(host)
     parts = []
     with one_thread(), torch.no_grad():
-        for start in range(0, max(len(stimulus), 1), CHUNK):
-            values = np.ascontiguousarray(stimulus.values[start : start + CHUNK], np.float64)
+        for part in stimulus.chunks(CHUNK):
+            values = np.ascontiguousarray(part.values, np.float64)
             arrived = network.arrivals(torch.tensor(values), stimulus.steps)
             parts.append(arrived.transpose(0, 1).double().numpy())
     whole = np.concatenate(parts)

@@ -26,7 +26,7 @@ from neurorobust.engine.dynamics import (
 )
 from neurorobust.engine.edges import arriving, arriving_at
 from neurorobust.engine.linear import linear_map
-from neurorobust.ir import LI, LIF, Graph, Output
+from neurorobust.ir import LI, LIF, Graph, Output, normalisation
 from neurorobust.ir.ports import Readout
 
 T = TypeVar("T")
@@ -132,19 +132,14 @@ class Network:
         }
         self.neurons = {name: Neuron.of(node, self.like) for name, node in graph.of_kind(LIF)}
         self.integrators = {n: Integrator.of(node, self.like) for n, node in graph.of_kind(LI)}
-        header, channels = graph.header, graph.shapes[graph.input]
-        per_channel = (-1, *[1] * (len(channels) - 1))
-        self.mean = self._tensor(header.mean or (0.0,)).reshape(per_channel)
-        self.std = self._tensor(header.std or (1.0,)).reshape(per_channel)
+        per_channel = normalisation(graph.header, graph.shapes[graph.input])
+        self.mean, self.std = (torch.tensor(values).to(self.like) for values in per_channel)
 
     @cached_property
     def in_bf16(self) -> "Network":
         """The same network with bfloat16 between spikes: faster, and another forward pass."""
         device, dtype = self.like.device, self.like.dtype
         return Network(self.graph, device=device, dtype=dtype, spiking_dtype=torch.bfloat16)
-
-    def _tensor(self, values: tuple[float, ...]) -> Tensor:
-        return torch.tensor(values, dtype=torch.float64).to(self.like)
 
     def run(
         self, x: Tensor, steps: int, spikes: Spikes = EXACT, trace: Trace | None = None

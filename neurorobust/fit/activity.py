@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurorobust.backends import get_backend
+from neurorobust.backends import run
 from neurorobust.data.stimulus import encode
 from neurorobust.engine.host import sent
 from neurorobust.errors import InvalidInput
@@ -53,12 +53,7 @@ def measure(model: Model, samples: Array, *, seed: int = 0) -> Activity:
         msg = f"samples have shape {samples.shape}; give at least one sample of at least one step"
         raise InvalidInput(msg)
     _check_grid(model.header, samples)
-    backend = get_backend(BACKEND)
-    executable = backend.compile(model, "quantised" if isinstance(model, Program) else "float")
-    try:
-        spikes = executable.run(stimulus, ["spikes"]).spikes
-    finally:
-        executable.close()
+    spikes = run(model, stimulus, backend=BACKEND, record=["spikes"]).spikes
     events = {
         name: np.abs(array.astype(np.int64)).sum(axis=1).mean(axis=0).ravel()
         for name, array in spikes.items()

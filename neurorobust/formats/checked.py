@@ -12,10 +12,10 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
-from neurorobust.backends import Record, RunResult, get_backend
+from neurorobust.backends import RunResult
+from neurorobust.backends import run as run_model
 from neurorobust.backends.runs import read_out
-from neurorobust.compare.selfcheck import RunExported, self_check
-from neurorobust.compare.verdict import Verdict, not_run
+from neurorobust.compare.selfcheck import RunExported, Verdict, not_run, self_check
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidFile, InvalidInput, Unsupported
 from neurorobust.files import write_atomic
@@ -179,9 +179,7 @@ def _strict(graph: Graph, path: Path) -> RunExported | str:
         return f"NIR's nodes alone leave something open, which the metadata say: {error}"
 
     def run(stimulus: Stimulus) -> RunResult:
-        executable = get_backend("torch").compile(again, "float", precision="single")
-        record: tuple[Record, ...] = ("spikes",)
-        return executable.run(stimulus, record)
+        return run_model(again, stimulus, precision="single", record=["spikes"])
 
     return run
 

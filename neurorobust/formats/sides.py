@@ -5,7 +5,7 @@ from pathlib import Path
 
 from neurorobust.backends import Executable, Rung, backend_names
 from neurorobust.chips import load_profile
-from neurorobust.compare.side import Side
+from neurorobust.compare.sides import Side
 from neurorobust.errors import InvalidInput
 from neurorobust.formats.load import Reading, fitting, load
 from neurorobust.ir import Graph, Model

@@ -18,7 +18,9 @@ from neurorobust.ir.linear import Affine, BatchNorm, Conv1d, Conv2d, Pool2d
 from neurorobust.ir.model import Graph, Model
 from neurorobust.ir.neurons import LI, LIF
 from neurorobust.ir.ports import Flatten, Input, Output
+from neurorobust.ir.preprocessing import normalisation, preprocess
 from neurorobust.ir.store import load_model, save_model
+from neurorobust.ir.thresholds import nearest_threshold, thresholds
 
 __all__ = [
     "LI",
@@ -48,5 +50,9 @@ __all__ = [
     "Program",
     "Shape",
     "load_model",
+    "nearest_threshold",
+    "normalisation",
+    "preprocess",
     "save_model",
+    "thresholds",
 ]

@@ -4,7 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurorobust.ir import LI, LIF, Affine, Array, BatchNorm, Conv1d, Conv2d, Graph, Input, Pool2d
+from neurorobust.ir import (
+    LI,
+    LIF,
+    Affine,
+    Array,
+    BatchNorm,
+    Conv1d,
+    Conv2d,
+    Graph,
+    Input,
+    Pool2d,
+    preprocess,
+)
 from neurorobust.ir.linear import batch_norm_as_scale
 from neurorobust.lower.refusals import sources_of
 
@@ -18,10 +30,7 @@ def host_range(host: Graph) -> tuple[Array, Array]:
         host: Maps without memory and without delays.
     """
     header, shape = host.header, host.input_shape
-    per_channel = (-1, *[1] * (len(shape) - 1))
-    mean = np.reshape(header.mean or (0.0,), per_channel)
-    std = np.reshape(header.std or (1.0,), per_channel)
-    low, high = (np.array(np.broadcast_to((e - mean) / std, shape)) for e in header.bounds)
+    low, high = (preprocess(header, np.full(shape, float(end)), 0) for end in header.bounds)
     ends: dict[str, tuple[Array, Array]] = {host.input: (low, high)}
     for name in host.order:
         if name != host.input:

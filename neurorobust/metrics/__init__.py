@@ -1,13 +1,7 @@
 """Pure functions on results: what was computed alike, and which attacks survived the trip."""
 
 from neurorobust.metrics.accuracy import accuracies
-from neurorobust.metrics.agreement import (
-    SpikeComparison,
-    compare_spikes,
-    decision_agreement,
-    first_divergence,
-    identical_columns,
-)
+from neurorobust.metrics.agreement import decision_agreement, identical_columns
 from neurorobust.metrics.intervals import Proportion, wilson
 from neurorobust.metrics.robustness import Curve, Point, curves, worst_case
 from neurorobust.metrics.samples import (
@@ -46,16 +40,13 @@ __all__ = [
     "Rate",
     "Scope",
     "SetKey",
-    "SpikeComparison",
     "Transfer",
     "accuracies",
     "block",
     "churn",
     "columns_of",
-    "compare_spikes",
     "curves",
     "decision_agreement",
-    "first_divergence",
     "identical_columns",
     "mcnemar_exact",
     "scopes",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neurorobust.attacks import AttackSet, Fgsm, Linf, Pgd, UniformNoise
-from neurorobust.backends import get_backend
+from neurorobust.backends import get_backend, run
 from neurorobust.chips import load_profile
 from neurorobust.data import DIGITS, encode, load
 from neurorobust.engine.estimators import Rga, Stbp
@@ -166,8 +166,7 @@ def _rasters(
         return {}, None
     index = int(fooled[0])
     pair = np.stack([shown.clean[index], shown.adversarial[index]])
-    executable = get_backend("torch").compile(graph, "float")
-    spikes = executable.run(encode(graph, pair), record=["spikes"]).spikes
+    spikes = run(graph, encode(graph, pair), record=["spikes"]).spikes
     rasters = {
         f"{kind}/{name}": value[row].reshape(value.shape[1], -1)
         for row, kind in enumerate(("clean", "adversarial"))

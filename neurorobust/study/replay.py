@@ -8,11 +8,10 @@ import numpy as np
 import polars as pl
 
 from neurorobust.backends import Executable, Record, RunResult, get_backend
+from neurorobust.compare.spikes import AGREEMENT_COLUMNS, compare_spikes
 from neurorobust.data import encode
 from neurorobust.errors import InvalidInput, WorkerError
-from neurorobust.ir import LIF, Array, FixedLIF, Graph, Model, Program
-from neurorobust.ir.fixed import STATE_SHIFT
-from neurorobust.metrics.agreement import AGREEMENT_COLUMNS, compare_spikes
+from neurorobust.ir import Array, Graph, Model, Program
 from neurorobust.progress import Progress
 from neurorobust.study.lanes import Closed, Lane
 from neurorobust.study.sets import SampleSet
@@ -191,17 +190,9 @@ def _compared(
         {name: spikes[other] for name, spikes in reference.spikes.items()},
         order=model.order,
         membrane={name: h[other] for name, h in reference.membrane.items()},
-        thresholds=thresholds(model),
+        nodes=model.nodes,
         samples=[int(sample) for sample in common],
     )
     return [
         row.row(set_=at[1], rung=lane.rung, backend=lane.backend, against=REFERENCE) for row in rows
     ]
-
-
-def thresholds(model: Model) -> dict[str, Array]:
-    """Thresholds of the spiking nodes, in the units of their membranes."""
-    found: dict[str, Array] = {name: node.threshold for name, node in model.of_kind(LIF)}
-    for name, node in model.of_kind(FixedLIF):
-        found[name] = node.vth.astype(np.int64) << STATE_SHIFT
-    return found

@@ -9,12 +9,12 @@
 """
 
 import neurorobust.testing.checks  # noqa: F401  # registers the checks
-from neurorobust.compare.expected import Expected, assert_agrees
 from neurorobust.testing.draws import random_stimulus
-from neurorobust.testing.outcome import CHECKS, Check, Outcome, Skipped, check
+from neurorobust.testing.expected import Expected, assert_agrees
+from neurorobust.testing.outcome import CHECKS, Check, Outcome, check
 from neurorobust.testing.random_networks import random_graph
 from neurorobust.testing.random_programs import random_program
-from neurorobust.testing.trial import Trial
+from neurorobust.testing.trial import Skipped, Trial
 
 __all__ = [
     "CHECKS",

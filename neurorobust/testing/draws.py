@@ -2,11 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 
 from neurorobust.data import Stimulus
 from neurorobust.ir import Array, Edge, FixedInput, Model, Node, Output, Shape
+from neurorobust.ir.ports import Readout
 
 
 @dataclass(slots=True)
@@ -55,6 +57,12 @@ class Draws:
         """The shape of a neuron parameter: one for all, one per channel, or one per neuron."""
         channels = (population[0], *(1,) * (len(population) - 1))
         return ((), channels, population)[self.whole(0, 2)]
+
+    def readout(self, *, spiking: bool) -> Readout:
+        """How scores are read; membranes have no first spike."""
+        kinds: tuple[Readout, ...] = get_args(Readout)[: 5 if spiking else 4]
+        allowed = [kind for kind in kinds if f"readout {kind}" not in self.avoid] or ["count"]
+        return allowed[self.whole(0, len(allowed) - 1)]
 
 
 @dataclass(slots=True)

@@ -7,17 +7,18 @@ import argparse
 import itertools
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from rich.console import Console
 
-from neurorobust.backends import Backend, RunResult, require_backend
-from neurorobust.compare.expected import Expected
+from neurorobust.backends import Backend, RunResult, require_backend, run
 from neurorobust.errors import BackendUnavailable
 from neurorobust.ir import Array
+from neurorobust.ir.fixed import STATE_LIMIT
 from neurorobust.testing.draws import random_stimulus
+from neurorobust.testing.expected import Expected
 from neurorobust.testing.random_programs import random_program
 from neurorobust.testing.trial import records, reference_run
 
@@ -61,42 +62,36 @@ class Tally:
         return self.spikes[1] + self.membranes[1] + self.scores[1] + self.overflows[1]
 
     def add(self, seed: int, expected: Expected, actual: RunResult) -> None:
-        """Compare one run, every value exactly."""
+        """Compare one run, every value exactly; what was not recorded at all is not compared."""
         self.programs += 1
-        for name, want in expected.spikes.items():
-            self.spikes = self._count(self.spikes, seed, f"{name}: spikes", want, actual.spikes)
-            self.fired += int((want != 0).sum())
-        for name, want in expected.membrane.items():
-            if actual.membrane:
-                self.membranes = self._count(
-                    self.membranes, seed, f"{name}: membrane", want, actual.membrane
-                )
-            self.saturated += int((np.abs(want) == (1 << 23) - 1).sum())
-        for name, counts in expected.overflows.items():
-            given = Expected.of(actual).overflows.get(name, (None, None))
-            for what, want, got in zip(("wrapped", "saturated"), counts, given, strict=True):
-                if actual.overflows:
-                    found = {name: got} if got is not None else {}
-                    self.overflows = self._count(
-                        self.overflows, seed, f"{name}: {what}", want, found
-                    )
-            self.wrapped += int(counts[0].sum())
-        if expected.scores is not None:
-            scores = {"scores": actual.scores}
-            self.scores = self._count(self.scores, seed, "scores: output", expected.scores, scores)
+        given = {what: values for _, what, values in _values(Expected.of(actual))}
+        recorded = {kind for kind, _, _ in _values(Expected.of(actual))} | {"spikes"}
+        for kind, what, want in _values(expected):
+            if kind not in recorded:
+                continue
+            got = given.get(what)
+            fits = got is not None and got.shape == want.shape
+            wrong = np.asarray(got != want) if fits else np.ones(want.shape, bool)
+            if wrong.any() and not self.first:
+                here = tuple(np.argwhere(wrong)[0].tolist())
+                self.first = f"seed {seed}, {what} at {here}"
+            compared, differing = getattr(self, kind)
+            setattr(self, kind, (compared + wrong.size, differing + int(wrong.sum())))
+        self.fired += sum(int((s != 0).sum()) for s in expected.spikes.values())
+        membranes = expected.membrane.values()
+        self.saturated += sum(int((np.abs(h) == STATE_LIMIT - 1).sum()) for h in membranes)
+        self.wrapped += sum(int(wrapped.sum()) for wrapped, _ in expected.overflows.values())
 
-    def _count(
-        self, so_far: tuple[int, int], seed: int, what: str, want: Array, given: Mapping[str, Array]
-    ) -> tuple[int, int]:
-        got = given.get(what.partition(":")[0])
-        if got is None or got.shape != want.shape:
-            wrong = np.ones(want.shape, bool)
-        else:
-            wrong = np.asarray(got != want)
-        if wrong.any() and not self.first:
-            here = tuple(np.argwhere(wrong)[0].tolist())
-            self.first = f"seed {seed}, {what} at {here}"
-        return so_far[0] + wrong.size, so_far[1] + int(wrong.sum())
+
+def _values(of: Expected) -> Iterator[tuple[str, str, Array]]:
+    """Everything that was recorded: its kind, what it is, the values."""
+    yield from (("spikes", f"{name}: spikes", s) for name, s in of.spikes.items())
+    yield from (("membranes", f"{name}: membrane", h) for name, h in of.membrane.items())
+    for name, (wrapped, saturated) in of.overflows.items():
+        yield "overflows", f"{name}: wrapped", wrapped
+        yield "overflows", f"{name}: saturated", saturated
+    if of.scores is not None:
+        yield "scores", "scores: output", of.scores
 
 
 def fuzz(backend: Backend, count: int, seed: int = 0, *, samples: int = 3) -> Tally:
@@ -121,11 +116,7 @@ def fuzz(backend: Backend, count: int, seed: int = 0, *, samples: int = 3) -> Ta
         if capabilities.gaps(program, "quantised"):
             tally.refused += 1
             continue
-        executable = backend.compile(program, "quantised")
-        try:
-            actual = executable.run(stimulus, record=records(support))
-        finally:
-            executable.close()
+        actual = run(program, stimulus, backend=backend, record=records(support))
         tally.add(own_seed, reference_run(program, stimulus, "quantised"), actual)
     return tally
 

@@ -2,22 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from neurorobust.backends import Backend, Rung
+from neurorobust.testing.trial import Skipped, Trial
 
-if TYPE_CHECKING:
-    from neurorobust.testing.trial import Trial
-
-Law = Callable[["Trial"], None]
+Law = Callable[[Trial], None]
 Status = Literal["passed", "skipped", "failed"]
 
 CHECKS: dict[str, "Check"] = {}
 """All checks of the suite by name, in the order of the table."""
-
-
-class Skipped(Exception):
-    """The backend declares that it cannot run what a check needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +58,6 @@ class Check:
         A check that consists of several networks passes on those that the backend can run and
         notes the others; it is skipped when none can be run.
         """
-        from neurorobust.testing.trial import Trial
-
         if rung not in self.rungs:
             return Outcome("skipped", f"a law of the rungs {', '.join(self.rungs)}")
         capabilities = backend.capabilities()

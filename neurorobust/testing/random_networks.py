@@ -73,10 +73,7 @@ def random_graph(
     spiking = not draws.chance(0.4, "LI")
     last: Node = random_lif(draws, (classes,)) if spiking else _integrator(draws)
     at = wiring.add(last, at)
-    kinds = ("count", "mean", "last", "max", "first")[: 5 if spiking else 4]
-    allowed = [kind for kind in kinds if f"readout {kind}" not in avoid] or ["count"]
-    readout: Any = allowed[draws.whole(0, len(allowed) - 1)]
-    wiring.finish(Output(readout=readout), at)
+    wiring.finish(Output(readout=draws.readout(spiking=spiking)), at)
     return Graph(header=_header(draws), nodes=wiring.nodes, edges=tuple(wiring.edges))
 
 

@@ -72,10 +72,7 @@ def random_program(rng: np.random.Generator, *, avoid: Collection[str] = ()) -> 
         at, _ = _fire(draws, wiring, (classes,), at)
     else:
         at = wiring.add(FixedLI(**_dynamics(draws, (classes,))), at)
-    kinds = ("count", "mean", "last", "max", "first")[: 5 if spiking else 4]
-    allowed = [kind for kind in kinds if f"readout {kind}" not in avoid] or ["count"]
-    readout: Any = allowed[draws.whole(0, len(allowed) - 1)]
-    wiring.finish(Output(readout=readout), at)
+    wiring.finish(Output(readout=draws.readout(spiking=spiking)), at)
     return Program(
         header=Header(
             dt_s=1e-3,

@@ -13,16 +13,19 @@ from neurorobust.backends import (
     Rung,
     RunResult,
     Support,
-    get_backend,
+    run,
 )
-from neurorobust.compare.expected import Expected, assert_agrees, spike_dtype
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput, Refusal, Unsupported
 from neurorobust.ir import Array, Model
 from neurorobust.testing.draws import random_stimulus
-from neurorobust.testing.outcome import Skipped
+from neurorobust.testing.expected import Expected, assert_agrees, spike_dtype
 from neurorobust.testing.random_networks import random_graph
 from neurorobust.testing.random_programs import random_program
+
+
+class Skipped(Exception):
+    """The backend declares that it cannot run what a check needs."""
 
 
 def records(support: Support) -> tuple[Record, ...]:
@@ -175,10 +178,5 @@ def assert_named(error: Unsupported, gaps: Sequence[Refusal]) -> None:
 
 def reference_run(model: Model, stimulus: Stimulus, rung: Rung) -> Expected:
     """What the golden model gives, with everything recorded."""
-    executable = get_backend("reference").compile(model, rung)
-    records: tuple[Record, ...] = ("spikes", "membrane")
-    if rung == "quantised":
-        records = (*records, "overflows")
-    result = executable.run(stimulus, record=records)
-    executable.close()
-    return Expected.of(result)
+    record = records(Support(membrane=True, overflows=rung == "quantised"))
+    return Expected.of(run(model, stimulus, backend="reference", rung=rung, record=record))

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from neurorobust import __version__
-from neurorobust.backends import get_backend
+from neurorobust.backends import compiled
 from neurorobust.data import Samples, encode
 from neurorobust.ir import Graph
 from neurorobust.metrics import Proportion
@@ -18,12 +18,12 @@ def accuracy(graph: Graph, data: Samples, *, batch: int = 200) -> Proportion:
 
     With Bernoulli coding, every image is drawn once, from seed 0.
     """
-    executable = get_backend("torch").compile(graph, "float", precision="single")
     right, rng = 0, np.random.default_rng(0)
-    for start in range(0, len(data), batch):
-        part = data[start : start + batch]
-        decided = executable.run(encode(graph, part.values, rng=rng)).decisions
-        right += int((decided == part.labels).sum())
+    with compiled(graph, precision="single") as executable:
+        for start in range(0, len(data), batch):
+            part = data[start : start + batch]
+            decided = executable.run(encode(graph, part.values, rng=rng)).decisions
+            right += int((decided == part.labels).sum())
     return Proportion(right, len(data))
 
 

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
+from neurorobust.backends import run
 from neurorobust.data import Stimulus
 from neurorobust.ir import LI, Graph, Input, Output
 from neurorobust_norse.gaps import ROUNDING
@@ -98,7 +99,7 @@ def test_integrator_at_every_beta(backend, beta):
     node = LI(beta=beta, gain_in=[0.5, 2.0, 1.0], bias=[0.0, 0.1, -0.1], v_init=[0.0, 1.0, -1.0])
     graph = Graph.chain(HEADER, input=Input(shape=(3,)), li=node, output=Output(readout="last"))
     x = rng.normal(size=(5, 30, 3))
-    result = backend.compile(graph, "float").run(Stimulus(x, 30))
+    result = run(graph, Stimulus(x, 30), backend=backend)
     v = np.broadcast_to(node.v_init, (5, 3))
     for t in range(30):
         v = node.beta * v + node.gain_in * x[:, t] + node.bias

@@ -8,20 +8,18 @@ import pytest
 from typer.testing import CliRunner
 
 import neurorobust
+from neurorobust import backends
 from neurorobust.api import diff
-from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.cli import app
-from neurorobust.compare import Side
-from neurorobust.compare.recording import Observed, match
-from neurorobust.compare.rerun import Replay
+from neurorobust.compare.law import Replay
 from neurorobust.compare.shrink import shrink
+from neurorobust.compare.sides import Observed, Side, match
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import (
     LIF,
     Affine,
-    Edge,
     FixedLIF,
     Flatten,
     Graph,
@@ -34,35 +32,41 @@ from neurorobust.lower import lower
 from neurorobust.lower.passes import fold_batch_norm
 from neurorobust.testing import random_graph, random_stimulus
 from neurorobust.testing.networks import lif, neurons
-from tests.support.planted_faults import FAULTS, conv_network, plant
+from tests.support.planted_faults import (
+    FAULTS,
+    apart,
+    box,
+    conv_network,
+    network,
+    plant,
+    renamed,
+)
+
+PROFILE = load_profile("loihi2").profile
 
 
-def spikes(graph, values):
-    """What the golden model fires, all layers, for inputs (B, T, ...)."""
-    run = get_backend("reference").compile(graph, "float").run
-    return run(Stimulus(values, values.shape[1]), ("spikes",)).spikes
-
-
-def box(graph, *, records=("spikes", "membrane")):
-    """A side that shows what it does and not what it is."""
-    executable = get_backend("torch").compile(graph, "float")
-    return Side(label="box", executable=executable, records=records)
+def dense(weight, steps=16, beta=0.9, threshold=1.0):
+    """One layer of neurons, driven by values per step."""
+    return Graph.chain(
+        Header(dt_s=1e-3, steps=steps, coding="events"),
+        input=Input(shape=(len(weight[0]),)),
+        fc=Affine(weight=np.array(weight)),
+        lif=LIF(beta=beta, threshold=threshold),
+        output=Output(),
+    )
 
 
 def planted(cause, seed):
     """A random network and the same with one fault that shows on other inputs than those drawn."""
     rng = np.random.default_rng(seed)
     while True:
-        grid = bool(rng.random() < 0.5)
-        own = rng.random() < 0.5
-        graph = conv_network(rng, grid=grid) if own else random_graph(rng, grid=grid)
+        graph = network(rng)
         other = plant(rng, graph, cause)
         if other is None:
             continue
         shown = random_stimulus(rng, graph, 8)
         values = np.resize(shown.values, (8, 20, *shown.values.shape[2:]))
-        first, second = spikes(graph, values), spikes(other, values)
-        if any((first[n] != second[n]).any() for n in first.keys() & second.keys()):
+        if apart(graph, other, Stimulus(values, 20)):
             return graph, other
 
 
@@ -75,15 +79,14 @@ def test_the_planted_cause_is_found_and_its_input_is_small(cause):
     assert found.causes[0].share == 1
     small = found.reproducer
     assert small.share <= 0.1
-    first, second = spikes(graph, small.values[None]), spikes(other, small.values[None])
-    common = first.keys() & second.keys()
-    assert any((first[n] != second[n]).any() for n in common), "the small input shows nothing"
+    shown = Stimulus(small.values[None], small.steps)
+    assert apart(graph, other, shown), "the small input shows nothing"
 
 
 @pytest.mark.parametrize("cause", ["compare", "soft-reset amount", "layer delay", "input gain"])
 def test_the_cause_is_found_from_spikes_alone(cause):
     graph, other = planted(cause, 3)
-    found = diff(graph, box(other, records=("spikes",)), samples=16)
+    found = diff(graph, box(other, ("spikes",)), samples=16)
     assert cause in (found.causes[0].cause, *found.causes[0].rivals)
 
 
@@ -123,13 +126,7 @@ def test_first_divergence_by_hand():
 
 def test_a_tie_that_rounding_decides_is_rounding():
     """0.1 + 0.2 exceeds 0.3 in double precision and equals it in single."""
-    graph = Graph.chain(
-        Header(dt_s=1e-3, steps=1, coding="events"),
-        input=Input(shape=(2,)),
-        fc=Affine(weight=np.array([[0.1, 0.2]])),
-        lif=LIF(beta=np.array(0.5), threshold=np.array(0.3)),
-        output=Output(),
-    )
+    graph = dense([[0.1, 0.2]], 1, beta=0.5, threshold=0.3)
     values = np.ones((1, 1, 2))
     single = Side.of(graph, "torch", precision="single")
     found = diff(graph, single, values, samples=0)
@@ -141,12 +138,6 @@ def test_a_tie_that_rounding_decides_is_rounding():
     assert found.reproducer is None
     with pytest.raises(InvalidInput, match="part nowhere"):
         found.save_reproducer("unused.npz")
-
-
-def renamed(graph):
-    names = {name: f"n{k}" for k, name in enumerate(graph.nodes)}
-    edges = tuple(Edge(names[e.source], names[e.target], e.delay) for e in graph.edges)
-    return graph.with_(nodes={names[n]: node for n, node in graph.nodes.items()}, edges=edges)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -173,7 +164,7 @@ def test_every_recording_of_the_golden_model_keeps_the_law(seed):
     rng = np.random.default_rng(seed)
     graph = random_graph(rng, grid=True)
     shown = random_stimulus(rng, graph, 4)
-    result = get_backend("reference").compile(graph, "float").run(shown, ("spikes", "membrane"))
+    result = backends.run(graph, shown, backend="reference", record=("spikes", "membrane"))
     outputs = {n: result.spikes.get(n, h) for n, h in result.membrane.items()}
     replay = Replay(shown, outputs, {n: result.membrane[n] for n in graph.spiking})
     for name in outputs:
@@ -197,19 +188,9 @@ def test_integers_are_compared_by_their_parameters():
     assert diff(program, Side.of(program, "reference")).verdict == "identical"
 
 
-PROFILE = load_profile("loihi2").profile
-
-
 def test_a_float_network_and_its_integers_part_by_rounded_parameters():
-    rng = np.random.default_rng(0)
-    graph = Graph.chain(
-        Header(dt_s=1e-3, steps=16, coding="events"),
-        input=Input(shape=(6,)),
-        fc=Affine(weight=rng.normal(size=(12, 6))),
-        lif=LIF(beta=np.array(0.9), threshold=np.array(1.0)),
-        output=Output(),
-    )
-    program = lower(graph, load_profile("loihi2").profile)
+    graph = dense(np.random.default_rng(0).normal(size=(12, 6)))
+    program = lower(graph, PROFILE)
     found = diff(graph, Side.of(program, "torch"))
     assert found.causes[0].cause == "rounded weights"
     assert found.causes[0].share > 0.9
@@ -326,13 +307,7 @@ def test_command(files, tmp_path):
 def test_files_of_other_formats(tmp_path):
     from neurorobust.formats.nir import save_nir
 
-    graph = Graph.chain(
-        Header(dt_s=1e-3, steps=16, coding="events"),
-        input=Input(shape=(3,)),
-        fc=Affine(weight=np.random.default_rng(0).normal(size=(4, 3))),
-        lif=LIF(beta=np.array(0.9), threshold=np.array(1.0)),
-        output=Output(),
-    )
+    graph = dense(np.random.default_rng(0).normal(size=(4, 3)))
     save_nir(graph, tmp_path / "m.nir")
     assert diff(graph, tmp_path / "m.nir").verdict == "identical"
     pytest.importorskip("onnx")

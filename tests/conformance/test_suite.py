@@ -18,10 +18,16 @@ from neurorobust.backends import (
     known_features,
     require_support,
 )
-from neurorobust.compare.expected import Expected, assert_agrees
 from neurorobust.errors import Unsupported
 from neurorobust.ir import LIF, FixedDelayDense, FixedLI, FixedLIF, FixedTernaryLIF, Graph
-from neurorobust.testing import CHECKS, Check, random_graph, random_program
+from neurorobust.testing import (
+    CHECKS,
+    Check,
+    Expected,
+    assert_agrees,
+    random_graph,
+    random_program,
+)
 from neurorobust.testing.fuzz import fuzz
 from neurorobust.testing.networks import lif, neurons, stimulus
 from neurorobust.testing.trial import Trial

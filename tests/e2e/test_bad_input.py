@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from neurorobust import ir
+from neurorobust import backends, ir
 from neurorobust.backends import get_backend, require_backend
 from neurorobust.data import Samples, encode
 from neurorobust.errors import BackendUnavailable, InvalidFile, InvalidInput, Unsupported
@@ -136,7 +136,7 @@ class TestBackends:
     def test_no_samples_give_no_scores(self, name):
         program = fixed_neurons(fixed_lif(vth=1), 3)
         nothing = encode(program, np.zeros((0, 3, *program.shapes[program.input])))
-        scores = get_backend(name).compile(program, "quantised").run(nothing).scores
+        scores = backends.run(program, nothing, backend=name).scores
         assert scores.shape == (0, *program.shapes[program.output])
 
     def test_stimulus_out_of_bounds_or_not_finite(self):

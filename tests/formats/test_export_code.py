@@ -10,10 +10,9 @@ from safetensors import safe_open
 from typer.testing import CliRunner
 
 from benchmarks.exports import DRIVER, FIXED_AVOIDED, FLOAT_AVOIDED
-from neurorobust.backends import get_backend
+from neurorobust.backends import run
 from neurorobust.cli.app import app
-from neurorobust.compare.selfcheck import probes, self_check
-from neurorobust.compare.verdict import Verdict
+from neurorobust.compare.selfcheck import Verdict, probes, self_check
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.formats.code import export_code
 from neurorobust.formats.code.running import interpreter_of, result_of, samples_of
@@ -179,10 +178,8 @@ def test_exact_is_for_norse(tmp_path):
 
 def altered(graph, shown, change):
     """An export that does what another graph does."""
-    return lambda _: (
-        get_backend("reference")
-        .compile(change(graph), "float", precision="single")
-        .run(shown, record=("spikes",))
+    return lambda _: run(
+        change(graph), shown, backend="reference", precision="single", record=("spikes",)
     )
 
 

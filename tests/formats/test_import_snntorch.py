@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from neurorobust import backends
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput, Unsupported
@@ -59,7 +60,7 @@ def test_the_tutorials_network(snn):
     assert graph.nodes["lif1"].reset_timing == "next"
     assert "soft by the threshold, next step" in graph.header.provenance["lif1"]
     x = torch.rand(7, 4) * 4
-    scores = get_backend("torch").compile(graph, "float").run(Stimulus(x[:, None].numpy(), T))
+    scores = backends.run(graph, Stimulus(x[:, None].numpy(), T))
     with torch.no_grad():
         expected = net(x)[0].sum(0)
     assert expected.sum() > 10
@@ -102,7 +103,7 @@ def test_membrane_of_a_readout_is_an_integrator(snn):
     with torch.no_grad():
         for _ in range(T):
             _, mem = net(x, mem)
-    scores = get_backend("torch").compile(graph, "float").run(Stimulus(x[:, None].numpy(), T))
+    scores = backends.run(graph, Stimulus(x[:, None].numpy(), T))
     np.testing.assert_allclose(scores.scores, mem, rtol=1e-5)
 
 
@@ -117,7 +118,7 @@ def test_membrane_of_a_synaptic_readout_is_two_integrators(snn):
     with torch.no_grad():
         for _ in range(T):
             _, _, mem = net(x)
-    scores = get_backend("torch").compile(graph, "float").run(Stimulus(x[:, None].numpy(), T))
+    scores = backends.run(graph, Stimulus(x[:, None].numpy(), T))
     np.testing.assert_allclose(scores.scores, mem, rtol=1e-5)
 
 
@@ -287,7 +288,7 @@ def test_sums_are_exact_edges_in_the_order_of_the_sum(snn, expression, sources):
     x = torch.rand(9, 4) * 2
     with torch.no_grad():
         expected = sum(net(x) for _ in range(T))
-    scores = get_backend("reference").compile(graph, "float").run(Stimulus(x[:, None].numpy(), T))
+    scores = backends.run(graph, Stimulus(x[:, None].numpy(), T), backend="reference")
     np.testing.assert_array_equal(scores.scores, expected)
 
 

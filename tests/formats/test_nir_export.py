@@ -9,7 +9,7 @@ import nir
 import numpy as np
 import pytest
 
-from neurorobust.backends import get_backend
+from neurorobust.backends import run
 from neurorobust.errors import InvalidFile, InvalidInput, Unsupported
 from neurorobust.formats.load import Reading, load
 from neurorobust.formats.nir import save_nir
@@ -87,10 +87,7 @@ def test_the_nodes_alone_compute_what_the_graph_computes(tmp_path, seed):
         ),
     )
     stimulus = random_stimulus(rng, graph, 8)
-    ours, theirs = (
-        get_backend("reference").compile(g, "float").run(stimulus, record=["spikes"])
-        for g in (graph, read)
-    )
+    ours, theirs = (run(g, stimulus, backend="reference", record=["spikes"]) for g in (graph, read))
     for name in graph.spiking:
         np.testing.assert_array_equal(ours.spikes[name], theirs.spikes[name])
     np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-9, atol=1e-9)

@@ -7,7 +7,7 @@ import nir
 import numpy as np
 import pytest
 
-from neurorobust.backends import get_backend
+from neurorobust import backends
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.formats.load import Reading, load
@@ -20,10 +20,8 @@ RNG = np.random.default_rng(5)
 
 
 def run(graph, x):
-    result = (
-        get_backend("reference")
-        .compile(graph, "float")
-        .run(Stimulus(x, x.shape[1]), record=["spikes", "membrane"])
+    result = backends.run(
+        graph, Stimulus(x, x.shape[1]), backend="reference", record=["spikes", "membrane"]
     )
     return result.spikes, result.membrane
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from neurorobust.backends import get_backend
+from neurorobust.backends import get_backend, run
 from neurorobust.data import Stimulus
 from neurorobust.errors import (
     BackendUnavailable,
@@ -65,9 +65,7 @@ def call(loaded, feed):
 
 
 def reference(model, stimulus):
-    rung = "quantised" if isinstance(model, Program) else "float"
-    executable = get_backend("reference").compile(model, rung)
-    return executable.run(stimulus, record=("spikes", "membrane"))
+    return run(model, stimulus, backend="reference", record=("spikes", "membrane"))
 
 
 def drawn(make, seed, **options):
@@ -217,9 +215,7 @@ def test_convolutions_and_pools_in_single_precision_against_torch():
     )
     x = rng.integers(0, 9, (5, 1, 2, 9, 8)) / 8
     runs = [
-        get_backend(name)
-        .compile(graph, "float", precision="single")
-        .run(Stimulus(x, 8), record=("spikes",))
+        run(graph, Stimulus(x, 8), backend=name, precision="single", record=("spikes",))
         for name in ("torch", "onnx")
     ]
     for name in graph.spiking:
@@ -255,7 +251,7 @@ def hosted_program():
 def test_the_host_part_is_in_the_file(static, tmp_path):
     program = hosted_program()
     x = np.random.default_rng(3).integers(0, 17, (4, 1 if static else 6, 1, 2, 2)) / 16
-    want = get_backend("torch").compile(program, "quantised").run(Stimulus(x, 6), ("spikes",))
+    want = run(program, Stimulus(x, 6), record=("spikes",))
     file = save_onnx(program, tmp_path / "hosted.onnx", static=static, record=("spikes",))
     feed = {"input": x[:, 0], "steps": np.array(6)} if static else {"input": x}
     got = call(session(file), feed)
@@ -479,9 +475,9 @@ def test_the_backend_runs_large_batches_in_parts(monkeypatch):
 
     graph = small()
     x = np.random.default_rng(5).normal(size=(11, 12, 2))
-    whole = get_backend("onnx").compile(graph, "float").run(Stimulus(x, 12), ("spikes",))
+    whole = run(graph, Stimulus(x, 12), backend="onnx", record=("spikes",))
     monkeypatch.setattr(module, "WORKING_SET", 500)
-    parts = get_backend("onnx").compile(graph, "float").run(Stimulus(x, 12), ("spikes",))
+    parts = run(graph, Stimulus(x, 12), backend="onnx", record=("spikes",))
     np.testing.assert_array_equal(whole.spikes["lif"], parts.spikes["lif"])
     np.testing.assert_array_equal(whole.scores, parts.scores)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from neurorobust.backends import get_backend
+from neurorobust.backends import run
 from neurorobust.data import encode
 from neurorobust.data.digits import load_digits
 from neurorobust.errors import InvalidFile
@@ -37,7 +37,7 @@ def test_accuracy_on_held_out_digits(trained, seed):
     held_out = [image.tobytes() not in seen for image in test.raw]
     assert np.mean(held_out) > 0.99
     assert set(np.bincount(test.labels)) <= {35, 36, 37}
-    result = get_backend("reference").compile(graph, "float").run(encode(graph, test.values))
+    result = run(graph, encode(graph, test.values), backend="reference")
     assert (result.decisions == test.labels).mean() >= 0.95
 
 

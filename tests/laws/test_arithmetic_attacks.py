@@ -8,7 +8,7 @@ import torch
 
 from neurorobust.attacks import Linf, SignNoise, UniformNoise
 from neurorobust.attacks.optimisers.arithmetic import ArithmeticAttack, provoked
-from neurorobust.backends import get_backend
+from neurorobust.backends import get_backend, run
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
 from neurorobust.engine.estimators import Rga, Stbp
@@ -139,7 +139,7 @@ class TestCounted:
     def test_turned_spikes_are_those_of_the_two_rungs(self):
         backend, stimulus = get_backend("reference"), Stimulus(images()[:, None], STEPS)
         ran = [
-            backend.compile(model, rung).run(stimulus, ("spikes",)).spikes
+            run(model, stimulus, backend=backend, rung=rung, record=("spikes",)).spikes
             for model, rung in ((GRAPH, "float"), (PROGRAM, "quantised"))
         ]
         wanted = sum(

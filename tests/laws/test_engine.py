@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from neurorobust.backends import get_backend
+from neurorobust.backends import get_backend, run
 from neurorobust.data import Stimulus
 from neurorobust.engine.dynamics import Neuron, exact_fire
 from neurorobust.engine.network import EXACT, Network, Trace
@@ -21,7 +21,7 @@ search = settings(max_examples=60, deadline=None, derandomize=True, database=Non
 
 def both(graph, stimulus, **options):
     return [
-        backend.compile(graph, "float", **options).run(stimulus, record=EVERYTHING)
+        run(graph, stimulus, backend=backend, **options, record=EVERYTHING)
         for backend in (reference, torch_backend)
     ]
 
@@ -140,7 +140,7 @@ class TestEveryOption:
         graph = Graph.chain(
             Header(dt_s=1e-3, steps=steps), input=Input(shape=(4,)), lif=node, output=Output()
         )
-        result = torch_backend.compile(graph, "float").run(Stimulus(x, steps), EVERYTHING)
+        result = run(graph, Stimulus(x, steps), backend=torch_backend, record=EVERYTHING)
         ties = 0
         for b in range(3):
             for n in range(4):
@@ -201,7 +201,7 @@ class TestEveryOption:
             output=Output(readout="last"),
         )
         x = np.array([1.0, 0.0, -1.0]).reshape(1, 3, 1)
-        result = torch_backend.compile(graph, "float").run(Stimulus(x, 3), EVERYTHING)
+        result = run(graph, Stimulus(x, 3), backend=torch_backend, record=EVERYTHING)
         assert result.membrane["li"].ravel().tolist() == [4.25, 2.375, -0.5625]
         assert result.scores.tolist() == [[-0.5625]]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from neurorobust.backends import get_backend
+from neurorobust.backends import get_backend, run
 from neurorobust.data import Stimulus
 from neurorobust.engine.integer import FixedNetwork, network
 from neurorobust.engine.integer.bounds import magnitudes
@@ -47,7 +47,7 @@ def payloads(shape, high):
 
 def assert_exact(program, values, steps, *networks, record=EVERYTHING):
     """The scores, and all that is recorded, of the reference; returns them."""
-    wanted = reference.compile(program, "quantised").run(Stimulus(values, steps), EVERYTHING)
+    wanted = run(program, Stimulus(values, steps), backend=reference, record=EVERYTHING)
     for engine in networks or (FixedNetwork(program), FixedNetwork(program, compiled=False)):
         trace = engine.run(values, steps, record)
         assert np.array_equal(trace.scores.numpy(), wanted.scores)
@@ -317,7 +317,7 @@ def test_what_is_no_number_is_refused(name, compiled):
     values = np.zeros((1, 2, 2))
     values[0, 1, 0] = np.nan
     with pytest.raises(InvalidInput, match="no numbers"):
-        get_backend(name).compile(program, "quantised").run(Stimulus(values, 2))
+        run(program, Stimulus(values, 2), backend=name)
     with pytest.raises(InvalidInput, match="no numbers"):
         FixedNetwork(program, compiled=compiled).run(values, 2)
 

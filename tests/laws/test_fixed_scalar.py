@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from neurorobust import backends
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
 from neurorobust.ir import (
@@ -119,7 +120,7 @@ def synapses(node, sent):
 
 def run(program, x):
     values = np.asarray(x, np.float64)[None]
-    return reference.compile(program, "quantised").run(Stimulus(values, len(x)), EVERYTHING)
+    return backends.run(program, Stimulus(values, len(x)), backend=reference, record=EVERYTHING)
 
 
 def chain(steps, **nodes):

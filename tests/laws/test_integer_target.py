@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 
 from neurorobust.attacks import Linf, Pgd, Request, Target, UniformNoise, craft
+from neurorobust.backends import run
 from neurorobust.chips import load_profile
 from neurorobust.engine.estimators import (
     Assg,
@@ -265,11 +266,10 @@ class TestHost:
         assert torch.allclose(found, wanted, rtol=1e-8, atol=1e-10 * wanted.abs().max())
 
     def test_scores_are_those_of_the_backend(self, float_graph):
-        from neurorobust.backends import get_backend
         from neurorobust.data import Stimulus
 
         program, x = lowered(float_graph, "host"), pixels(40)
-        wanted = get_backend("torch").compile(program, "quantised").run(Stimulus(x[:, None], 6))
+        wanted = run(program, Stimulus(x[:, None], 6))
         found = IntegerTarget(program).run(torch.tensor(x)[:, None], 6)
         assert np.array_equal(found.numpy(), wanted.scores)
 

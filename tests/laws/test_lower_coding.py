@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neurorobust.backends import get_backend
+from neurorobust.backends import compiled, get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus, encode
 from neurorobust.engine.host import sent
@@ -317,11 +317,8 @@ def test_every_backend_gives_the_same(request, name, coding):
     model = image_net(rng)
     program = lower(model, LOIHI1, input_coding=coding)
     stimulus = encode(program, pixels(rng, 40))
-    executable = backend.compile(program, "quantised")
-    try:
+    with compiled(program, backend) as executable:
         result = executable.run(stimulus, ("spikes",))
-    finally:
-        executable.close()
     with pytest.raises(InvalidInput, match="closed"):
         executable.run(stimulus)
     # By hand: the chip's part alone, on what the host sends.

@@ -10,6 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neurorobust import backends
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
@@ -389,7 +390,7 @@ def test_random_networks_fire_alike_after_all_passes():
         values = rng.integers(-4, 9, (3, steps, *before.input_shape)) / 4
         stimulus = Stimulus(values[:, :1] if before.header.coding == "direct" else values, steps)
         first, second = (
-            torch_backend.compile(model, "float").run(stimulus, ("spikes",))
+            backends.run(model, stimulus, backend=torch_backend, record=("spikes",))
             for model in (before, after)
         )
         for name, spikes in second.spikes.items():
@@ -459,11 +460,9 @@ def test_a_pool_of_very_many_channels_is_not_silent(request, name):
 
 def agrees(backend, program, values, golden):
     """Every spike and score of a backend is that of the reference."""
-    executable = backend.compile(program, "quantised")
-    try:
-        result = executable.run(Stimulus(values, program.header.steps), ("spikes",))
-    finally:
-        executable.close()
+    result = backends.run(
+        program, Stimulus(values, program.header.steps), backend=backend, record=("spikes",)
+    )
     for layer, spikes in golden.spikes.items():
         assert np.array_equal(result.spikes[layer], spikes)
     assert np.array_equal(result.scores, golden.scores)

@@ -3,6 +3,7 @@
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 
+from neurorobust import backends
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
 from neurorobust.ir import LI, LIF, FixedLIF, load_model, save_model
@@ -14,7 +15,7 @@ search = settings(max_examples=60, deadline=None, derandomize=True, database=Non
 
 
 def run(model, stimulus, rung="float"):
-    return reference.compile(model, rung).run(stimulus, record=EVERYTHING)
+    return backends.run(model, stimulus, backend=reference, rung=rung, record=EVERYTHING)
 
 
 @given(graphs())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from neurorobust import backends
 from neurorobust.backends import get_backend
 from neurorobust.backends.runs import read_out
 from neurorobust.data import Stimulus
@@ -44,8 +45,7 @@ EVERYTHING = ("spikes", "membrane")
 
 
 def run(model, stimulus, **options):
-    rung = "quantised" if isinstance(model, Program) else "float"
-    return reference.compile(model, rung, **options).run(stimulus, record=EVERYTHING)
+    return backends.run(model, stimulus, backend=reference, **options, record=EVERYTHING)
 
 
 def loihi_neuron(steps):
@@ -228,7 +228,7 @@ class TestRunning:
         assert result.spikes["neuron"].shape == (0, 6, 2)
 
     def test_only_what_was_asked_for_is_recorded(self):
-        result = reference.compile(self.graph, "float").run(stimulus(impulse(6), impulse(6)))
+        result = backends.run(self.graph, stimulus(impulse(6), impulse(6)), backend=reference)
         assert not result.spikes
         assert not result.membrane
 

@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from typer.testing import CliRunner
 
+from neurorobust import backends
 from neurorobust.backends import get_backend
 from neurorobust.cli import app
 from neurorobust.data import Stimulus
@@ -303,7 +304,7 @@ def test_folded_pooling_keeps_accumulations(op):
     graph = convolutional(rng, op)
     samples = samples_for(rng, graph)
     counts = count(graph, samples)
-    run = get_backend("torch").compile(graph, "float").run(Stimulus(samples, STEPS), ["spikes"])
+    run = backends.run(graph, Stimulus(samples, STEPS), record=["spikes"])
     like = torch.zeros((), dtype=torch.float64)
     shape = graph.shapes["lif1"]
     units = torch.eye(int(np.prod(shape)), dtype=torch.float64).reshape(-1, *shape)
@@ -341,7 +342,7 @@ def test_a_sum_of_populations_stays_spikes():
     rng = np.random.default_rng(4)
     graph = residual(rng)
     samples = samples_for(rng, graph)
-    run = get_backend("torch").compile(graph, "float").run(Stimulus(samples, STEPS), ["spikes"])
+    run = backends.run(graph, Stimulus(samples, STEPS), record=["spikes"])
     fan = (graph.nodes["fc3"].weight != 0).sum(0)
     spikes = sum(run.spikes[name].astype(np.int64).sum((0, 1)) for name in ("lif1", "lif2"))
     layer = count(graph, samples).layers["fc3"]
@@ -399,11 +400,7 @@ def test_program_with_convolution_and_host():
     counts = count(whole, samples, batch=3)
     assert list(counts.layers) == ["host/fc", "conv", "fc"]
     assert counts.layers["host/fc"].by_event.macs == np.count_nonzero(samples) * 16 * 5
-    run = (
-        get_backend("torch")
-        .compile(whole, "quantised")
-        .run(Stimulus(samples[:, None], 5), ["spikes"])
-    )
+    run = backends.run(whole, Stimulus(samples[:, None], 5), record=["spikes"])
     spent = run.spikes["lif"].astype(np.int64).sum()
     assert counts.layers["fc"].by_event.acs == 3 * spent > 0
     assert counts.layers["conv"].by_event.acs > 0, "spikes of the host arrive as spikes"

@@ -9,6 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from neurorobust import backends
 from neurorobust.attacks import (
     Attack,
     AttackSet,
@@ -26,7 +27,6 @@ from neurorobust.attacks import (
 )
 from neurorobust.attacks import base as attacks_base
 from neurorobust.audit import audit
-from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.cli import app
 from neurorobust.data import encode
@@ -66,7 +66,7 @@ def data():
 
 
 def decisions(graph, x):
-    return get_backend("reference").compile(graph, "float").run(encode(graph, x)).decisions
+    return backends.run(graph, encode(graph, x), backend="reference").decisions
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from neurorobust.compare.spikes import AGREEMENT_COLUMNS
 from neurorobust.metrics import Column, Proportion, SetKey, scopes
-from neurorobust.metrics.agreement import AGREEMENT_COLUMNS
 from neurorobust.render import looks
 from neurorobust.render.colours import GRADIENTS, backend_colours
 from neurorobust.study.transfer import print_summary, read_results, write_report, write_results

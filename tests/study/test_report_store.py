@@ -5,8 +5,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from neurorobust.compare.spikes import AGREEMENT_COLUMNS
 from neurorobust.errors import InvalidFile
-from neurorobust.metrics.agreement import AGREEMENT_COLUMNS
 from neurorobust.study.transfer import read_results, write_results
 from neurorobust.study.transfer.store import (
     AGREEMENT,

@@ -5,10 +5,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from neurorobust import backends
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
-from neurorobust.ir import LI, LIF, Affine, Edge, Flatten, Graph, Header, Input, Output, Program
+from neurorobust.ir import LI, LIF, Affine, Edge, Flatten, Graph, Header, Input, Output
 from neurorobust.lower import Limits
 
 LOIHI = Limits.of(load_profile("loihi2").profile.arithmetic)
@@ -18,9 +19,8 @@ reference = get_backend("reference")
 
 
 def run(model, values, steps=None):
-    rung = "quantised" if isinstance(model, Program) else "float"
     stimulus = Stimulus(values, steps or model.header.steps)
-    return reference.compile(model, rung).run(stimulus, record=("spikes", "membrane"))
+    return backends.run(model, stimulus, backend=reference, record=("spikes", "membrane"))
 
 
 def graph(edges, header=None, **nodes):

@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from neurorobust.backends import Record, get_backend, run
+from neurorobust.compare.sides import Side
+from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidModel
 from neurorobust.ir import (
     LIF,
@@ -27,6 +30,7 @@ from neurorobust.ir import (
     Output,
     Pool2d,
 )
+from neurorobust.testing import random_graph
 from neurorobust.testing.draws import Draws
 
 Plant = Callable[[np.random.Generator, Graph], Graph | None]
@@ -350,3 +354,31 @@ def plant(rng: np.random.Generator, graph: Graph, cause: str) -> Graph | None:
         return FAULTS[cause](rng, graph)
     except InvalidModel:
         return None
+
+
+def network(rng: np.random.Generator) -> Graph:
+    """Convolutional or any, on a grid or not."""
+    grid = bool(rng.random() < 0.5)
+    if rng.random() < 0.5:
+        return conv_network(rng, grid=grid)
+    return random_graph(rng, grid=grid)
+
+
+def box(graph: Graph, records: tuple[Record, ...] = ("spikes", "membrane")) -> Side:
+    """A side that shows what it does and not what it is."""
+    executable = get_backend("torch").compile(graph, "float")
+    return Side(label="box", executable=executable, records=records)
+
+
+def renamed(graph: Graph) -> Graph:
+    """Other names for all nodes."""
+    names = {name: f"n{k}_{name[::-1]}" for k, name in enumerate(graph.nodes)}
+    edges = tuple(Edge(names[e.source], names[e.target], e.delay) for e in graph.edges)
+    nodes = {names[n]: node for n, node in graph.nodes.items()}
+    return graph.with_(nodes=nodes, edges=edges)
+
+
+def apart(a: Graph, b: Graph, shown: Stimulus) -> bool:
+    """Whether two Graphs give other spikes in layers of one name."""
+    one, two = (run(graph, shown, record=["spikes"]).spikes for graph in (a, b))
+    return any((one[n] != two[n]).any() for n in one.keys() & two.keys())

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import polars as pl
 
-from neurorobust.metrics.agreement import AGREEMENT_COLUMNS
+from neurorobust.compare.spikes import AGREEMENT_COLUMNS
 from neurorobust.study.transfer import write_results
 
 SAMPLES, SUBSET = 360, 60

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from neurorobust.backends import get_backend
+from neurorobust.backends import run
 from neurorobust.chips import load_profile
 from neurorobust.data import Samples, encode
 from neurorobust.ir import Graph, Program, load_model
@@ -68,7 +68,7 @@ def test_it_lowers_whole_to_loihi2(trained):
 
 def test_accuracy_is_that_of_the_reference(trained):
     graph = trained[0]
-    scores = get_backend("reference").compile(graph, "float").run(encode(graph, DATA.values)).scores
+    scores = run(graph, encode(graph, DATA.values), backend="reference").scores
     right = int((scores.argmax(1) == DATA.labels).sum())
     found = accuracy(graph, DATA, batch=7)
     assert (found.count, found.n) == (right, 20)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from neurorobust.attacks import Linf, Pgd
-from neurorobust.backends import get_backend
+from neurorobust.backends import run
 from neurorobust.data import Samples, encode
 from neurorobust.engine.estimators import Rga
 from neurorobust.engine.network import Network
@@ -61,7 +61,7 @@ def test_training_on_attacked_images_withstands_the_attack():
 def test_the_card_counts_right_decisions():
     graph = mnist.train(DATA, seed=3, **SHORT)
     card = model_card(graph, DATA, DATA)
-    scores = get_backend("reference").compile(graph, "float").run(encode(graph, DATA.values)).scores
+    scores = run(graph, encode(graph, DATA.values), backend="reference").scores
     assert card["test_accuracy"] == (scores.argmax(1) == DATA.labels).mean()
     assert card["recipe"]["beta"] == mnist.RECIPE["beta"]
     assert card["input"] == "1x28x28 pixels, 8 bit, as values in 0..1"

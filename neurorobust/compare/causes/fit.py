@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurorobust.compare.causes.base import Hypothesis
-from neurorobust.compare.rerun import Misfit
+from neurorobust.compare.law import Misfit
 
 _GOLDEN = (np.sqrt(5) - 1) / 2
 _ROUNDS = 46

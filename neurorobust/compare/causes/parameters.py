@@ -78,32 +78,21 @@ def unequal(a: Model, b: Model, same: Mapping[str, str]) -> tuple[Unequal, ...]:
     for name, other in same.items():
         x, y = a.nodes[name], b.nodes[other]
         for field in _differing(x, y):
-            values = getattr(x, field), getattr(y, field)
-            if field == "reset_value" and isinstance(x, LIF) and isinstance(y, LIF):
-                values = x.reset_to, y.reset_to
-            words = [_words(value) for value in values]
-            cause = _cause(x, field, *values)
-            found.append(Unequal(node=name, field=field, cause=cause, a=words[0], b=words[1]))
+            own, value = _value(x, field), _value(y, field)
+            cause = _cause(x, field, own, value)
+            words = {"a": _words(own), "b": _words(value)}
+            found.append(Unequal(node=name, field=field, cause=cause, **words))
     delays = {(same.get(e.source), same.get(e.target)): e for e in a.edges}
     for edge in b.edges:
         own = delays.get((edge.source, edge.target))
         if own is not None and own.delay != edge.delay:
-            found.append(
-                Unequal(
-                    node=own.target,
-                    field=f"delay from {own.source}",
-                    cause="layer delay",
-                    a=str(own.delay),
-                    b=str(edge.delay),
-                )
-            )
+            field, words = f"delay from {own.source}", {"a": str(own.delay), "b": str(edge.delay)}
+            found.append(Unequal(node=own.target, field=field, cause="layer delay", **words))
     for field in ("mean", "std", "dt_s"):
         x_value, y_value = getattr(a.header, field), getattr(b.header, field)
         if x_value != y_value:
-            cause = _CAUSES.get(field, "dt")
-            found.append(
-                Unequal(node="header", field=field, cause=cause, a=str(x_value), b=str(y_value))
-            )
+            cause, words = _CAUSES.get(field, "dt"), {"a": str(x_value), "b": str(y_value)}
+            found.append(Unequal(node="header", field=field, cause=cause, **words))
     return tuple(found)
 
 
@@ -115,16 +104,16 @@ def transplants(place: Place, other: Graph, same: Mapping[str, str]) -> Iterator
         law = place.law
         if isinstance(theirs, LIF | LI) and type(theirs) is type(law):
             for field in _differing(law, theirs):
-                value = getattr(theirs, field)
-                if field == "reset_value" and isinstance(theirs, LIF):
-                    value = theirs.reset_to
-                yield _one(place.layer, law, field, value)
+                own, value = _value(law, field), _value(theirs, field)
+                text, cause = _told(place.layer, field, own, value), _cause(law, field, own, value)
+                taken: Any = {field: value}
+                yield Hypothesis(cause=cause, text=text, law=replace(law, **taken), told=True)
     for name, node in place.nodes.items():
         match = other.nodes[same[name]] if name in same else None
         if match is None or type(match) is not type(node):
             continue
         for field in _differing(node, match):
-            taken: Any = {field: getattr(match, field)}
+            taken = {field: getattr(match, field)}
             changed = place.with_node(name, replace(node, **taken))
             if changed is not None:
                 yield _named(place, name, (node, match), field, changed)
@@ -132,12 +121,12 @@ def transplants(place: Place, other: Graph, same: Mapping[str, str]) -> Iterator
     for field in ("mean", "std") if entering else ():
         own, value = getattr(graph.header, field), getattr(other.header, field)
         if own != value:
-            given: Any = {field: value}
+            taken = {field: value}
             text = f"{field} of the input is {value or 'none'} in {{y}}, {own or 'none'} in {{x}}"
-            changed = graph.with_(header=replace(graph.header, **given))
+            changed = graph.with_(header=replace(graph.header, **taken))
             yield Hypothesis(cause="preprocessing", text=text, graph=changed, told=True)
     if moved := _moved(place, other, same):
-        changed = place.with_edges(tuple(moved.get(e, e) for e in graph.edges))
+        changed = place.with_(edges=tuple(moved.get(e, e) for e in graph.edges))
         if changed is not None:
             text = "; ".join(
                 f"from {e.source} to {e.target}: {m.delay} steps in {{y}}, {e.delay} in {{x}}"
@@ -146,14 +135,15 @@ def transplants(place: Place, other: Graph, same: Mapping[str, str]) -> Iterator
             yield Hypothesis(cause="layer delay", text=text, graph=changed, told=True)
 
 
-def _one(name: str, law: LIF | LI, field: str, value: Any) -> Hypothesis:
-    taken: Any = {field: value}
-    own = getattr(law, field)
-    if field == "reset_value" and isinstance(law, LIF):
-        own = law.reset_to
-    text = f"{field} of {name} is {_words(value)} in {{y}}, {_words(own)} in {{x}}"
-    cause = _cause(law, field, own, value)
-    return Hypothesis(cause=cause, text=text, law=replace(law, **taken), told=True)
+def _value(node: Node, field: str) -> Any:
+    """Of a field; of a reset with its default filled in."""
+    if field == "reset_value" and isinstance(node, LIF):
+        return node.reset_to
+    return getattr(node, field)
+
+
+def _told(name: str, field: str, own: Any, value: Any) -> str:
+    return f"{field} of {name} is {_words(value)} in {{y}}, {_words(own)} in {{x}}"
 
 
 def _named(
@@ -162,7 +152,7 @@ def _named(
     """A transplant into a map, by the name of the change of the catalogue that equals it."""
     node = nodes[0]
     own, value = (getattr(each, field) for each in nodes)
-    text = f"{field} of {name} is {_words(value)} in {{y}}, {_words(own)} in {{x}}"
+    text = _told(name, field, own, value)
     if field == "weight":
         for known in synapses(place):
             candidate = known.graph.nodes.get(name) if known.graph else None
@@ -200,12 +190,9 @@ def _differing(x: Node, y: Node) -> Iterator[str]:
     if type(x) is not type(y):
         return
     for field in fields(x):
-        own, theirs = getattr(x, field.name), getattr(y, field.name)
-        if field.name == "reset_value" and isinstance(x, LIF) and isinstance(y, LIF):
-            own, theirs = x.reset_to, y.reset_to
-            if x.reset != y.reset:  # the amount follows from the mode
-                continue
-        if not _equal(own, theirs):
+        if field.name == "reset_value" and getattr(x, "reset", "") != getattr(y, "reset", ""):
+            continue  # the amount follows from the mode
+        if not _equal(_value(x, field.name), _value(y, field.name)):
             yield field.name
 
 

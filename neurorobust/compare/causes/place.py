@@ -50,15 +50,7 @@ class Place:
 
     def with_node(self, name: str, node: Node) -> Graph | None:
         """The network with another node, or None if that is none."""
-        return self._changed(nodes={**self.graph.nodes, name: node})
-
-    def with_edges(self, edges: tuple[Edge, ...]) -> Graph | None:
-        """The network with other edges, or None if that is none."""
-        return self._changed(edges=edges)
-
-    def with_all(self, nodes: Mapping[str, Node], edges: tuple[Edge, ...]) -> Graph | None:
-        """The network with other nodes and edges, or None if that is none."""
-        return self._changed(nodes=nodes, edges=edges)
+        return self.with_(nodes={**self.graph.nodes, name: node})
 
     def without(self, name: str) -> Graph | None:
         """The network with a node bridged, or None if shapes do not allow that."""
@@ -72,9 +64,10 @@ class Place:
         ]
         kept = [e for e in graph.edges if name not in (e.source, e.target)]
         nodes = {n: node for n, node in graph.nodes.items() if n != name}
-        return self._changed(nodes=nodes, edges=tuple(kept + bridges))
+        return self.with_(nodes=nodes, edges=tuple(kept + bridges))
 
-    def _changed(self, **changes: Any) -> Graph | None:
+    def with_(self, **changes: Any) -> Graph | None:
+        """The network with other nodes or edges, or None if that is none."""
         try:
             return self.graph.with_(**changes)
         except InvalidModel:

@@ -8,7 +8,7 @@ import numpy as np
 from neurorobust.compare.causes import Place, discrete, families, fitted
 from neurorobust.compare.causes.base import PRIORITY, Hypothesis
 from neurorobust.compare.causes.parameters import transplants
-from neurorobust.compare.rerun import Misfit, NotReplayableError, Replay
+from neurorobust.compare.law import Misfit, NotReplayableError, Replay
 from neurorobust.engine.integer_gradient.as_graph import ProgramGraph
 from neurorobust.errors import InvalidModel
 from neurorobust.ir import Graph

@@ -32,7 +32,7 @@ def _delays(place: Place) -> Iterator[Hypothesis]:
                     moved = tuple(
                         replace(e, delay=e.delay + way) if e in edges else e for e in graph.edges
                     )
-                    if (changed := place.with_edges(moved)) is not None:
+                    if (changed := place.with_(edges=moved)) is not None:
                         yield Hypothesis(cause="layer delay", text=text, graph=changed)
         text = f"{place.layer} of {{y}} runs {_steps(steps)} late"
         yield Hypothesis(cause="layer delay", text=text, shift=steps)
@@ -54,7 +54,8 @@ def _losses(place: Place) -> Iterator[Hypothesis]:
             lost = _unread(place, {edge.source}, edge.target)
             kept = tuple(e for e in graph.edges if e != edge and e.source not in lost)
             nodes = {n: node for n, node in graph.nodes.items() if n not in lost}
-            changed = place.with_all(nodes, tuple(e for e in kept if e.target not in lost))
+            edges = tuple(e for e in kept if e.target not in lost)
+            changed = place.with_(nodes=nodes, edges=edges)
             if changed is not None:
                 text = f"{{y}} lacks the edge from {edge.source} to {edge.target}"
                 yield Hypothesis(cause="lost connection", text=text, graph=changed)

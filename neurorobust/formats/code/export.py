@@ -13,8 +13,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from safetensors.numpy import save
 
-from neurorobust.compare.selfcheck import self_check
-from neurorobust.compare.verdict import Verdict, not_run
+from neurorobust.compare.selfcheck import Verdict, not_run, self_check
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.files import write_atomic
 from neurorobust.formats.code.running import GeneratedCode, interpreter_of, versions_of

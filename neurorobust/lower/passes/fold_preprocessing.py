@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurorobust.ir import Affine, Array, Conv1d, Conv2d, Flatten, Graph, Node
+from neurorobust.ir import Affine, Array, Conv1d, Conv2d, Flatten, Graph, Node, normalisation
 from neurorobust.lower.log import Log, graph_pass
 from neurorobust.lower.neurons import shifted
 
@@ -28,9 +28,9 @@ def fold_preprocessing(graph: Graph, log: Log) -> Graph:
     if not header.mean and not header.std:
         return graph
     shape = graph.shapes[graph.input]
-    per_channel = (-1, *[1] * (len(shape) - 1))
-    scale = np.broadcast_to(1 / np.reshape(header.std or (1.0,), per_channel), shape)
-    shift = np.broadcast_to(-np.reshape(header.mean or (0.0,), per_channel), shape) * scale
+    mean, std = normalisation(header, shape)
+    scale = np.broadcast_to(1 / std, shape)
+    shift = np.broadcast_to(-mean, shape) * scale
     nodes = dict(graph.nodes)
     for name in _readers(graph, graph.input, log):
         node = graph.nodes[name]

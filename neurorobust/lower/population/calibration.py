@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurorobust.backends import Rung, RunResult, get_backend
+from neurorobust.backends import RunResult, run
 from neurorobust.compare.lowering import CHUNK, SPIKES, shown
 from neurorobust.data import Stimulus
 from neurorobust.errors import LowerError
@@ -24,15 +24,8 @@ def run_chunks(model: Model, stimulus: Stimulus) -> RunResult:
     """Scores and spikes of all samples on the backend ``torch``."""
     from neurorobust.engine.threads import one_thread
 
-    rung: Rung = "quantised" if isinstance(model, Program) else "float"
-    executable = get_backend("torch").compile(model, rung)
-    starts = range(0, max(len(stimulus), 1), CHUNK)
     with one_thread():
-        parts = [executable.run(stimulus[s : s + CHUNK], SPIKES) for s in starts]
-    return RunResult(
-        scores=np.concatenate([part.scores for part in parts]),
-        spikes={n: np.concatenate([part.spikes[n] for part in parts]) for n in parts[0].spikes},
-    )
+        return run(model, stimulus, record=SPIKES, chunk=CHUNK)
 
 
 class Calibration:

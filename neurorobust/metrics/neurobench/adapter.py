@@ -11,7 +11,7 @@ from neurobench.models import NeuroBenchModel
 from torch import Tensor, nn
 
 from neurorobust.backends import Precision
-from neurorobust.backends.modules import as_module, dtype_of, preprocess
+from neurorobust.backends.modules import as_module, dtype_of
 from neurorobust.backends.runs import read_out
 from neurorobust.backends.stepping import step_through
 from neurorobust.engine.dynamics import (
@@ -24,7 +24,7 @@ from neurorobust.engine.dynamics import (
     lif_step,
 )
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import LI, LIF, Graph, Output
+from neurorobust.ir import LI, LIF, Graph, Output, preprocess
 from neurorobust.metrics.footprint import stored_arrays
 
 
@@ -76,7 +76,7 @@ class NeuroBenchAdapter(NeuroBenchModel):  # type: ignore[misc]  # NeuroBench ha
                 self.graph,
                 self.cells,
                 steps=batch.shape[1],
-                shown=lambda t: preprocess(self.graph.header, batch[:, t].to(self.dtype)),
+                shown=lambda t: preprocess(self.graph.header, batch[:, t].to(self.dtype), 1),
                 static=False,
                 silence=lambda name: batch.new_zeros(
                     len(batch), *self.graph.shapes[name], dtype=self.dtype

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from neurorobust.backends import Rung, RunResult, get_backend
+from neurorobust.backends import RunResult, run
 from neurorobust.data import Stimulus
 from neurorobust.data.stimulus import encode
 from neurorobust.engine.host import sent
@@ -76,10 +76,10 @@ def count(
         if host is not None:
             shown[""] = sent(host, model.shapes[model.input], shown[HOST])
         for prefix, part in parts.items():
-            run = _run(part, shown[prefix])
-            for name, layer in _layers(part, shown[prefix], run, fans[prefix]):
+            ran = run(part, shown[prefix], backend=BACKEND, record=("spikes", "membrane"))
+            for name, layer in _layers(part, shown[prefix], ran, fans[prefix]):
                 _add(layers, prefix + name, layer)
-            for name, one in _populations(part, run):
+            for name, one in _populations(part, ran):
                 _add(populations, prefix + name, one)
         if progress is not None:
             progress("samples", min(start + batch, len(stimulus)), len(stimulus))
@@ -94,15 +94,6 @@ def count(
     )
 
 
-def _run(model: Model, stimulus: Stimulus) -> RunResult:
-    rung: Rung = "quantised" if isinstance(model, Program) else "float"
-    executable = get_backend(BACKEND).compile(model, rung)
-    try:
-        return executable.run(stimulus, ["spikes", "membrane"])
-    finally:
-        executable.close()
-
-
 def _fans(model: Model) -> Mapping[str, tuple[FanOut, ...]]:
     return {
         name: fan_out(node, model.shapes[model.incoming(name)[0].source])
@@ -112,10 +103,10 @@ def _fans(model: Model) -> Mapping[str, tuple[FanOut, ...]]:
 
 
 def _layers(
-    model: Model, stimulus: Stimulus, run: RunResult, fans: Mapping[str, tuple[FanOut, ...]]
+    model: Model, stimulus: Stimulus, ran: RunResult, fans: Mapping[str, tuple[FanOut, ...]]
 ) -> list[tuple[str, LayerCounts]]:
     found = []
-    for name, signal in arriving(model, stimulus, run):
+    for name, signal in arriving(model, stimulus, ran):
         node = model.nodes[name]
         assert isinstance(node, Synapse)  # noqa: S101  # nothing else takes weights
         events, graded = _as_the_layer_takes(node, signal)
@@ -135,12 +126,12 @@ def _as_the_layer_takes(node: Synapse, signal: Signal) -> tuple[Array | None, Ar
     return signal.events, signal.graded
 
 
-def _populations(model: Model, run: RunResult) -> list[tuple[str, PopulationCounts]]:
+def _populations(model: Model, ran: RunResult) -> list[tuple[str, PopulationCounts]]:
     found = []
     for name, node in model.nodes.items():
         if isinstance(node, LIF | LI | FixedNeuron):
-            spikes = run.spikes.get(name)
-            updates = membrane_updates(after_reset(node, run.membrane[name], spikes))
+            spikes = ran.spikes.get(name)
+            updates = membrane_updates(after_reset(node, ran.membrane[name], spikes))
             counted = None if spikes is None else activations(spikes)
             found.append((name, PopulationCounts(counted, updates)))
     return found

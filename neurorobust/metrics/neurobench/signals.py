@@ -32,6 +32,7 @@ from neurorobust.ir import (
     Node,
     Output,
     Pool2d,
+    preprocess,
 )
 from neurorobust.metrics.synapses import is_synapse
 
@@ -137,11 +138,7 @@ def _shown(header: Header, node: Input, stimulus: Stimulus) -> Signal:
     values = stimulus.values.astype(np.float64)
     if isinstance(node, FixedInput):
         values = np.rint((values - node.offset) * node.scale).clip(node.low, node.high)
-    per_channel = (-1, *(1,) * (len(node.shape) - 1))
-    if header.mean:
-        values = values - np.reshape(header.mean, per_channel)
-    if header.std:
-        values = values / np.reshape(header.std, per_channel)
+    values = preprocess(header, values, 2)
     values = np.broadcast_to(values, (len(values), stimulus.steps, *node.shape))
     size, inner = np.abs(values), tuple(range(1, values.ndim))
     spikes = ((size == 0) | (size == 1)).all(axis=inner, keepdims=True)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import polars as pl
 
-from neurorobust.backends import Rung, get_backend
+from neurorobust.backends import run, rung_of
+from neurorobust.compare.spikes import SpikeComparison, compare_spikes
 from neurorobust.data import encode
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.ir import Array, Graph, Model, Program
-from neurorobust.metrics import SpikeComparison, compare_spikes
 from neurorobust.progress import Progress
 from neurorobust.study.lanes import Lane
 from neurorobust.study.replay import replay
@@ -135,12 +135,7 @@ def measure(
     return Measured(outcomes, spikes)
 
 
-def rung_of(model: Model) -> Rung:
-    """A Program runs on ``quantised``, a Graph on ``float``."""
-    return "quantised" if isinstance(model, Program) else "float"
-
-
 def spikes_of(model: Model, shown: SampleSet) -> Mapping[str, Array]:
     """Spikes (B, T, ...) of every spiking node on the first samples of a set."""
-    executable = get_backend(BACKEND).compile(model, rung_of(model))
-    return executable.run(encode(model, shown.samples.head(BATCH).values), ["spikes"]).spikes
+    stimulus = encode(model, shown.samples.head(BATCH).values)
+    return run(model, stimulus, backend=BACKEND, record=["spikes"]).spikes

@@ -9,16 +9,15 @@ from typing import Any
 
 import polars as pl
 
+from neurorobust.compare.spikes import SpikeComparison, first_divergence
 from neurorobust.ir import Model
 from neurorobust.metrics import (
     CLEAN,
     Column,
     Proportion,
-    SpikeComparison,
     Transfer,
     accuracies,
     decision_agreement,
-    first_divergence,
     sets_of,
     transfer,
 )

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from neurorobust.compare.spikes import AGREEMENT_COLUMNS
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.metrics import CLEAN, Column
-from neurorobust.metrics.agreement import AGREEMENT_COLUMNS
 from neurorobust.study.results import (
     AGAIN,
     OUTCOME_COLUMNS,

@@ -8,10 +8,10 @@ from neurorobust.backends import features_of, known_features
 from neurorobust.data import Stimulus
 from neurorobust.ir import Model
 from neurorobust.testing.draws import random_stimulus
-from neurorobust.testing.outcome import Skipped, check
+from neurorobust.testing.outcome import check
 from neurorobust.testing.random_networks import random_graph
 from neurorobust.testing.random_programs import random_program
-from neurorobust.testing.trial import Trial
+from neurorobust.testing.trial import Skipped, Trial
 
 SEEDS = 200
 EXAMPLES = 3

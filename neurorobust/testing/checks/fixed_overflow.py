@@ -15,8 +15,8 @@ from neurorobust.testing.networks import (
     stimulus,
     synapse,
 )
-from neurorobust.testing.outcome import Skipped, check
-from neurorobust.testing.trial import Trial
+from neurorobust.testing.outcome import check
+from neurorobust.testing.trial import Skipped, Trial
 
 if TYPE_CHECKING:
     from neurorobust.backends import Record

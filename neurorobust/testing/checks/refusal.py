@@ -14,8 +14,8 @@ from neurorobust.testing.networks import (
     neurons,
     program,
 )
-from neurorobust.testing.outcome import Skipped, check
-from neurorobust.testing.trial import Trial, assert_named
+from neurorobust.testing.outcome import check
+from neurorobust.testing.trial import Skipped, Trial, assert_named
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from neurorobust.backends import RunResult
-from neurorobust.compare.expected import Expected
 from neurorobust.data import Stimulus
 from neurorobust.errors import NeurorobustError
 from neurorobust.ir import LIF, Affine, Array, FixedDense, FixedLIF, Graph, Input, Model, Output
+from neurorobust.testing.expected import Expected
 from neurorobust.testing.networks import fixed_lif, header, lif, program, spike_input
 from neurorobust.testing.outcome import check
 from neurorobust.testing.trial import Trial

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neurorobust.backends import get_backend
+from neurorobust import backends
 from neurorobust.data import Stimulus
 from neurorobust.ir import LI, LIF, Graph
 
@@ -90,10 +90,12 @@ def compare(case: Case, x: torch.Tensor, backend: str = "torch") -> Tally:
     assert set(theirs) <= set(case.graph.nodes), "a cell has no node"
     precision = "double" if x.dtype == torch.float64 else "single"
     record = ("spikes", "membrane")
-    ours = (
-        get_backend(backend)
-        .compile(case.graph, "float", precision=precision)
-        .run(Stimulus(x.transpose(0, 1).numpy(), len(x)), record=record)
+    ours = backends.run(
+        case.graph,
+        Stimulus(x.transpose(0, 1).numpy(), len(x)),
+        backend=backend,
+        precision=precision,
+        record=record,
     )
     tally = Tally(networks=1)
     firsts: dict[int, tuple[int, int, str, tuple[int, ...]]] = {}

@@ -1,11 +1,21 @@
-"""What one side gave for a stimulus, layer by layer, and which layers of two sides are the same."""
+"""The sides of a comparison: what runs, what it gave layer by layer, and which layers are one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from neurorobust.backends import Deviation, RunResult
-from neurorobust.ir import Array, Shape
+from neurorobust.backends import (
+    Deviation,
+    Executable,
+    Precision,
+    Record,
+    Rung,
+    RunResult,
+    require_backend,
+    rung_of,
+)
+from neurorobust.data import Stimulus
+from neurorobust.ir import Array, Graph, Model, Node, Program, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,84 @@ class Recording:
         """All layers in order; those named fire."""
         fire = set(spiking)
         return tuple(Observed(n, v.shape[2:], n in fire) for n, v in self.outputs.items())
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Side:
+    """A model on a backend, or anything that follows ``Executable``.
+
+    Attributes:
+        label: For people.
+        executable: What runs.
+        model: The Graph or Program it runs; None of a black box.
+        precision: In which it computes; bounds what may count as rounding.
+        records: What it can record.
+    """
+
+    label: str
+    executable: Executable
+    model: Model | None = None
+    precision: Precision = "double"
+    records: tuple[Record, ...] = ("spikes", "membrane")
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        backend: str = "torch",
+        rung: Rung | None = None,
+        *,
+        precision: Precision = "double",
+        label: str = "",
+    ) -> "Side":
+        """A model compiled for one rung of one backend.
+
+        Args:
+            model: A Graph or Program.
+            backend: Its name.
+            rung: By default ``float`` for a Graph, ``quantised`` for a Program.
+            precision: Of the rung ``float``.
+            label: By default name of the model, backend and rung.
+
+        Raises:
+            BackendUnavailable: for a backend that is unknown or cannot run here.
+            Unsupported: if the backend has no such rung, or cannot run the model exactly.
+        """
+        found = require_backend(backend)
+        rung = rung or rung_of(model)
+        label = label or f"{model.header.name or type(model).__name__}@{backend}:{rung}"
+        executable = found.compile(model, rung, precision=precision)
+        support = found.capabilities().rungs[rung]
+        records: tuple[Record, ...] = ("spikes", "membrane") if support.membrane else ("spikes",)
+        return cls(
+            label=label, executable=executable, model=model, precision=precision, records=records
+        )
+
+    @property
+    def graph(self) -> Graph | None:
+        """The model where it is a Graph."""
+        return self.model if isinstance(self.model, Graph) else None
+
+    @property
+    def integer(self) -> bool:
+        """Whether it computes in a chip's integers."""
+        return isinstance(self.model, Program)
+
+    def run(self, stimulus: Stimulus) -> Recording:
+        """One run with everything recorded."""
+        result = self.executable.run(stimulus, self.records)
+        return Recording.of(result, self.model.order if self.model else ())
+
+    def layers(self, recording: Recording) -> tuple[Observed, ...]:
+        """Its layers, in the order of execution."""
+        if self.model is not None:
+            return recording.layers(self.model.spiking)
+        outputs = recording.outputs.items()
+        return recording.layers([name for name, values in outputs if values.dtype.kind in "iub"])
+
+    def node(self, name: str) -> Node | None:
+        """The law of a layer, where it is known."""
+        return self.model.nodes.get(name) if self.model else None
 
 
 @dataclass(frozen=True, slots=True)

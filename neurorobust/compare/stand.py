@@ -4,20 +4,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from neurorobust.compare.contrasts import (
-    Comparison,
-    Levels,
-    compare,
-    contrast,
-    spikes_per_step,
-    tolerance_of,
-)
-from neurorobust.compare.recording import Matching, Pair, Recording, match
-from neurorobust.compare.rerun import NotReplayableError, Replay
-from neurorobust.compare.side import Side
+from neurorobust.compare.contrasts import Comparison, Levels, compare, contrast, tolerance_of
+from neurorobust.compare.law import NotReplayableError, Replay
+from neurorobust.compare.sides import Matching, Pair, Recording, Side, match
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import LI, Array, Graph
+from neurorobust.ir import LI, Array, Graph, thresholds
 
 _PATTERN = 6
 """So many exact ties that all fall otherwise are no accident."""
@@ -135,15 +127,9 @@ class Stand:
         if isinstance(node, LI):
             apart = ~(np.abs(predicted.outputs - seen) <= tolerance)
             return Broken(int(apart.sum()), beyond=bool(apart.any()), ruled=False)
-        threshold = np.broadcast_to(node.arrays()["threshold"], graph.shapes[name]).ravel()
-        levels = Levels(
-            predicted.membrane,
-            other,
-            threshold,
-            None if other is None else threshold,
-            spikes_per_step(node),
-            tolerance,
-        )
+        whole = (*seen.shape[:2], *graph.shapes[name])
+        theirs = None if other is None else other.reshape(whole)
+        levels = Levels((predicted.membrane.reshape(whole), theirs), (node, node), tolerance)
         wrong, excused = predicted.outputs != seen, levels.excused()
         exact = np.asarray(levels.distances()[0] == 0)
         ruled = other is None and int(exact.sum()) >= _PATTERN and bool(wrong[exact].all())
@@ -158,15 +144,15 @@ class Stand:
 
     def _membranes(self, side: Side, recording: Recording, stimulus: Stimulus) -> dict[str, Array]:
         """Recorded, or by the law of the side's own Graph from its own past."""
-        found = {n: h.reshape(*h.shape[:2], -1) for n, h in recording.membrane.items()}
-        graph = side.graph
+        found, graph = dict(recording.membrane), side.graph
         missing = [n for n in recording.outputs if graph and n in graph.spiking and n not in found]
         if graph is None or not missing:
             return found
         replay = self.replay(side, recording, side, stimulus)
         for name in missing:
             try:
-                found[name] = replay.predict(graph, name).membrane
+                membrane = replay.predict(graph, name).membrane
+                found[name] = membrane.reshape(*membrane.shape[:2], *graph.shapes[name])
             except NotReplayableError:
                 continue
         return found
@@ -181,25 +167,13 @@ class Stand:
     ) -> Levels:
         x, y = mine.get(pair.a.name), theirs.get(pair.b.name)
         if not pair.a.spiking:
-            x, y = (
-                v.reshape(*v.shape[:2], -1)
-                for v in (first.outputs[pair.a.name], second.outputs[pair.b.name])
-            )
-        thresholds = [
-            None if t is None else np.broadcast_to(t, pair.a.shape).ravel()
-            for t in (self.a.threshold(pair.a.name), self.b.threshold(pair.b.name))
-        ]
+            x, y = first.outputs[pair.a.name], second.outputs[pair.b.name]
+        a, b = self.a.node(pair.a.name), self.b.node(pair.b.name)
         if not self.mixed:  # a black box is held against what is known of the other
-            thresholds = [thresholds[0], thresholds[0] if thresholds[1] is None else thresholds[1]]
-            thresholds[0] = thresholds[1] if thresholds[0] is None else thresholds[0]
-        sizes = [float(np.abs(v).max(initial=0.0)) for v in (x, y, *thresholds) if v is not None]
-        nodes = [s.model.nodes.get(n) for s, n in self._ends(pair) if s.model is not None]
-        most = max((spikes_per_step(node) for node in nodes), default=1)
-        tolerance = self._tolerance(max(sizes, default=1.0))
-        return Levels(x, y, thresholds[0], thresholds[1], most, tolerance)
-
-    def _ends(self, pair: Pair) -> tuple[tuple[Side, str], tuple[Side, str]]:
-        return (self.a, pair.a.name), (self.b, pair.b.name)
+            a, b = a or b, b or a
+        levels = [t for node in (a, b) if node is not None for t in thresholds(node)]
+        sizes = [float(np.abs(v).max(initial=0.0)) for v in (x, y, *levels) if v is not None]
+        return Levels((x, y), (a, b), self._tolerance(max(sizes, default=1.0)))
 
     def _tolerance(self, largest: float) -> float:
         integer = self.a.integer or self.b.integer

@@ -25,7 +25,7 @@ from neurorobust.engine.dynamics import (
 from neurorobust.engine.edges import arriving
 from neurorobust.engine.integer_gradient.as_graph import Quantiser
 from neurorobust.engine.linear import linear_map
-from neurorobust.ir import LI, LIF, Array, Graph, Input
+from neurorobust.ir import LI, LIF, Array, Graph, Input, preprocess
 
 LOOSE = 1e-6
 """Membranes that a law predicts to this, relative to the largest, are those of the law."""
@@ -164,7 +164,7 @@ class Replay:
             return self.given[name]
         node = graph.nodes[name]
         if isinstance(node, Input):
-            return _preprocessed(graph, self.x)
+            return preprocess(graph.header, self.x, 2)
         if name in way:
             msg = f"{name}: a loop through a layer that was not recorded"
             raise NotReplayableError(msg)
@@ -224,14 +224,6 @@ def _upstream(graph: Graph, name: str, given: Mapping[str, Tensor]) -> Key:
                 known.add(edge.source)
                 ahead.append(edge.source)
     return tuple(key)
-
-
-def _preprocessed(graph: Graph, x: Tensor) -> Tensor:
-    header = graph.header
-    shape = (-1, *[1] * (x.ndim - 3))
-    mean = torch.tensor(header.mean or (0.0,), dtype=x.dtype).reshape(shape)
-    std = torch.tensor(header.std or (1.0,), dtype=x.dtype).reshape(shape)
-    return (x - mean) / std
 
 
 def _time_first(values: Array) -> Tensor:

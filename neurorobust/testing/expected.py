@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from neurorobust.backends import RunResult
-from neurorobust.ir import LIF, Array, FixedLIF, FixedTernaryLIF, Model, Node
+from neurorobust.compare.spikes import Partings, closeness, differences
+from neurorobust.ir import Array, FixedTernaryLIF, Model, Node, nearest_threshold
 
 TOLERANCE = 1e-9
 """Of membranes and scores in double precision, and of a tie, relative to max(1, size)."""
@@ -38,15 +39,6 @@ class Expected:
         return cls(result.spikes, result.membrane, result.scores, overflows)
 
 
-@dataclass(frozen=True, slots=True)
-class Divergence:
-    """Where the spikes of one sample first differ."""
-
-    sample: int
-    step: int
-    node: str
-
-
 def assert_agrees(
     model: Model, expected: Expected, actual: RunResult, *, rounding: bool = False
 ) -> list[str]:
@@ -72,11 +64,16 @@ def assert_agrees(
         assert got.shape == spikes.shape, f"{name}: spikes {got.shape}, expected {spikes.shape}"
         dtype = spike_dtype(model.nodes[name])
         assert got.dtype == dtype, f"{name}: spikes are {got.dtype}, the contract says {dtype}"
-    first = first_divergences(model, expected, actual)
-    for at in first:
-        if not (rounding and _is_tie(model, expected, actual, at)):
-            raise AssertionError(describe(model, expected, actual, at))
-    steps_agreed = {at.sample: at.step for at in first}
+    names = [name for name in model.order if name in expected.spikes]
+    steps_agreed: dict[int, int] = {}
+    if names:
+        found = Partings.of([differences(expected.spikes[n], actual.spikes[n]) for n in names])
+        beyond = found.beyond([_tied(model, expected, n) if rounding else None for n in names])
+        for sample in found.samples:
+            step, place = (int(i) for i in found.first[sample])
+            at = names[place], sample, step
+            assert not beyond[sample], describe(model, expected, actual, at)
+            steps_agreed[sample] = step
     for name, membrane in expected.membrane.items():
         if name in actual.membrane:
             _compare_membranes(name, membrane, actual.membrane[name], steps_agreed)
@@ -84,41 +81,29 @@ def assert_agrees(
         _compare_scores(expected.scores, actual.scores, set(steps_agreed))
     if actual.overflows:
         _compare_overflows(expected, actual)
-    if not first:
+    if not steps_agreed:
         return []
-    return [f"{len(first)} sample(s) differ from a tie on, within the declared rounding"]
+    return [f"{len(steps_agreed)} sample(s) differ from a tie on, within the declared rounding"]
 
 
-def first_divergences(model: Model, expected: Expected, actual: RunResult) -> list[Divergence]:
-    """Per sample that differs, the earliest step and in it the earliest node, in time order."""
-    found: dict[int, tuple[int, int]] = {}
-    names = [name for name in model.order if name in expected.spikes]
-    for place, name in enumerate(names):
-        differs = expected.spikes[name] != actual.spikes[name]
-        by_step = differs.reshape(*differs.shape[:2], -1).any(axis=2)
-        for sample in np.flatnonzero(by_step.any(axis=1)).tolist():
-            here = (int(by_step[sample].argmax()), place)
-            found[sample] = min(found.get(sample, here), here)
-    ordered = sorted((step, place, sample) for sample, (step, place) in found.items())
-    return [Divergence(sample, step, names[place]) for step, place, sample in ordered]
-
-
-def describe(model: Model, expected: Expected, actual: RunResult, at: Divergence) -> str:
-    """One sentence on a divergence: where, what, and how close to the threshold."""
-    want, got = expected.spikes[at.node], actual.spikes[at.node]
-    neuron = tuple(np.argwhere((want != got)[at.sample, at.step])[0].tolist())
-    here = (at.sample, at.step, *neuron)
+def describe(model: Model, expected: Expected, actual: RunResult, at: tuple[str, int, int]) -> str:
+    """One sentence on a divergence at a node, sample and step: what, and how close to a tie."""
+    name, sample, step = at
+    want, got = (of.spikes[name][sample, step] for of in (expected, actual))
+    neuron = tuple(np.argwhere(want != got)[0].tolist())
     text = (
-        f"{at.node}: first difference at step {at.step}, sample {at.sample}, neuron {neuron}: "
-        f"{got[here]} spike(s), expected {want[here]}"
+        f"{name}: first difference at step {step}, sample {sample}, neuron {neuron}: "
+        f"{got[neuron]} spike(s), expected {want[neuron]}"
     )
-    if at.node in expected.membrane:
-        text += f"; membrane {_number(expected.membrane[at.node][here])}"
-        if at.node in actual.membrane:
-            text += f" (got {_number(actual.membrane[at.node][here])})"
-        threshold = np.broadcast_to(_threshold(model, at.node), want.shape[2:])[neuron]
-        distance = _distances(model, expected, at)[neuron]
-        text += f", threshold {_number(threshold)}, distance {distance:.3g}"
+    if name in expected.membrane:
+        h = expected.membrane[name][sample, step]
+        text += f"; membrane {_number(h[neuron])}"
+        if name in actual.membrane:
+            text += f" (got {_number(actual.membrane[name][sample, step][neuron])})"
+        threshold = nearest_threshold(model.nodes[name], h)
+        assert threshold is not None, f"{name}: a {model.nodes[name].kind} has no threshold"
+        nearest = np.broadcast_to(threshold, h.shape)[neuron]
+        text += f", threshold {_number(nearest)}, distance {abs(h[neuron] - nearest):.3g}"
     total = sum(int((expected.spikes[n] != actual.spikes[n]).sum()) for n in expected.spikes)
     values = sum(s.size for s in expected.spikes.values())
     return f"{text}; {total} of {values} values differ"
@@ -129,31 +114,10 @@ def spike_dtype(node: Node) -> np.dtype[Any]:
     return np.dtype(np.int8 if isinstance(node, FixedTernaryLIF) else np.uint8)
 
 
-def _is_tie(model: Model, expected: Expected, actual: RunResult, at: Divergence) -> bool:
-    if at.node not in expected.membrane:
-        return False
-    differs = (expected.spikes[at.node] != actual.spikes[at.node])[at.sample, at.step]
-    close = TOLERANCE * np.maximum(1, np.abs(_threshold(model, at.node)))
-    return bool(np.all(~differs | (_distances(model, expected, at) <= close)))
-
-
-def _threshold(model: Model, name: str) -> Array:
-    node = model.nodes[name]
-    if isinstance(node, FixedLIF):
-        return node.vth.astype(np.int64) << 6
-    if isinstance(node, FixedTernaryLIF):
-        return node.vth_high.astype(np.int64) << 6
-    assert isinstance(node, LIF), f"{name}: a {node.kind} has no threshold"
-    return node.threshold
-
-
-def _distances(model: Model, expected: Expected, at: Divergence) -> Array:
-    """Distance of every membrane to the nearest number of thresholds at which the spikes change."""
-    h = expected.membrane[at.node][at.sample, at.step]
-    node, threshold = model.nodes[at.node], _threshold(model, at.node)
-    if isinstance(node, LIF) and node.max_spikes > 1:
-        threshold = threshold * np.clip(np.rint(h / threshold), 1, node.max_spikes)
-    return np.asarray(np.abs(h - threshold))
+def _tied(model: Model, expected: Expected, name: str) -> Array | None:
+    """Where the expected membrane ties with a threshold; None if it is not known."""
+    close = closeness(model.nodes[name], expected.membrane.get(name))
+    return None if close is None else close <= TOLERANCE
 
 
 def _compare_membranes(name: str, want: Array, got: Array, steps_agreed: dict[int, int]) -> None:

@@ -1,16 +1,52 @@
-"""Printing a comparison: verdict, layers, first divergence, causes, smallest input."""
+"""A comparison in words: its sentences, and all of it on a console."""
 
 from functools import partial
 
 from rich.console import Console
 from rich.table import Table
 
-from neurorobust.compare.result import Difference
-from neurorobust.compare.words import fact_lines, number, sentence, where
+from neurorobust.compare.result import Cause, Difference, Divergence
 from neurorobust.render import console as terminal
-from neurorobust.render.looks import integer
+from neurorobust.render.looks import integer, percent
 
 _COLOURS = {"identical": "green", "rounding": "yellow", "systematic": "red"}
+
+
+def sentence(found: Difference) -> str:
+    """The verdict in one line."""
+    if found.verdict == "identical":
+        return "identical in every output"
+    if found.verdict == "rounding":
+        return f"{found.differing} outputs differ by rounding"
+    return f"they differ in {found.differing} outputs, beyond rounding"
+
+
+def number(value: float | None) -> str:
+    """With the digits in which membranes part."""
+    return "?" if value is None else f"{value:.9g}"
+
+
+def where(first: Divergence) -> str:
+    """Layer, step, neuron."""
+    neuron = ", ".join(map(str, first.neuron))
+    return f"{first.layer}, step {first.step}, neuron ({neuron}), a sample of kind {first.kind}"
+
+
+def fact_lines(cause: Cause) -> list[str]:
+    """What speaks for a cause."""
+    lines = [f"in {', '.join(cause.layers)}"]
+    if cause.bits:
+        lines.append(
+            f"explains {integer(cause.explained)} of {integer(cause.bits)} outputs that break the "
+            f"law there ({percent(cause.share)})"
+        )
+    elif cause.share:
+        lines.append(f"explains {percent(cause.share)} of the membranes that break the law there")
+    if cause.told:
+        lines.append("the parameters of both sides say so")
+    if cause.rivals:
+        lines.append(f"these explain as much: {', '.join(cause.rivals)}")
+    return lines
 
 
 def print_difference(console: Console, found: Difference) -> None:
