@@ -15,24 +15,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from neurorobust import ir
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
 from neurorobust.formats.load import Reading, load
 from neurorobust.formats.nir import save_nir
 from neurorobust.formats.nir.framework import READERS, run_nir_in
-from neurorobust.ir import (
-    LIF,
-    Array,
-    Edge,
-    FixedDense,
-    FixedInput,
-    FixedLIF,
-    Graph,
-    Header,
-    Model,
-    Output,
-    Program,
-)
 from neurorobust.testing.random_networks import random_graph
 from tests.support.nir_networks import random_nir_graph
 
@@ -91,17 +79,17 @@ def traces(folder: Path) -> Table:
     return table
 
 
-def loihi() -> Program:
+def loihi() -> ir.Program:
     """The neuron of the published trace in Loihi's integers; Lava's synapse takes one step."""
     nodes = {
-        "input": FixedInput(shape=(1,), scale=1.0, high=1),
-        "fc": FixedDense(weight=np.array([[10]])),
-        "lif": FixedLIF(du=np.array(4095), dv=np.array(163), vth=np.array(25)),
-        "output": Output(),
+        "input": ir.FixedInput(shape=(1,), scale=1.0, high=1),
+        "fc": ir.FixedDense(weight=np.array([[10]])),
+        "lif": ir.FixedLIF(du=np.array(4095), dv=np.array(163), vth=np.array(25)),
+        "output": ir.Output(),
     }
-    edges = (Edge("input", "fc", 1), Edge("fc", "lif"), Edge("lif", "output"))
-    header = Header(dt_s=DT_S, steps=1000, coding="events")
-    return Program(header=header, nodes=nodes, edges=edges, score_unit=1.0)
+    edges = (ir.Edge("input", "fc", 1), ir.Edge("fc", "lif"), ir.Edge("lif", "output"))
+    header = ir.Header(dt_s=DT_S, steps=1000, coding="events")
+    return ir.Program(header=header, nodes=nodes, edges=edges, score_unit=1.0)
 
 
 def readers(count: int) -> Table:
@@ -139,7 +127,7 @@ def round_trips(count: int) -> str:
     return f"strict, written and read again: {same} of {count} Graphs have the same content hash"
 
 
-def network(profile: str, seed: int, *, grid: bool) -> tuple[Graph, Array]:
+def network(profile: str, seed: int, *, grid: bool) -> tuple[ir.Graph, ir.Array]:
     """A random network of a profile and input for it, in sixteenths where ties are wanted."""
     rng = np.random.default_rng([seed, grid])
     graph = random_nir_graph(rng, profile, grid=grid)
@@ -147,7 +135,7 @@ def network(profile: str, seed: int, *, grid: bool) -> tuple[Graph, Array]:
     return graph, rng.integers(0, 17, size) / 16 if grid else rng.random(size)
 
 
-def compare(graph: Graph, values: Array, got: Array) -> tuple[int, int, int, int]:
+def compare(graph: ir.Graph, values: ir.Array, got: ir.Array) -> tuple[int, int, int, int]:
     """Spikes and bits of the Graph's output, bits that differ, and those of them by rounding.
 
     A sample counts as rounding if some membrane of the Graph comes closer to its threshold than
@@ -166,15 +154,15 @@ def compare(graph: Graph, values: Array, got: Array) -> tuple[int, int, int, int
     return int(wanted.sum()), wanted.size, int(differs.sum()), int(differs[close].sum())
 
 
-def output_spikes(graph: Graph, values: Array) -> Array:
+def output_spikes(graph: ir.Graph, values: ir.Array) -> ir.Array:
     """Spikes that arrive at the Output, in double precision."""
     return _all_spikes(graph, values, 1.0)[graph.incoming(graph.output)[0].source]
 
 
-def _all_spikes(graph: Graph, values: Array, factor: float) -> Any:
+def _all_spikes(graph: ir.Graph, values: ir.Array, factor: float) -> Any:
     nodes = {
         name: replace(node, threshold=node.threshold * factor, reset_value=node.reset_to)
-        if isinstance(node, LIF)
+        if isinstance(node, ir.LIF)
         else node
         for name, node in graph.nodes.items()
     }
@@ -182,38 +170,38 @@ def _all_spikes(graph: Graph, values: Array, factor: float) -> Any:
     return executable.run(Stimulus(values, values.shape[1]), record=["spikes"]).spikes
 
 
-def _trace(folder: Path, name: str) -> tuple[Array, Array, Array]:
+def _trace(folder: Path, name: str) -> tuple[ir.Array, ir.Array, ir.Array]:
     inputs, v, spikes = np.loadtxt(folder / f"lif_{name}.csv", delimiter=",").T
     return inputs, v, spikes
 
 
-def _later(graph: Graph, steps: int) -> Graph:
+def _later(graph: ir.Graph, steps: int) -> ir.Graph:
     """The Graph with input that arrives later."""
     edges = [replace(e, delay=steps) if e.source == graph.input else e for e in graph.edges]
     return graph.with_(edges=tuple(edges))
 
 
-def _reset_next(graph: Graph) -> Graph:
+def _reset_next(graph: ir.Graph) -> ir.Graph:
     """The Graph with a reset that acts in the next step."""
-    resets = {name: replace(n, reset_timing="next") for name, n in graph.of_kind(LIF)}
+    resets = {name: replace(n, reset_timing="next") for name, n in graph.of_kind(ir.LIF)}
     return graph.with_(nodes={**graph.nodes, **resets})
 
 
-def _run(model: Model, inputs: Array) -> tuple[Array, Array]:
+def _run(model: ir.Model, inputs: ir.Array) -> tuple[ir.Array, ir.Array]:
     """Membrane after the reset of its step, and spikes, of the one neuron, shape (T,)."""
-    rung = "float" if isinstance(model, Graph) else "quantised"
+    rung = "float" if isinstance(model, ir.Graph) else "quantised"
     executable = get_backend("reference").compile(model, rung)
     values = inputs.astype(np.float64)[None, :, None]
     result = executable.run(Stimulus(values, len(inputs)), record=["spikes", "membrane"])
     (name,) = model.spiking
     h, s = result.membrane[name].ravel(), result.spikes[name].ravel()
     node = model.nodes[name]
-    if isinstance(node, LIF) and node.reset == "soft":
+    if isinstance(node, ir.LIF) and node.reset == "soft":
         return (h if node.reset_timing == "next" else h - s * node.reset_to.item()), s
     return np.where(s > 0, 0, h), s
 
 
-def _steps(spikes: Array) -> str:
+def _steps(spikes: ir.Array) -> str:
     return " ".join(map(str, np.flatnonzero(spikes)))
 
 

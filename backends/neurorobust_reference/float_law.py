@@ -2,19 +2,7 @@
 
 import numpy as np
 
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Array,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Flatten,
-    Input,
-    Output,
-    Pool2d,
-)
+from neurorobust import ir
 from neurorobust_reference.float_maps import (
     affine_law,
     batch_norm_law,
@@ -32,16 +20,16 @@ class LIFUnit(Unit):
     The order of the floating-point operations is part of the law: left to right as written.
     """
 
-    i: Array
-    v: Array
-    s: Array
+    i: ir.Array
+    v: ir.Array
+    s: ir.Array
 
-    def __init__(self, node: LIF, setting: Setting) -> None:
-        def cast(value: Array) -> Array:
-            array: Array = value.astype(setting.dtype)
+    def __init__(self, node: ir.LIF, setting: Setting) -> None:
+        def cast(value: ir.Array) -> ir.Array:
+            array: ir.Array = value.astype(setting.dtype)
             return array
 
-        def state(value: Array) -> Array:
+        def state(value: ir.Array) -> ir.Array:
             return np.broadcast_to(cast(value), setting.shape)
 
         self.node = node
@@ -55,7 +43,7 @@ class LIFUnit(Unit):
         self.s = state(np.zeros(()))
         self.rest = np.zeros(setting.shape, np.int64)  # refractory steps still to come
 
-    def step(self, x: Array) -> Array:
+    def step(self, x: ir.Array) -> ir.Array:
         """Spikes of this step."""
         self.i = self._current(x)
         h = self.beta * self.v + self.gain_syn * self.i + self.bias
@@ -70,68 +58,70 @@ class LIFUnit(Unit):
         self.membrane = h
         return s
 
-    def _current(self, x: Array) -> Array:
-        i: Array = self.gain_in * x
+    def _current(self, x: ir.Array) -> ir.Array:
+        i: ir.Array = self.gain_in * x
         if self.alpha is not None:
             i = self.alpha * self.i + i
         return i
 
-    def _reset_by_last_spikes(self, h: Array) -> Array:
+    def _reset_by_last_spikes(self, h: ir.Array) -> ir.Array:
         if self.node.reset_timing == "same" or self.node.reset == "none":
             return h
         return self._reset(h, self.s)
 
-    def _fire(self, h: Array) -> Array:
+    def _fire(self, h: ir.Array) -> ir.Array:
         if self.node.max_spikes == 1:
-            fired: Array = h > self.threshold if self.node.compare == ">" else h >= self.threshold
+            fired: ir.Array = (
+                h > self.threshold if self.node.compare == ">" else h >= self.threshold
+            )
             return fired
         # The number of whole thresholds below h: those it exceeds, or those it reaches.
         count = h / self.threshold
         count = np.ceil(count) - 1 if self.node.compare == ">" else np.floor(count)
-        counted: Array = np.clip(count, 0, self.node.max_spikes)
+        counted: ir.Array = np.clip(count, 0, self.node.max_spikes)
         return counted
 
-    def _reset_by_these_spikes(self, h: Array, s: Array) -> Array:
+    def _reset_by_these_spikes(self, h: ir.Array, s: ir.Array) -> ir.Array:
         if self.node.reset_timing == "next" or self.node.reset == "none":
             return h
         return self._reset(h, s)
 
-    def _reset(self, h: Array, s: Array) -> Array:
+    def _reset(self, h: ir.Array, s: ir.Array) -> ir.Array:
         hard = self.node.reset == "hard"
-        v: Array = np.where(s > 0, self.reset_to, h) if hard else h - self.reset_to * s
+        v: ir.Array = np.where(s > 0, self.reset_to, h) if hard else h - self.reset_to * s
         return v
 
 
 class LIUnit(Unit):
     """One population of leaky integrators; the output is the membrane."""
 
-    def __init__(self, node: LI, setting: Setting) -> None:
+    def __init__(self, node: ir.LI, setting: Setting) -> None:
         self.beta, self.gain_in, self.bias = (
             value.astype(setting.dtype) for value in (node.beta, node.gain_in, node.bias)
         )
         self.v = np.broadcast_to(node.v_init.astype(setting.dtype), setting.shape)
 
-    def step(self, x: Array) -> Array:
+    def step(self, x: ir.Array) -> ir.Array:
         """``v[t] = beta v[t-1] + gain_in x[t] + bias``."""
         self.v = self.beta * self.v + self.gain_in * x + self.bias
         self.membrane = self.v
         return self.v
 
 
-def output_law(_node: Output, _setting: Setting) -> Map:
+def output_law(_node: ir.Output, _setting: Setting) -> Map:
     """What arrives; the readout looks at all steps together, at the end."""
     return Map(lambda x: x)
 
 
 FLOAT_LAWS: LawBook = {
-    Input: input_law,
-    Flatten: flatten_law,
-    Output: output_law,
-    Affine: affine_law,
-    Conv1d: conv_law,
-    Conv2d: conv_law,
-    BatchNorm: batch_norm_law,
-    Pool2d: pool_law,
-    LIF: LIFUnit,
-    LI: LIUnit,
+    ir.Input: input_law,
+    ir.Flatten: flatten_law,
+    ir.Output: output_law,
+    ir.Affine: affine_law,
+    ir.Conv1d: conv_law,
+    ir.Conv2d: conv_law,
+    ir.BatchNorm: batch_norm_law,
+    ir.Pool2d: pool_law,
+    ir.LIF: LIFUnit,
+    ir.LI: LIUnit,
 }

@@ -6,20 +6,8 @@ Equations: ``neurorobust.ir.fixed``. Nothing here rounds by accident: a shift to
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import (
-    Array,
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    FixedNeuron,
-    FixedTernaryLIF,
-    Flatten,
-    Output,
-)
 from neurorobust.ir.fixed import DECAY_ONE, STATE_LIMIT, STATE_SHIFT
 from neurorobust_reference.float_law import output_law
 from neurorobust_reference.float_maps import flatten_law, preprocess
@@ -27,27 +15,27 @@ from neurorobust_reference.unit import LawBook, Map, Setting, Unit
 from neurorobust_reference.windows import correlate
 
 
-def wrap(x: Array, bits: int) -> Array:
+def wrap(x: ir.Array, bits: int) -> ir.Array:
     """The low bits as a signed number: ``-2^(bits-1) .. 2^(bits-1) - 1``."""
     half = 1 << (bits - 1)
     return ((x + half) & (2 * half - 1)) - half
 
 
-def w32(x: Array) -> Array:
+def w32(x: ir.Array) -> ir.Array:
     """Wrap to int32."""
     return wrap(x, 32)
 
 
-def trunc0(x: Array) -> Array:
+def trunc0(x: ir.Array) -> ir.Array:
     """``x / 4096`` rounded towards zero; this is how decays are applied."""
-    rounded: Array = np.sign(x) * (np.abs(x) // DECAY_ONE)
+    rounded: ir.Array = np.sign(x) * (np.abs(x) // DECAY_ONE)
     return rounded
 
 
-def input_law(node: FixedInput, setting: Setting) -> Map:
+def input_law(node: ir.FixedInput, setting: Setting) -> Map:
     """``q = clip(round((x - offset) scale), low, high)``, half to even, after preprocessing."""
 
-    def law(x: Array) -> Array:
+    def law(x: ir.Array) -> ir.Array:
         real = preprocess(x.astype(np.float64), setting.header)
         if np.isnan(real).any():
             msg = "the stimulus holds values that are no numbers (NaN); remove them"
@@ -65,23 +53,23 @@ class Sums(Unit):
     counts = True
 
     def __init__(self) -> None:
-        self.lost: list[tuple[Array, Array]] = []  # exact sums beside what became of them
+        self.lost: list[tuple[ir.Array, ir.Array]] = []  # exact sums beside what became of them
 
-    def keep(self, exact: Array, bits: int) -> Array:
+    def keep(self, exact: ir.Array, bits: int) -> ir.Array:
         """The low bits of a sum; both are remembered for this step."""
         kept = wrap(exact, bits)
         self.lost.append((exact, kept))
         return kept
 
-    def scaled(self, total: Array, exponent: int) -> Array:
+    def scaled(self, total: ir.Array, exponent: int) -> ir.Array:
         """``w32(w32(total) 2^exponent)``; a negative exponent floors."""
         return self.keep(total << max(exponent, 0), 32) >> max(-exponent, 0)
 
-    def wrapped(self) -> Array:
+    def wrapped(self) -> ir.Array:
         """Over all sums of the step."""
         return np.asarray(sum((exact != kept).astype(np.int64) for exact, kept in self.lost))
 
-    def saturated(self) -> Array:
+    def saturated(self) -> ir.Array:
         """A synapse never clips."""
         return np.zeros_like(self.wrapped())
 
@@ -89,16 +77,16 @@ class Sums(Unit):
 class DenseUnit(Sums):
     """``y = w32(W x 2^weight_exp)``; without messages any non-zero input is one spike."""
 
-    def __init__(self, node: FixedDense, _setting: Setting) -> None:
+    def __init__(self, node: ir.FixedDense, _setting: Setting) -> None:
         super().__init__()
         self.node, self.weight = node, node.effective_weight.astype(np.int64)
 
-    def step(self, x: Array) -> Array:
+    def step(self, x: ir.Array) -> ir.Array:
         """The sums of this step."""
         self.lost = []
         return self.scaled(self.message(x) @ self.weight.T, self.node.weight_exp)
 
-    def message(self, x: Array) -> Array:
+    def message(self, x: ir.Array) -> ir.Array:
         """What an input says to the synapses."""
         return x if self.node.message_bits > 0 else (x != 0).astype(np.int64)
 
@@ -106,12 +94,12 @@ class DenseUnit(Sums):
 class DelayDenseUnit(DenseUnit):
     """The same for the synapses of each delay by themselves, and then the sum over the delays."""
 
-    def __init__(self, node: FixedDelayDense, setting: Setting) -> None:
+    def __init__(self, node: ir.FixedDelayDense, setting: Setting) -> None:
         super().__init__(node, setting)
         self.parts = {int(k): self.weight * (node.delay == k) for k in np.unique(node.delay)}
-        self.past: list[Array] = []  # messages, the latest first
+        self.past: list[ir.Array] = []  # messages, the latest first
 
-    def step(self, x: Array) -> Array:
+    def step(self, x: ir.Array) -> ir.Array:
         """The sums that arrive in this step."""
         self.lost = []
         self.past = [self.message(x), *self.past[: max(self.parts)]]
@@ -125,11 +113,11 @@ class DelayDenseUnit(DenseUnit):
 class ConvUnit(Sums):
     """``y = w24(w32(conv(x, W)))``; the inner wrap changes no bit that the outer one keeps."""
 
-    def __init__(self, node: FixedConv2d, _setting: Setting) -> None:
+    def __init__(self, node: ir.FixedConv2d, _setting: Setting) -> None:
         super().__init__()
         self.node, self.weight = node, node.weight.astype(np.int64)
 
-    def step(self, x: Array) -> Array:
+    def step(self, x: ir.Array) -> ir.Array:
         """The sums of this step."""
         self.lost = []
         return self.keep(correlate(x, self.weight, self.node), 24)
@@ -140,7 +128,7 @@ class FixedNeuronUnit(Unit):
 
     counts = True
 
-    def __init__(self, node: FixedNeuron, setting: Setting) -> None:
+    def __init__(self, node: ir.FixedNeuron, setting: Setting) -> None:
         self.node, self.t = node, 0
         self.du, self.dv = node.du.astype(np.int64), node.dv.astype(np.int64)
         mant, exp = node.bias_mant.astype(np.int64), node.bias_exp.astype(np.int64)
@@ -148,7 +136,7 @@ class FixedNeuronUnit(Unit):
         self.u = np.zeros(setting.shape, np.int64)
         self.v = np.zeros(setting.shape, np.int64)
 
-    def step(self, a: Array) -> Array:
+    def step(self, a: ir.Array) -> ir.Array:
         """The membrane after this step's synaptic sum ``a``."""
         interval, offset = self.node.reset_interval, self.node.reset_offset
         if interval and self.t % interval == offset:
@@ -166,12 +154,12 @@ class FixedNeuronUnit(Unit):
         self.membrane = self.v
         return self.v
 
-    def wrapped(self) -> Array:
+    def wrapped(self) -> ir.Array:
         """Where 64 a or x lost bits, or the current turned."""
         cut = (self.arrived << STATE_SHIFT != self.drive) | (w32(self.x) != self.x)
         return np.asarray(cut | (self.x > STATE_LIMIT) | (self.x <= -STATE_LIMIT))
 
-    def saturated(self) -> Array:
+    def saturated(self) -> ir.Array:
         """Where the membrane was clipped."""
         return np.asarray(self.free != self.membrane)
 
@@ -179,11 +167,11 @@ class FixedNeuronUnit(Unit):
 class FixedLIFUnit(FixedNeuronUnit):
     """Fires strictly above the threshold and then sets the membrane, not the current, to zero."""
 
-    def __init__(self, node: FixedLIF, setting: Setting) -> None:
+    def __init__(self, node: ir.FixedLIF, setting: Setting) -> None:
         super().__init__(node, setting)
         self.threshold = node.vth.astype(np.int64) << STATE_SHIFT
 
-    def step(self, a: Array) -> Array:
+    def step(self, a: ir.Array) -> ir.Array:
         """Spikes of this step."""
         v = super().step(a)
         s = v > self.threshold
@@ -194,12 +182,12 @@ class FixedLIFUnit(FixedNeuronUnit):
 class FixedTernaryLIFUnit(FixedNeuronUnit):
     """Fires +1 strictly above the upper and -1 strictly below the lower threshold."""
 
-    def __init__(self, node: FixedTernaryLIF, setting: Setting) -> None:
+    def __init__(self, node: ir.FixedTernaryLIF, setting: Setting) -> None:
         super().__init__(node, setting)
         self.high = node.vth_high.astype(np.int64) << STATE_SHIFT
         self.low = node.vth_low.astype(np.int64) << STATE_SHIFT
 
-    def step(self, a: Array) -> Array:
+    def step(self, a: ir.Array) -> ir.Array:
         """Spikes of this step, of either sign."""
         v = super().step(a)
         s = (v > self.high).astype(np.int64) - (v < self.low)
@@ -208,13 +196,13 @@ class FixedTernaryLIFUnit(FixedNeuronUnit):
 
 
 INTEGER_LAWS: LawBook = {
-    FixedInput: input_law,
-    Flatten: flatten_law,
-    Output: output_law,
-    FixedDense: DenseUnit,
-    FixedDelayDense: DelayDenseUnit,
-    FixedConv2d: ConvUnit,
-    FixedLIF: FixedLIFUnit,
-    FixedTernaryLIF: FixedTernaryLIFUnit,
-    FixedLI: FixedNeuronUnit,
+    ir.FixedInput: input_law,
+    ir.Flatten: flatten_law,
+    ir.Output: output_law,
+    ir.FixedDense: DenseUnit,
+    ir.FixedDelayDense: DelayDenseUnit,
+    ir.FixedConv2d: ConvUnit,
+    ir.FixedLIF: FixedLIFUnit,
+    ir.FixedTernaryLIF: FixedTernaryLIFUnit,
+    ir.FixedLI: FixedNeuronUnit,
 }

@@ -11,23 +11,12 @@ from torch import Tensor, nn
 
 from benchmarks.interop.frameworks import Run
 from benchmarks.interop.networks import STEPS, Spec
+from neurorobust import ir
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
-from neurorobust.ir import (
-    LIF,
-    Affine,
-    Conv2d,
-    Edge,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-)
 from neurorobust.ir.edges import chain_edges
 
-HEADER = Header(dt_s=1e-4, steps=STEPS, coding="events")
+HEADER = ir.Header(dt_s=1e-4, steps=STEPS, coding="events")
 PROFILES = {"snnTorch": "snntorch", "Norse": "norse", "SpikingJelly": "portable"}
 """Of ``save_nir``, by the reader that a file is for."""
 
@@ -49,7 +38,7 @@ class Written:
     soft: bool
 
 
-def run(graph: Graph, x: Tensor) -> Tensor:
+def run(graph: ir.Graph, x: Tensor) -> Tensor:
     """Spikes (T, B, classes) of what feeds the Output, in single precision."""
     executable = get_backend("torch").compile(graph, "float", precision="single")
     (edge,) = graph.incoming(graph.output)
@@ -58,12 +47,12 @@ def run(graph: Graph, x: Tensor) -> Tensor:
     return torch.tensor(spikes).transpose(0, 1).to(x.dtype)
 
 
-def from_module(framework: str, module: nn.Module, spec: Spec, dt: float) -> Graph:
+def from_module(framework: str, module: nn.Module, spec: Spec, dt: float) -> ir.Graph:
     """A module of a framework as a Graph."""
-    header = Header(dt_s=dt, steps=STEPS, coding="events")
+    header = ir.Header(dt_s=dt, steps=STEPS, coding="events")
     call = _part("neurorobust.formats.modules", "from_module")
     given = {"input_shape": spec.shape, "header": header, "readout": "count"}
-    graph: Graph = call(module, framework=framework.lower(), **given)
+    graph: ir.Graph = call(module, framework=framework.lower(), **given)
     return graph
 
 
@@ -82,7 +71,7 @@ def reload(path: Path) -> Run:
     return lambda x: run(graph, x)
 
 
-def save(graph: Graph, path: Path, reader: str | None) -> Written:
+def save(graph: ir.Graph, path: Path, reader: str | None) -> Written:
     """A file for a reader, or for ourselves."""
     save_nir = _part("neurorobust.formats.nir", "save_nir")
     call = save_nir(graph, path, PROFILES[reader] if reader else "strict")
@@ -97,41 +86,46 @@ def _part(module: str, name: str) -> Callable[..., Any]:
         raise NotThere(msg) from error
 
 
-def graph_of(spec: Spec) -> Graph:
+def graph_of(spec: Spec) -> ir.Graph:
     """The network as a Graph of its own."""
     lifs = [
-        LIF(beta=p.beta, threshold=p.threshold, reset="soft" if p.soft else "hard")
+        ir.LIF(beta=p.beta, threshold=p.threshold, reset="soft" if p.soft else "hard")
         for p in spec.populations
     ]
 
-    def affine(name: str) -> Affine:
+    def affine(name: str) -> ir.Affine:
         weight, bias = spec.weights[name]
-        return Affine(weight=weight, bias=bias)
+        return ir.Affine(weight=weight, bias=bias)
 
-    nodes = {"input": Input(shape=spec.shape)}
+    nodes = {"input": ir.Input(shape=spec.shape)}
     if spec.kind == "convolution":
         weight, bias = spec.weights["conv"]
         nodes |= {
-            "conv": Conv2d(weight=weight, bias=bias, padding=(1, 1)),
+            "conv": ir.Conv2d(weight=weight, bias=bias, padding=(1, 1)),
             "lif1": lifs[0],
-            "pool": Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)),
-            "flat": Flatten(),
+            "pool": ir.Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)),
+            "flat": ir.Flatten(),
             "fc2": affine("fc2"),
             "lif2": lifs[1],
         }
-        nodes["output"] = Output()
-        return Graph(header=HEADER, nodes=nodes, edges=chain_edges(nodes))
+        nodes["output"] = ir.Output()
+        return ir.Graph(header=HEADER, nodes=nodes, edges=chain_edges(nodes))
     nodes |= {"fc1": affine("fc1"), "lif1": lifs[0]}
-    more: list[Edge] = []
+    more: list[ir.Edge] = []
     if spec.kind == "recurrent":
         nodes["loop"] = affine("loop")
-        more = [Edge("lif1", "loop", 1), Edge("loop", "lif1"), Edge("lif1", "out")]
+        more = [ir.Edge("lif1", "loop", 1), ir.Edge("loop", "lif1"), ir.Edge("lif1", "out")]
     elif spec.kind == "residual":
         nodes |= {"fc2": affine("fc2"), "lif2": lifs[1]}
-        more = [Edge("lif1", "fc2"), Edge("fc2", "lif2"), Edge("lif1", "out"), Edge("lif2", "out")]
+        more = [
+            ir.Edge("lif1", "fc2"),
+            ir.Edge("fc2", "lif2"),
+            ir.Edge("lif1", "out"),
+            ir.Edge("lif2", "out"),
+        ]
     else:
-        more = [Edge("lif1", "out")]
-    nodes |= {"out": affine("out"), "last": lifs[-1], "output": Output()}
-    edges = [Edge("input", "fc1"), Edge("fc1", "lif1"), *more]
-    edges += [Edge("out", "last"), Edge("last", "output")]
-    return Graph(header=HEADER, nodes=nodes, edges=edges)
+        more = [ir.Edge("lif1", "out")]
+    nodes |= {"out": affine("out"), "last": lifs[-1], "output": ir.Output()}
+    edges = [ir.Edge("input", "fc1"), ir.Edge("fc1", "lif1"), *more]
+    edges += [ir.Edge("out", "last"), ir.Edge("last", "output")]
+    return ir.Graph(header=HEADER, nodes=nodes, edges=edges)

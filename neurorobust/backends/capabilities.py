@@ -6,50 +6,29 @@ from typing import Literal
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.errors import Refusal, Unsupported, listed
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedLI,
-    FixedLIF,
-    FixedNeuron,
-    FixedTernaryLIF,
-    Flatten,
-    Input,
-    Model,
-    Node,
-    Output,
-    Pool2d,
-    Program,
-)
 
-Test = Callable[[Node], bool]
+Test = Callable[[ir.Node], bool]
 
 
-def _is(kind: type[Node]) -> Test:
+def _is(kind: type[ir.Node]) -> Test:
     return lambda node: isinstance(node, kind)
 
 
-def _lif(test: Callable[[LIF], bool]) -> Test:
-    return lambda node: isinstance(node, LIF) and test(node)
+def _lif(test: Callable[[ir.LIF], bool]) -> Test:
+    return lambda node: isinstance(node, ir.LIF) and test(node)
 
 
 NODE_FEATURES: Mapping[str, Mapping[str, Test]] = {
     "float": {
-        "Affine": _is(Affine),
-        "Conv1d": _is(Conv1d),
-        "Conv2d": lambda node: isinstance(node, Conv2d) and not isinstance(node, FixedConv2d),
-        "BatchNorm": _is(BatchNorm),
-        "Pool2d avg or sum": lambda node: isinstance(node, Pool2d) and node.op != "max",
-        "Pool2d max": lambda node: isinstance(node, Pool2d) and node.op == "max",
-        "LIF": _is(LIF),
+        "Affine": _is(ir.Affine),
+        "Conv1d": _is(ir.Conv1d),
+        "Conv2d": lambda node: isinstance(node, ir.Conv2d) and not isinstance(node, ir.FixedConv2d),
+        "BatchNorm": _is(ir.BatchNorm),
+        "Pool2d avg or sum": lambda node: isinstance(node, ir.Pool2d) and node.op != "max",
+        "Pool2d max": lambda node: isinstance(node, ir.Pool2d) and node.op == "max",
+        "LIF": _is(ir.LIF),
         "LIF synaptic current (alpha)": _lif(lambda n: n.alpha is not None),
         "LIF compare >=": _lif(lambda n: n.compare == ">="),
         "LIF hard reset": _lif(lambda n: n.reset == "hard" and n.reset_timing == "same"),
@@ -69,19 +48,21 @@ NODE_FEATURES: Mapping[str, Mapping[str, Test]] = {
         "LIF lower bound (v_min)": _lif(lambda n: n.v_min is not None),
         "LIF several spikes per step": _lif(lambda n: n.max_spikes > 1),
         "LIF refractory steps": _lif(lambda n: n.refractory > 0),
-        "LI": _is(LI),
-        "LI initial state": lambda node: isinstance(node, LI) and bool(np.any(node.v_init != 0)),
+        "LI": _is(ir.LI),
+        "LI initial state": lambda node: isinstance(node, ir.LI) and bool(np.any(node.v_init != 0)),
     },
     "quantised": {
-        "FixedDense": _is(FixedDense),
-        "FixedDense graded messages": lambda n: isinstance(n, FixedDense) and n.message_bits > 0,
-        "FixedDense sparse storage": lambda n: isinstance(n, FixedDense) and n.storage == "sparse",
-        "FixedDelayDense": _is(FixedDelayDense),
-        "FixedConv2d": _is(FixedConv2d),
-        "FixedLIF": _is(FixedLIF),
-        "FixedTernaryLIF": _is(FixedTernaryLIF),
-        "FixedLI": _is(FixedLI),
-        "periodic reset": lambda n: isinstance(n, FixedNeuron) and n.reset_interval > 0,
+        "FixedDense": _is(ir.FixedDense),
+        "FixedDense graded messages": lambda n: isinstance(n, ir.FixedDense) and n.message_bits > 0,
+        "FixedDense sparse storage": lambda n: (
+            isinstance(n, ir.FixedDense) and n.storage == "sparse"
+        ),
+        "FixedDelayDense": _is(ir.FixedDelayDense),
+        "FixedConv2d": _is(ir.FixedConv2d),
+        "FixedLIF": _is(ir.FixedLIF),
+        "FixedTernaryLIF": _is(ir.FixedTernaryLIF),
+        "FixedLI": _is(ir.FixedLI),
+        "periodic reset": lambda n: isinstance(n, ir.FixedNeuron) and n.reset_interval > 0,
     },
 }
 """Per rung: what a single node may ask for, by the name printed in the support table."""
@@ -99,7 +80,7 @@ def known_features(rung: str) -> tuple[str, ...]:
     return (*nodes, *WIRING_FEATURES, *own, *readouts)
 
 
-def features_of(model: Model, rung: str) -> dict[str, list[str]]:
+def features_of(model: ir.Model, rung: str) -> dict[str, list[str]]:
     """Features a model uses, each with the names of the nodes that use it."""
     used: dict[str, list[str]] = {}
     tests = NODE_FEATURES["float" if rung == "float" else "quantised"]
@@ -107,16 +88,16 @@ def features_of(model: Model, rung: str) -> dict[str, list[str]]:
         for feature, test in tests.items():
             if test(node):
                 used.setdefault(feature, []).append(name)
-        if isinstance(node, Output):
+        if isinstance(node, ir.Output):
             used.setdefault(f"readout {node.readout}", []).append(name)
         if len(model.incoming(name)) > 1:
             used.setdefault("sum of several edges", []).append(name)
         if any(edge.delay for edge in model.incoming(name)):
             used.setdefault("edge delays", []).append(name)
-        integer = isinstance(node, FixedNeuron)
+        integer = isinstance(node, ir.FixedNeuron)
         if integer and any(e.source == model.input for e in model.incoming(name)):
             used.setdefault("input straight to neurons", []).append(name)
-    if isinstance(model, Program) and model.host is not None:
+    if isinstance(model, ir.Program) and model.host is not None:
         used["host part"] = ["the network"]
     if model.recurrent:
         used["recurrence"] = ["the network"]
@@ -153,7 +134,7 @@ class Support:
     """
 
     gaps: Mapping[str, str] = field(default_factory=dict)
-    limits: Mapping[str, Callable[[Model], list[str]]] = field(default_factory=dict)
+    limits: Mapping[str, Callable[[ir.Model], list[str]]] = field(default_factory=dict)
     membrane: bool = False
     overflows: bool = False
     deviations: tuple[Deviation, ...] = ()
@@ -166,7 +147,7 @@ class Capabilities:
     rungs: Mapping[str, Support]
     missing_rungs: Mapping[str, str] = field(default_factory=dict)
 
-    def gaps(self, model: Model, rung: str) -> list[Refusal]:
+    def gaps(self, model: ir.Model, rung: str) -> list[Refusal]:
         """One refusal for each thing the model uses and this rung lacks."""
         support = self.rungs[rung]
         gaps = [
@@ -180,7 +161,7 @@ class Capabilities:
         return [Refusal(", ".join(where), "limit", text) for text, where in found if where]
 
 
-def require_support(backend: str, capabilities: Capabilities, model: Model, rung: str) -> None:
+def require_support(backend: str, capabilities: Capabilities, model: ir.Model, rung: str) -> None:
     """Refuse what cannot run exactly.
 
     Raises:
@@ -203,11 +184,12 @@ def require_support(backend: str, capabilities: Capabilities, model: Model, rung
         raise Unsupported(msg, gaps)
 
 
-def _foreign(model: Model, rung: str) -> list[Refusal]:
+def _foreign(model: ir.Model, rung: str) -> list[Refusal]:
     """Nodes of kinds that the table does not know, such as a user's own."""
     tests = NODE_FEATURES["float" if rung == "float" else "quantised"].values()
     return [
         Refusal(name, "node kind", f"node kind {node.kind} (known to no backend)")
         for name, node in model.nodes.items()
-        if not isinstance(node, Input | Flatten | Output) and not any(test(node) for test in tests)
+        if not isinstance(node, ir.Input | ir.Flatten | ir.Output)
+        and not any(test(node) for test in tests)
     ]

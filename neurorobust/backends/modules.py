@@ -10,26 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from neurorobust import ir
 from neurorobust.backends.capabilities import Deviation
 from neurorobust.backends.contract import Precision, Record, RunResult
 from neurorobust.backends.runs import read_out, require_precision, require_run
 from neurorobust.backends.stepping import step_through
 from neurorobust.data.stimulus import Stimulus
 from neurorobust.errors import Unsupported
-from neurorobust.ir import (
-    Affine,
-    Array,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Flatten,
-    Graph,
-    Node,
-    Output,
-    Pool2d,
-    Shape,
-    preprocess,
-)
 
 Step = Callable[[torch.Tensor], torch.Tensor]
 
@@ -49,7 +36,7 @@ class ModuleExecutable:
 
     def __init__(
         self,
-        model: Graph,
+        model: ir.Graph,
         neurons: Mapping[str, Neuron],
         dtype: torch.dtype,
         deviations: tuple[Deviation, ...],
@@ -60,7 +47,7 @@ class ModuleExecutable:
         self._deviations = deviations
         self._maps: dict[str, Step] = {}
         for name, node in model.nodes.items():
-            if isinstance(node, Output):
+            if isinstance(node, ir.Output):
                 self._maps[name] = torch.nn.Identity()
             elif name not in neurons and name != model.input:
                 shape = model.shapes[model.incoming(name)[0].source]
@@ -77,7 +64,7 @@ class ModuleExecutable:
         model, batch, steps = self._model, len(stimulus), stimulus.steps
         require_run(model, stimulus, record, closed=self._closed, membrane=False)
         began = time.perf_counter()
-        (output,) = (node for _, node in model.of_kind(Output))
+        (output,) = (node for _, node in model.of_kind(ir.Output))
         arrived = np.empty((batch, steps, *model.shapes[model.output]))
         spikes = {
             name: np.empty((batch, steps, *model.shapes[name]), np.uint8)
@@ -93,7 +80,7 @@ class ModuleExecutable:
         # Values are cast step by step: events of a whole batch can be large.
         def shown(t: int) -> torch.Tensor:
             values = np.ascontiguousarray(stimulus.values[:, 0 if stimulus.static else t])
-            return preprocess(model.header, tensor(values, self._dtype), 1)
+            return ir.preprocess(model.header, tensor(values, self._dtype), 1)
 
         def silence(name: str) -> torch.Tensor:
             return torch.zeros((batch, *model.shapes[name]), dtype=self._dtype)
@@ -131,12 +118,12 @@ def dtype_of(precision: Precision) -> torch.dtype:
     return DTYPES[precision]
 
 
-def tensor(values: Array, dtype: torch.dtype) -> torch.Tensor:
+def tensor(values: ir.Array, dtype: torch.dtype) -> torch.Tensor:
     """A copy of an array as a tensor (arrays of nodes are read-only, which torch does not know)."""
     return torch.tensor(values, dtype=dtype)
 
 
-def as_module(name: str, node: Node, shape: Shape, dtype: torch.dtype) -> torch.nn.Module:
+def as_module(name: str, node: ir.Node, shape: ir.Shape, dtype: torch.dtype) -> torch.nn.Module:
     """The torch module of a map without memory.
 
     Args:
@@ -150,11 +137,11 @@ def as_module(name: str, node: Node, shape: Shape, dtype: torch.dtype) -> torch.
     """
     module: torch.nn.Module
     match node:
-        case Affine():
+        case ir.Affine():
             out, into = node.weight.shape
             module = torch.nn.Linear(into, out, node.bias is not None, dtype=dtype)
-        case Conv1d() | Conv2d():
-            make: Any = torch.nn.Conv1d if isinstance(node, Conv1d) else torch.nn.Conv2d
+        case ir.Conv1d() | ir.Conv2d():
+            make: Any = torch.nn.Conv1d if isinstance(node, ir.Conv1d) else torch.nn.Conv2d
             out, into, *kernel = node.weight.shape
             module = make(
                 into * node.groups,
@@ -167,11 +154,11 @@ def as_module(name: str, node: Node, shape: Shape, dtype: torch.dtype) -> torch.
                 node.bias is not None,
                 dtype=dtype,
             )
-        case BatchNorm():
+        case ir.BatchNorm():
             return _batch_norm(node, shape, dtype)
-        case Pool2d():
+        case ir.Pool2d():
             return _pool(node)
-        case Flatten():
+        case ir.Flatten():
             return torch.nn.Flatten()
         case _:
             msg = f"{name}: no module is known for a {node.kind}"
@@ -180,7 +167,7 @@ def as_module(name: str, node: Node, shape: Shape, dtype: torch.dtype) -> torch.
     return module.requires_grad_(requires_grad=False)
 
 
-def _batch_norm(node: BatchNorm, shape: Shape, dtype: torch.dtype) -> torch.nn.Module:
+def _batch_norm(node: ir.BatchNorm, shape: ir.Shape, dtype: torch.dtype) -> torch.nn.Module:
     kinds = {1: torch.nn.BatchNorm1d, 2: torch.nn.BatchNorm1d, 3: torch.nn.BatchNorm2d}
     module = kinds.get(len(shape), torch.nn.BatchNorm1d)(len(node.mean), node.eps, dtype=dtype)
     state = {
@@ -198,7 +185,7 @@ def _batch_norm(node: BatchNorm, shape: Shape, dtype: torch.dtype) -> torch.nn.M
     return torch.nn.Sequential(torch.nn.Flatten(2), module, torch.nn.Unflatten(2, shape[1:]))
 
 
-def _pool(node: Pool2d) -> torch.nn.Module:
+def _pool(node: ir.Pool2d) -> torch.nn.Module:
     kernel, stride, padding = (
         (value[0], value[1]) for value in (node.kernel, node.stride, node.padding)
     )

@@ -7,38 +7,17 @@ from typing import Any, Literal
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.fit.axis import Axis
 from neurorobust.fit.layers import Layer, Map, Network, Pool, Synapse
 from neurorobust.fit.weights import Weights
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedNeuron,
-    FixedTernaryLIF,
-    Flatten,
-    Graph,
-    Input,
-    Model,
-    Node,
-    Output,
-    Pool2d,
-    Program,
-    Shape,
-)
 from neurorobust.ir.fixed import DECAY_ONE, FixedDelayDense
 from neurorobust.lower.passes.fold_batch_norm import fold_batch_norm
 
 
-def extract(model: Model) -> Network:
+def extract(model: ir.Model) -> Network:
     """The layers of a model; a batch norm right behind a linear map is folded first."""
-    if isinstance(model, Graph):
+    if isinstance(model, ir.Graph):
         model = fold_batch_norm(model)
     walk = _Walk(model)
     groups = {name: tuple(walk.groups(name)) for name in model.order if _is_neuron(model, name)}
@@ -57,7 +36,7 @@ def extract(model: Model) -> Network:
                 **_neuron(model, name),
             )
         )
-    if isinstance(model, Program) and model.host is not None:
+    if isinstance(model, ir.Program) and model.host is not None:
         host.append("the part before the chip")
     return Network(
         name=model.header.name,
@@ -77,7 +56,7 @@ def extract(model: Model) -> Network:
 class _Path:
     """What lies between two populations, from the source on."""
 
-    shape: Shape
+    shape: ir.Shape
     rows: Axis
     columns: Axis
     map: Map = "one-to-one"
@@ -87,7 +66,7 @@ class _Path:
 class _Walk:
     """Walks from neurons back to the populations that feed them."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: ir.Model) -> None:
         self.model = model
         self.faults: list[tuple[str, str]] = []
 
@@ -104,7 +83,7 @@ class _Walk:
     ) -> Iterator[tuple[str, int, tuple[str, ...]]]:
         for edge in self.model.incoming(name):
             waited = delay + edge.delay
-            if isinstance(self.model.nodes[edge.source], Input) or _is_neuron(
+            if isinstance(self.model.nodes[edge.source], ir.Input) or _is_neuron(
                 self.model, edge.source
             ):
                 yield edge.source, waited, path
@@ -135,36 +114,36 @@ class _Walk:
         )
 
 
-def _pass(path: _Path, name: str, node: Node, shape: Shape) -> str | None:
+def _pass(path: _Path, name: str, node: ir.Node, shape: ir.Shape) -> str | None:
     """Extend a path by a node; the reason if that is not possible."""
     match node:
-        case Flatten():
+        case ir.Flatten():
             return None
-        case Pool2d():
+        case ir.Pool2d():
             _pool(path, node, shape)
             return None
-        case Affine() | FixedDense() | Conv1d() | Conv2d() if "weights" in path.fields:
+        case ir.Affine() | ir.FixedDense() | ir.Conv1d() | ir.Conv2d() if "weights" in path.fields:
             return f"follows {path.fields['name']!r} without neurons between; merge the two"
-        case Affine() | FixedDense():
+        case ir.Affine() | ir.FixedDense():
             path.fields |= {"kernel": (path.rows.size_out, path.columns.size_out), "groups": 1}
             path.rows = path.rows.then(Axis.dense(path.rows.size_out))
             path.columns = path.columns.then(Axis.dense(path.columns.size_out))
             path.map = "dense"
-            bits = node.weight_bits if isinstance(node, FixedDense) else None
+            bits = node.weight_bits if isinstance(node, ir.FixedDense) else None
             path.fields |= {"name": name, "weights": Weights.of(node.weight, bits)}
             if isinstance(node, FixedDelayDense):
                 path.fields["delay"] += int(node.delay.max())
             return None
-        case Conv1d() | Conv2d():
+        case ir.Conv1d() | ir.Conv2d():
             _convolve(path, name, node, shape)
             return None
-        case BatchNorm():
+        case ir.BatchNorm():
             return "is a BatchNorm that cannot be folded; put it right behind an Affine or Conv"
         case _:
             return f"is a {node.kind}, which no chip here has as a synapse"
 
 
-def _pool(path: _Path, node: Pool2d, shape: Shape) -> None:
+def _pool(path: _Path, node: ir.Pool2d, shape: ir.Shape) -> None:
     window = {"kernel": node.kernel, "stride": node.stride, "padding": node.padding}
     _window(path, shape, **window, dilation=(1, 1))
     fields = path.fields
@@ -181,8 +160,8 @@ def _pool(path: _Path, node: Pool2d, shape: Shape) -> None:
     path.map = "conv"
 
 
-def _convolve(path: _Path, name: str, node: Conv1d | Conv2d, shape: Shape) -> None:
-    flat = isinstance(node, Conv1d)
+def _convolve(path: _Path, name: str, node: ir.Conv1d | ir.Conv2d, shape: ir.Shape) -> None:
+    flat = isinstance(node, ir.Conv1d)
     window = {
         "kernel": (1, *node.weight.shape[2:]) if flat else node.weight.shape[2:],
         "stride": (1, *node.stride) if flat else node.stride,
@@ -196,7 +175,13 @@ def _convolve(path: _Path, name: str, node: Conv1d | Conv2d, shape: Shape) -> No
 
 
 def _window(
-    path: _Path, shape: Shape, *, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape
+    path: _Path,
+    shape: ir.Shape,
+    *,
+    kernel: ir.Shape,
+    stride: ir.Shape,
+    padding: ir.Shape,
+    dilation: ir.Shape,
 ) -> None:
     """Extend both axes by windows that give a shape."""
     path.rows, path.columns = (
@@ -217,7 +202,7 @@ def _same(size: int) -> Axis:
     return Axis.window(size, size, kernel=1, stride=1, padding=0, dilation=1)
 
 
-def _maps(shape: Shape) -> Shape:
+def _maps(shape: ir.Shape) -> ir.Shape:
     """Channels, height, width of any shape."""
     if len(shape) == 1:
         return (shape[0], 1, 1)
@@ -226,19 +211,19 @@ def _maps(shape: Shape) -> Shape:
     return (shape[0], shape[1], prod(shape[2:]))
 
 
-def _is_neuron(model: Model, name: str) -> bool:
+def _is_neuron(model: ir.Model, name: str) -> bool:
     node = model.nodes[name]
     return node.population and node.stateful
 
 
-def _neuron(model: Model, name: str) -> dict[str, Any]:
+def _neuron(model: ir.Model, name: str) -> dict[str, Any]:
     """What the fields of a layer say of its neurons."""
     node = model.nodes[name]
     biases = [getattr(model.nodes[edge.source], "bias", None) for edge in model.incoming(name)]
     given = any(bias is not None and bool(np.any(bias)) for bias in biases)
     known: dict[str, Any] = {"neuron": node.kind, "biased": given, "memory": True}
     match node:
-        case LIF():
+        case ir.LIF():
             leaky, kept = bool((node.beta < 1).any()), bool((node.beta > 0).any())
             filtered = node.alpha is not None and bool((node.alpha > 0).any())
             later = node.reset_timing == "next" and node.reset != "none"
@@ -255,7 +240,7 @@ def _neuron(model: Model, name: str) -> dict[str, Any]:
                 "max_spikes": node.max_spikes,
                 "memory": kept or filtered or later or node.refractory > 0,
             }
-        case LI():
+        case ir.LI():
             leaky = bool((node.beta < 1).any())
             known |= {
                 "neuron": "LI" if leaky else "I",
@@ -263,19 +248,19 @@ def _neuron(model: Model, name: str) -> dict[str, Any]:
                 "biased": given or bool(node.bias.any()),
                 "memory": bool((node.beta > 0).any()),
             }
-        case FixedNeuron():
+        case ir.FixedNeuron():
             known |= _fixed_neuron(node)
     known["memory"] = known["memory"] and model.header.steps > 1
     known["biased"] |= any(edge.source in bias_coded(model) for edge in model.incoming(name))
     return known
 
 
-def _fixed_neuron(node: FixedNeuron) -> dict[str, Any]:
+def _fixed_neuron(node: ir.FixedNeuron) -> dict[str, Any]:
     leaky, filtered = bool((node.dv > 0).any()), bool((node.du < DECAY_ONE - 1).any())
-    fires = not isinstance(node, FixedLI)
+    fires = not isinstance(node, ir.FixedLI)
     kind = ("LIF" if fires else "LI") if leaky or filtered else ("IF" if fires else "I")
     return {
-        "neuron": "TernaryLIF" if isinstance(node, FixedTernaryLIF) else kind,
+        "neuron": "TernaryLIF" if isinstance(node, ir.FixedTernaryLIF) else kind,
         "reset": "hard" if fires else "none",
         "compare": ">" if fires else "none",
         "leaky": leaky,
@@ -285,7 +270,7 @@ def _fixed_neuron(node: FixedNeuron) -> dict[str, Any]:
     }
 
 
-def _readout(model: Model) -> tuple[set[str], list[str]]:
+def _readout(model: ir.Model) -> tuple[set[str], list[str]]:
     """Layers that feed the output, and the nodes between that the host computes."""
     read: set[str] = set()
     host: list[str] = []
@@ -294,21 +279,21 @@ def _readout(model: Model) -> tuple[set[str], list[str]]:
         name = ahead.pop()
         if _is_neuron(model, name):
             read.add(name)
-        elif not isinstance(model.nodes[name], Input) and name not in host:
-            if not isinstance(model.nodes[name], Flatten | Output):
+        elif not isinstance(model.nodes[name], ir.Input) and name not in host:
+            if not isinstance(model.nodes[name], ir.Flatten | ir.Output):
                 host.append(name)
             ahead += [edge.source for edge in model.incoming(name)]
     return read, host
 
 
-def _coding(model: Model) -> str:
+def _coding(model: ir.Model) -> str:
     """The header's coding, unless the chip's input is spikes whatever the stimulus is."""
     source = model.nodes[model.input]
-    binary = isinstance(source, FixedInput) and (source.low, source.high) == (0, 1)
+    binary = isinstance(source, ir.FixedInput) and (source.low, source.high) == (0, 1)
     return "events" if binary else model.header.coding
 
 
-def bias_coded(model: Model) -> set[str]:
+def bias_coded(model: ir.Model) -> set[str]:
     """The input of a Program, if it sets biases: it then reaches neurons without any synapse."""
     direct = any(_is_neuron(model, edge.target) for edge in model.outgoing(model.input))
-    return {model.input} if isinstance(model, Program) and direct else set()
+    return {model.input} if isinstance(model, ir.Program) and direct else set()

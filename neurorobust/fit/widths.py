@@ -7,23 +7,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.chips.leaf import Leaf
 from neurorobust.chips.schema import LoihiArithmetic, Profile
 from neurorobust.fit.extract import bias_coded
 from neurorobust.fit.result import Result, held
-from neurorobust.ir import (
-    Array,
-    FixedDense,
-    FixedInput,
-    FixedLIF,
-    FixedNeuron,
-    FixedTernaryLIF,
-    Program,
-)
 from neurorobust.ir.fixed import DECAY_ONE
 
 
-def widths(program: Program, profile: Profile) -> Iterator[Result]:
+def widths(program: ir.Program, profile: Profile) -> Iterator[Result]:
     """Results for mantissas, exponents, thresholds, decays and messages; none for unknown widths.
 
     With b bits: mantissas of biases lie within ``2^(b-1) - 1``, thresholds within ``2^b - 1``, and
@@ -33,10 +25,10 @@ def widths(program: Program, profile: Profile) -> Iterator[Result]:
     if not isinstance(arithmetic, LoihiArithmetic):
         return
     for name, node in program.nodes.items():
-        if isinstance(node, FixedNeuron):
+        if isinstance(node, ir.FixedNeuron):
             yield from _neuron(name, node, arithmetic, profile)
     source = program.nodes[program.input]
-    assert isinstance(source, FixedInput)  # noqa: S101  # of every Program
+    assert isinstance(source, ir.FixedInput)  # noqa: S101  # of every Program
     if bias_coded(program):
         if program.host is None:  # a range of the file's format, not of what will be sent
             return
@@ -48,7 +40,7 @@ def widths(program: Program, profile: Profile) -> Iterator[Result]:
 
 
 def _neuron(
-    name: str, node: FixedNeuron, arithmetic: LoihiArithmetic, profile: Profile
+    name: str, node: ir.FixedNeuron, arithmetic: LoihiArithmetic, profile: Profile
 ) -> Iterator[Result]:
     mantissa, exponent = np.broadcast_arrays(node.bias_mant, node.bias_exp)
     acting = exponent[mantissa != 0]
@@ -60,10 +52,10 @@ def _neuron(
         yield from _most("bias exponent", name, int(acting.max()), top, leaf=leaf, profile=profile)
         low, least = int(acting.min()), "bias exponent, at least"
         yield from _most(least, name, low, 0, leaf=leaf, profile=profile, sense="least")
-    thresholds: tuple[Array, ...] = ()
-    if isinstance(node, FixedLIF):
+    thresholds: tuple[ir.Array, ...] = ()
+    if isinstance(node, ir.FixedLIF):
         thresholds = (node.vth,)
-    elif isinstance(node, FixedTernaryLIF):
+    elif isinstance(node, ir.FixedTernaryLIF):
         thresholds = (node.vth_high, node.vth_low)
     bits = arithmetic.threshold_bits
     for threshold in thresholds:
@@ -75,7 +67,7 @@ def _neuron(
     yield from _most("decay bits", name, _fraction_bits(decays), most, leaf=bits, profile=profile)
 
 
-def _peak(values: Array) -> int:
+def _peak(values: ir.Array) -> int:
     return int(np.abs(values.astype(np.int64)).max())
 
 
@@ -83,17 +75,19 @@ def _bound(bits: Leaf, *, sign: bool) -> int | None:
     return (1 << (bits.value - sign)) - 1 if isinstance(bits.value, int) else None
 
 
-def _fraction_bits(decays: Array) -> int:
+def _fraction_bits(decays: ir.Array) -> int:
     """Bits of a fraction of 4096 that all decays share."""
     shared = int(np.bitwise_or.reduce(decays.astype(np.int64), initial=DECAY_ONE))
     return (DECAY_ONE // (shared & -shared)).bit_length() - 1
 
 
-def _messages(program: Program, source: FixedInput, codings: Leaf, profile: Profile) -> Result:
+def _messages(
+    program: ir.Program, source: ir.FixedInput, codings: Leaf, profile: Profile
+) -> Result:
     """Whether the chip is sent payloads, and may be."""
     wide = (source.low, source.high) != (0, 1)
     readers = [program.nodes[edge.target] for edge in program.outgoing(program.input)]
-    bare = all(isinstance(node, FixedDense) and node.message_bits == 0 for node in readers)
+    bare = all(isinstance(node, ir.FixedDense) and node.message_bits == 0 for node in readers)
     graded = wide and not bare
     listed = codings.value if isinstance(codings.value, list) else []
     allowed = ("spikes", "graded") if "graded" in listed else ("spikes",)

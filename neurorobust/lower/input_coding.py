@@ -15,21 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.chips.arithmetic import InputCoding
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Array,
-    BatchNorm,
-    Edge,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Node,
-    Output,
-    Shape,
-)
 from neurorobust.ir.edges import chain_edges
 from neurorobust.lower.log import Log
 from neurorobust.lower.neurons import gain_of, without_gain
@@ -46,12 +33,12 @@ class Coded:
         first: The population that the host computes, with the coding ``host``.
     """
 
-    graph: Graph
-    host: Graph | None = None
+    graph: ir.Graph
+    host: ir.Graph | None = None
     first: str = ""
 
 
-def coded(graph: Graph, coding: InputCoding, log: Log) -> Coded:
+def coded(graph: ir.Graph, coding: InputCoding, log: Log) -> Coded:
     """Cut a network by its input coding.
 
     Args:
@@ -71,12 +58,12 @@ def coded(graph: Graph, coding: InputCoding, log: Log) -> Coded:
     return cut(graph, first, log) or Coded(graph)
 
 
-def binary_input(header: Header) -> bool:
+def binary_input(header: ir.Header) -> bool:
     """Whether every value of the input is 0 or one sensor step, a spike."""
     return header.coding == "bernoulli" or (header.levels == 2 and header.bounds[0] == 0)
 
 
-def _first_population(graph: Graph, log: Log) -> str | None:
+def _first_population(graph: ir.Graph, log: Log) -> str | None:
     """The one population that the input reaches."""
     names = set(_reached(graph))
     found = sorted(name for name in names if graph.nodes[name].population)
@@ -92,13 +79,13 @@ def _first_population(graph: Graph, log: Log) -> str | None:
     return None
 
 
-def _constant_current(graph: Graph, first: str, log: Log) -> Coded | None:
+def _constant_current(graph: ir.Graph, first: str, log: Log) -> Coded | None:
     """Cut before the neurons of a population; None if that is refused.
 
     The host ends in what drives each neuron per step, gain and bias included, in membrane units.
     """
     neuron = graph.nodes[first]
-    assert isinstance(neuron, LIF | LI)  # noqa: S101  # the populations of a Graph
+    assert isinstance(neuron, ir.LIF | ir.LI)  # noqa: S101  # the populations of a Graph
     maps = {name for name in _reached(graph) if name != first}
     inside = maps | {graph.input}
     others = [edge for edge in graph.incoming(first) if edge.source not in inside]
@@ -108,7 +95,7 @@ def _constant_current(graph: Graph, first: str, log: Log) -> Coded | None:
         f"an input that stays the same in every step, coding 'direct', not {coding!r}": (
             coding == "direct"
         ),
-        "a population without synaptic current": isinstance(neuron, LI) or neuron.alpha is None,
+        "a population without synaptic current": isinstance(neuron, ir.LI) or neuron.alpha is None,
         "a gain of 1 where other synapses lead to the population, too": (
             not others or bool((gain == 1).all())
         ),
@@ -133,26 +120,26 @@ def _constant_current(graph: Graph, first: str, log: Log) -> Coded | None:
     log.note(first, "its maps are computed on the host and enter as constant currents")
     header = replace(graph.header, bounds=(-largest, largest), levels=None, mean=(), std=())
     edges = [edge for edge in graph.edges if edge.source not in inside]
-    rest = _rest(graph, header, inside, shape, [Edge(graph.input, first), *edges])
+    rest = _rest(graph, header, inside, shape, [ir.Edge(graph.input, first), *edges])
     driven = without_gain(neuron, np.zeros(()))
     return Coded(rest.with_(nodes={**rest.nodes, first: driven}), host)
 
 
-def _drive(graph: Graph, maps: set[str], first: str, gain: Array, bias: Array) -> Graph:
+def _drive(graph: ir.Graph, maps: set[str], first: str, gain: ir.Array, bias: ir.Array) -> ir.Graph:
     """The maps before a population, and per neuron its gain and bias."""
-    tail: dict[str, Node] = {}
+    tail: dict[str, ir.Node] = {}
     if len(graph.shapes[first]) > 1:
-        tail["drive.flat"] = Flatten()
+        tail["drive.flat"] = ir.Flatten()
     if (gain != 1).any() or bias.any():
         # A variance of 1 with an eps that adds nothing to it: factor and offset, per neuron.
         one, zero = np.ones(len(gain)), np.zeros(len(gain))
-        tail["drive"] = BatchNorm(mean=zero, var=one, scale=gain, shift=bias, eps=1e-300)
+        tail["drive"] = ir.BatchNorm(mean=zero, var=one, scale=gain, shift=bias, eps=1e-300)
     kept = maps | {graph.input}
     ends = [edge.source for edge in graph.incoming(first) if edge.source in kept]
     return _host(graph, kept, ends, tail)
 
 
-def _first_on_host(graph: Graph, first: str, log: Log) -> Coded | None:
+def _first_on_host(graph: ir.Graph, first: str, log: Log) -> Coded | None:
     """Cut behind a population; None if that is refused."""
     neuron = graph.nodes[first]
     before = _ancestors(graph, first) | {first}
@@ -166,7 +153,7 @@ def _first_on_host(graph: Graph, first: str, log: Log) -> Coded | None:
     behind = {edge.target for edge in graph.outgoing(first)} - inside
     left = [n for n, node in graph.nodes.items() if node.population and n not in inside]
     faults = {
-        "gives no spikes that could be sent": not isinstance(neuron, LIF),
+        "gives no spikes that could be sent": not isinstance(neuron, ir.LIF),
         f"depends on {strangers} as well; the host computes one population": bool(strangers),
         f"{leaks} also feed what stays on the chip": bool(leaks),
         "is all there is; nothing would be left for the chip": not left,
@@ -174,9 +161,9 @@ def _first_on_host(graph: Graph, first: str, log: Log) -> Coded | None:
     }
     if log.refuse_found(first, "first on host", faults, "take input_coding='graded' or 'bias'"):
         return None
-    assert isinstance(neuron, LIF)  # noqa: S101  # a fault otherwise
+    assert isinstance(neuron, ir.LIF)  # noqa: S101  # a fault otherwise
     most = neuron.max_spikes
-    tail: dict[str, Node] = {"sent.flat": Flatten()} if len(graph.shapes[first]) > 1 else {}
+    tail: dict[str, ir.Node] = {"sent.flat": ir.Flatten()} if len(graph.shapes[first]) > 1 else {}
     header = replace(
         graph.header,
         coding="events",
@@ -194,24 +181,26 @@ def _first_on_host(graph: Graph, first: str, log: Log) -> Coded | None:
     return Coded(rest, _host(graph, inside, [first], tail), first)
 
 
-def _rest(graph: Graph, header: Header, inside: set[str], shape: Shape, edges: list[Edge]) -> Graph:
+def _rest(
+    graph: ir.Graph, header: ir.Header, inside: set[str], shape: ir.Shape, edges: list[ir.Edge]
+) -> ir.Graph:
     """What is not inside, behind an input of a shape."""
-    nodes: dict[str, Node] = {graph.input: Input(shape=shape)}
+    nodes: dict[str, ir.Node] = {graph.input: ir.Input(shape=shape)}
     nodes |= {name: node for name, node in graph.nodes.items() if name not in inside}
-    return Graph(header=header, nodes=nodes, edges=tuple(edges))
+    return ir.Graph(header=header, nodes=nodes, edges=tuple(edges))
 
 
-def _host(graph: Graph, kept: set[str], ends: list[str], tail: dict[str, Node]) -> Graph:
+def _host(graph: ir.Graph, kept: set[str], ends: list[str], tail: dict[str, ir.Node]) -> ir.Graph:
     """Nodes of a network with what follows their ends, up to an Output of the host's own."""
     names = [_fresh(graph, name) for name in (*tail, "sent")]
     nodes = {name: node for name, node in graph.nodes.items() if name in kept}
-    nodes |= dict(zip(names, (*tail.values(), Output()), strict=True))
+    nodes |= dict(zip(names, (*tail.values(), ir.Output()), strict=True))
     edges = [edge for edge in graph.edges if edge.source in kept and edge.target in kept]
-    chain = [*(Edge(end, names[0]) for end in ends), *chain_edges(names)]
-    return Graph(header=graph.header, nodes=nodes, edges=(*edges, *chain))
+    chain = [*(ir.Edge(end, names[0]) for end in ends), *chain_edges(names)]
+    return ir.Graph(header=graph.header, nodes=nodes, edges=(*edges, *chain))
 
 
-def _reached(graph: Graph) -> Iterator[str]:
+def _reached(graph: ir.Graph) -> Iterator[str]:
     """What the input reaches, up to populations, which are included."""
     ahead, seen = [graph.input], {graph.input}
     while ahead:
@@ -224,7 +213,7 @@ def _reached(graph: Graph) -> Iterator[str]:
                     ahead.append(edge.target)
 
 
-def _ancestors(graph: Graph, name: str) -> set[str]:
+def _ancestors(graph: ir.Graph, name: str) -> set[str]:
     found: set[str] = set()
     ahead = [name]
     while ahead:
@@ -235,7 +224,7 @@ def _ancestors(graph: Graph, name: str) -> set[str]:
     return found
 
 
-def _fresh(graph: Graph, name: str) -> str:
+def _fresh(graph: ir.Graph, name: str) -> str:
     while name in graph.nodes:
         name += "_"
     return name

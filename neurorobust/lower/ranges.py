@@ -4,24 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Array,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Graph,
-    Input,
-    Pool2d,
-    preprocess,
-)
+from neurorobust import ir
 from neurorobust.ir.linear import batch_norm_as_scale
 from neurorobust.lower.refusals import sources_of
 
 
-def host_range(host: Graph) -> tuple[Array, Array]:
+def host_range(host: ir.Graph) -> tuple[ir.Array, ir.Array]:
     """Smallest and largest value at the Output, each of shape (N,).
 
     Interval arithmetic node by node; exact for one linear map, never too narrow for several.
@@ -30,8 +18,8 @@ def host_range(host: Graph) -> tuple[Array, Array]:
         host: Maps without memory and without delays.
     """
     header, shape = host.header, host.input_shape
-    low, high = (preprocess(header, np.full(shape, float(end)), 0) for end in header.bounds)
-    ends: dict[str, tuple[Array, Array]] = {host.input: (low, high)}
+    low, high = (ir.preprocess(header, np.full(shape, float(end)), 0) for end in header.bounds)
+    ends: dict[str, tuple[ir.Array, ir.Array]] = {host.input: (low, high)}
     for name in host.order:
         if name != host.input:
             given = [ends[edge.source] for edge in host.incoming(name)]
@@ -41,38 +29,38 @@ def host_range(host: Graph) -> tuple[Array, Array]:
     return ends[host.output]
 
 
-def _through(host: Graph, name: str, low: Array, high: Array) -> tuple[Array, Array]:
+def _through(host: ir.Graph, name: str, low: ir.Array, high: ir.Array) -> tuple[ir.Array, ir.Array]:
     import torch  # not at the top: lowering is part of asking what a backend can run
 
     from neurorobust.engine.linear import linear_map
 
     node = host.nodes[name]
 
-    def run(part: Affine | Conv1d | Conv2d | Pool2d, image: Array) -> Array:
+    def run(part: ir.Affine | ir.Conv1d | ir.Conv2d | ir.Pool2d, image: ir.Array) -> ir.Array:
         function = linear_map(part, torch.empty((), dtype=torch.float64))
         assert function is not None  # noqa: S101  # these have no memory
-        result: Array = function(torch.tensor(image)[None])[0].numpy()
+        result: ir.Array = function(torch.tensor(image)[None])[0].numpy()
         return result
 
     match node:
-        case Affine() | Conv1d() | Conv2d():
+        case ir.Affine() | ir.Conv1d() | ir.Conv2d():
             up = replace(node, weight=node.weight.clip(min=0))
             down = replace(node, weight=node.weight.clip(max=0), bias=None)
             return run(up, low) + run(down, high), run(up, high) + run(down, low)
-        case BatchNorm():
+        case ir.BatchNorm():
             factor, offset = (
                 part.reshape(-1, *[1] * (low.ndim - 1)) for part in batch_norm_as_scale(node)
             )
             ends = (low * factor + offset, high * factor + offset)
             return np.minimum(*ends), np.maximum(*ends)
-        case Pool2d():
+        case ir.Pool2d():
             return run(node, low), run(node, high)
         case _:  # Flatten and Output
             last = host.shapes[name]
             return low.reshape(last), high.reshape(last)
 
 
-def drive_range(graph: Graph, name: str) -> tuple[Array, Array] | None:
+def drive_range(graph: ir.Graph, name: str) -> tuple[ir.Array, ir.Array] | None:
     """Smallest and largest sum over the synapses of a population, broadcasting to it.
 
     Every source may give anything between its ends in every step, so the range is never too narrow.
@@ -84,11 +72,11 @@ def drive_range(graph: Graph, name: str) -> tuple[Array, Array] | None:
     low = high = np.zeros((1,) * (axes + 1))
     for edge in graph.incoming(name):
         synapse = graph.nodes[edge.source]
-        if isinstance(synapse, Input):
+        if isinstance(synapse, ir.Input):
             ends = _input_span(graph)
             low, high = low + ends[0], high + ends[1]
             continue
-        if not isinstance(synapse, Affine | Conv1d | Conv2d):
+        if not isinstance(synapse, ir.Affine | ir.Conv1d | ir.Conv2d):
             return None
         (source, *more) = sources_of(graph, edge.source)
         span = _span(graph, source)
@@ -102,37 +90,37 @@ def drive_range(graph: Graph, name: str) -> tuple[Array, Array] | None:
     return low, high
 
 
-def _span(graph: Graph, name: str) -> tuple[float, float] | None:
+def _span(graph: ir.Graph, name: str) -> tuple[float, float] | None:
     """Ends of what a source gives, silence included."""
     node = graph.nodes[name]
-    if isinstance(node, LIF):
+    if isinstance(node, ir.LIF):
         return 0.0, float(node.max_spikes)
-    if isinstance(node, Input):
+    if isinstance(node, ir.Input):
         return _input_span(graph)
     return None
 
 
-def _input_span(graph: Graph) -> tuple[float, float]:
+def _input_span(graph: ir.Graph) -> tuple[float, float]:
     header = graph.header
     low, high = (0.0, 1.0) if header.coding == "bernoulli" else header.bounds
     return min(0.0, low), max(0.0, high)
 
 
-def held(decay: Array, steps: int) -> Array:
+def held(decay: ir.Array, steps: int) -> ir.Array:
     """How often a constant is found in a state after a number of steps: ``1 + d + d^2 + ...``."""
-    total: Array = sum((decay**k for k in range(1, steps)), start=np.ones_like(decay))
+    total: ir.Array = sum((decay**k for k in range(1, steps)), start=np.ones_like(decay))
     return total
 
 
-def lowest_membrane(graph: Graph, name: str) -> Array | None:
+def lowest_membrane(graph: ir.Graph, name: str) -> ir.Array | None:
     """A bound from below for the membrane of a LIF or LI that starts from, and resets to, 0."""
     node, ends = graph.nodes[name], drive_range(graph, name)
-    assert isinstance(node, LIF | LI)  # noqa: S101  # the caller's case
+    assert isinstance(node, ir.LIF | ir.LI)  # noqa: S101  # the caller's case
     if ends is None:
         return None
     steps = graph.header.steps
     low = ends[0]
-    if isinstance(node, LIF) and node.alpha is not None:
+    if isinstance(node, ir.LIF) and node.alpha is not None:
         low = low * held(node.alpha, steps)
-    lowest: Array = np.minimum(low + node.bias, 0) * held(node.beta, steps)
+    lowest: ir.Array = np.minimum(low + node.bias, 0) * held(node.beta, steps)
     return lowest

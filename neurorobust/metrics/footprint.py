@@ -4,20 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Array,
-    Conv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedLIF,
-    FixedNeuron,
-    FixedTernaryLIF,
-    Model,
-    Node,
-    Program,
-)
+from neurorobust import ir
 from neurorobust.ir.fixed import DELAY_MAX
 
 NEUTRAL: Mapping[str, float] = {
@@ -71,7 +58,7 @@ class Footprint:
         return -(-self.state_bits // 8)
 
 
-def footprint(model: Model, *, item_bytes: int | None = None) -> Footprint:
+def footprint(model: ir.Model, *, item_bytes: int | None = None) -> Footprint:
     """Memory of a Graph or Program; a Program's host is a Graph of its own and not in it.
 
     Args:
@@ -80,7 +67,7 @@ def footprint(model: Model, *, item_bytes: int | None = None) -> Footprint:
     """
     stored = [value for node in model.nodes.values() for value in stored_arrays(node).items()]
     count = sum(value.size for _, value in stored)
-    if isinstance(model, Program):
+    if isinstance(model, ir.Program):
         bits = sum(
             _fixed_bits(node, name, value)
             for node in model.nodes.values()
@@ -91,9 +78,9 @@ def footprint(model: Model, *, item_bytes: int | None = None) -> Footprint:
     return Footprint(count, bits, _state(model, item_bytes))
 
 
-def stored_arrays(node: Node) -> dict[str, Array]:
+def stored_arrays(node: ir.Node) -> dict[str, ir.Array]:
     """Arrays of a node that take part in what it computes."""
-    if not isinstance(node, LIF | LI):
+    if not isinstance(node, ir.LIF | ir.LI):
         return node.arrays()
     return {
         name: value
@@ -102,52 +89,52 @@ def stored_arrays(node: Node) -> dict[str, Array]:
     }
 
 
-def _state(model: Model, item_bytes: int | None) -> int:
+def _state(model: ir.Model, item_bytes: int | None) -> int:
     total = 0
     for name, node in model.nodes.items():
         size = prod(model.shapes[name])
-        if isinstance(node, LIF | LI):
+        if isinstance(node, ir.LIF | ir.LI):
             total += size * 8 * (item_bytes or node.beta.dtype.itemsize) * (1 + _has_current(node))
-        if isinstance(node, LIF):
+        if isinstance(node, ir.LIF):
             spike = node.max_spikes.bit_length()
             total += size * (spike if node.reset_timing == "next" else 0)
             total += size * node.refractory.bit_length()
     for edge in model.edges:
         source = model.nodes[edge.source]
         width = 8 * (item_bytes or 8)
-        if isinstance(source, LIF):
+        if isinstance(source, ir.LIF):
             width = source.max_spikes.bit_length()
         total += edge.delay * prod(model.shapes[edge.source]) * width
     return total
 
 
-def _has_current(node: LIF | LI) -> bool:
-    return isinstance(node, LIF) and node.alpha is not None
+def _has_current(node: ir.LIF | ir.LI) -> bool:
+    return isinstance(node, ir.LIF) and node.alpha is not None
 
 
-def _fixed_bits(node: Node, name: str, value: Array) -> int:
-    if isinstance(node, FixedDense):
+def _fixed_bits(node: ir.Node, name: str, value: ir.Array) -> int:
+    if isinstance(node, ir.FixedDense):
         return value.size * (DELAY_BITS if name == "delay" else node.weight_bits)
-    if isinstance(node, Conv2d):
+    if isinstance(node, ir.Conv2d):
         return value.size * _signed_bits(value)
     return value.size * FIELD_BITS[name]
 
 
-def _signed_bits(value: Array) -> int:
+def _signed_bits(value: ir.Array) -> int:
     """Bits of two's complement that hold every entry."""
     low, high = int(value.min()), int(value.max())
     return 1 + max(high.bit_length() if high > 0 else 0, (-low - 1).bit_length() if low < 0 else 0)
 
 
-def _fixed_state(program: Program) -> int:
+def _fixed_state(program: ir.Program) -> int:
     total = 0
     for name, node in program.nodes.items():
-        if isinstance(node, FixedNeuron):
+        if isinstance(node, ir.FixedNeuron):
             total += 2 * STATE_BITS * prod(program.shapes[name])
-        if isinstance(node, FixedDelayDense):
+        if isinstance(node, ir.FixedDelayDense):
             total += int(node.delay.max()) * node.weight.shape[1] * max(node.message_bits, 1)
     for edge in program.edges:
-        spikes = isinstance(program.nodes[edge.source], FixedLIF | FixedTernaryLIF)
+        spikes = isinstance(program.nodes[edge.source], ir.FixedLIF | ir.FixedTernaryLIF)
         width = 1 if spikes else STATE_BITS
         total += edge.delay * prod(program.shapes[edge.source]) * width
     return total

@@ -4,26 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.data import Stimulus
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Array,
-    FixedConv2d,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    FixedNeuron,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Node,
-    Output,
-    Program,
-)
 from neurorobust.ir.fixed import SignMode
 from neurorobust.ir.ports import Readout
 
@@ -31,29 +13,29 @@ WIDEST = (1 << 23) - 1
 """Largest payload that an input can carry."""
 
 
-def header(steps: int, **changes: Any) -> Header:
+def header(steps: int, **changes: Any) -> ir.Header:
     """Values given per step, in bounds wide enough for every check."""
-    return Header(dt_s=1e-3, steps=steps, coding="events", bounds=(-1e9, 1e9), **changes)
+    return ir.Header(dt_s=1e-3, steps=steps, coding="events", bounds=(-1e9, 1e9), **changes)
 
 
-def lif(**fields: Any) -> LIF:
+def lif(**fields: Any) -> ir.LIF:
     """A LIF from plain numbers: ``beta=0.5, threshold=1`` unless given."""
-    return LIF(**{"beta": 0.5, "threshold": 1.0} | fields)
+    return ir.LIF(**{"beta": 0.5, "threshold": 1.0} | fields)
 
 
-def li(**fields: Any) -> LI:
+def li(**fields: Any) -> ir.LI:
     """An LI from plain numbers."""
-    return LI(**fields)
+    return ir.LI(**fields)
 
 
-def fixed_lif(**fields: Any) -> FixedLIF:
+def fixed_lif(**fields: Any) -> ir.FixedLIF:
     """A FixedLIF from plain integers; without memory of the current unless ``du`` is given."""
-    return FixedLIF(**fields)
+    return ir.FixedLIF(**fields)
 
 
-def fixed_li(**fields: Any) -> FixedLI:
+def fixed_li(**fields: Any) -> ir.FixedLI:
     """A FixedLI from plain integers."""
-    return FixedLI(**fields)
+    return ir.FixedLI(**fields)
 
 
 def stimulus(*rows: Any) -> Stimulus:
@@ -62,48 +44,50 @@ def stimulus(*rows: Any) -> Stimulus:
     return Stimulus(values, values.shape[1])
 
 
-def trains(*rows: Any) -> Array:
+def trains(*rows: Any) -> ir.Array:
     """What was expected of one sample, one row of T values per neuron: shape (1, T, n)."""
     return np.asarray(rows).T[None]
 
 
-def impulse(steps: int, size: float = 1.0, at: int = 0) -> Array:
+def impulse(steps: int, size: float = 1.0, at: int = 0) -> ir.Array:
     """``size`` at one step, zeros elsewhere; shape (steps,)."""
     values = np.zeros(steps)
     values[at] = size
     return values
 
 
-def neurons(neuron: LIF | LI, steps: int, *, n: int = 1, readout: Readout = "count") -> Graph:
+def neurons(
+    neuron: ir.LIF | ir.LI, steps: int, *, n: int = 1, readout: Readout = "count"
+) -> ir.Graph:
     """``n`` independent neurons, each driven by one input through a weight of one."""
-    return Graph.chain(
+    return ir.Graph.chain(
         header(steps),
-        input=Input(shape=(n,)),
-        fc=Affine(weight=np.eye(n)),
+        input=ir.Input(shape=(n,)),
+        fc=ir.Affine(weight=np.eye(n)),
         neuron=neuron,
-        output=Output(readout=readout),
+        output=ir.Output(readout=readout),
     )
 
 
-def program(steps: int, score_unit: float = 1.0, /, **nodes: Node) -> Program:
+def program(steps: int, score_unit: float = 1.0, /, **nodes: ir.Node) -> ir.Program:
     """A chain of fixed nodes."""
-    return Program.chain(header(steps), nodes, score_unit=score_unit)
+    return ir.Program.chain(header(steps), nodes, score_unit=score_unit)
 
 
-def spike_input(n: int) -> FixedInput:
+def spike_input(n: int) -> ir.FixedInput:
     """Integer inputs that are passed on as they are, up to the full width of a payload."""
-    return FixedInput(shape=(n,), scale=1.0, low=-WIDEST, high=WIDEST)
+    return ir.FixedInput(shape=(n,), scale=1.0, low=-WIDEST, high=WIDEST)
 
 
 def fixed_neurons(
-    neuron: FixedNeuron,
+    neuron: ir.FixedNeuron,
     steps: int,
     *,
     weight: Any = 10,
     message_bits: int = 0,
     sign_mode: SignMode = "mixed",
     readout: Readout = "count",
-) -> Program:
+) -> ir.Program:
     """Independent integer neurons, each driven by one input through one weight.
 
     Args:
@@ -118,30 +102,30 @@ def fixed_neurons(
     return program(
         steps,
         input=spike_input(len(weights)),
-        fc=FixedDense(weight=np.diag(weights), message_bits=message_bits, sign_mode=sign_mode),
+        fc=ir.FixedDense(weight=np.diag(weights), message_bits=message_bits, sign_mode=sign_mode),
         neuron=neuron,
-        output=Output(readout=readout),
+        output=ir.Output(readout=readout),
     )
 
 
-def synapse(dense: FixedDense, steps: int = 1) -> Program:
+def synapse(dense: ir.FixedDense, steps: int = 1) -> ir.Program:
     """A dense layer whose sums show, times 64, in the membranes of neurons without memory."""
     return program(
         steps,
         input=spike_input(dense.weight.shape[1]),
         fc=dense,
         neuron=fixed_li(du=4095, dv=4096),
-        output=Output(readout="last"),
+        output=ir.Output(readout="last"),
     )
 
 
-def convolution(conv: FixedConv2d, shape: tuple[int, int, int], steps: int = 1) -> Program:
+def convolution(conv: ir.FixedConv2d, shape: tuple[int, int, int], steps: int = 1) -> ir.Program:
     """The same for a convolution."""
     return program(
         steps,
-        input=FixedInput(shape=shape, scale=1.0, low=-WIDEST, high=WIDEST),
+        input=ir.FixedInput(shape=shape, scale=1.0, low=-WIDEST, high=WIDEST),
         conv=conv,
         neuron=fixed_li(du=4095, dv=4096),
-        flat=Flatten(),
-        output=Output(readout="last"),
+        flat=ir.Flatten(),
+        output=ir.Output(readout="last"),
     )

@@ -9,22 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Node,
-    Output,
-    Pool2d,
-    Shape,
-)
+from neurorobust import ir
 from neurorobust.testing.draws import Draws, Wiring
 
 RESETS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -38,7 +23,7 @@ RESETS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 def random_graph(
     rng: np.random.Generator, *, avoid: Collection[str] = (), grid: bool = False
-) -> Graph:
+) -> ir.Graph:
     """A network of one to three layers of neurons.
 
     Args:
@@ -49,7 +34,7 @@ def random_graph(
     draws = Draws(rng, avoid, grid)
     wiring = Wiring(draws)
     shape, make = _family(draws)
-    at = wiring.add(Input(shape=shape))
+    at = wiring.add(ir.Input(shape=shape))
     for _ in range(draws.whole(1, 2) if make is not _affine else 0):
         node = make(draws, shape)
         shape = node.output_shape(shape)
@@ -64,23 +49,23 @@ def random_graph(
             shape = pool.output_shape(shape)
             at = wiring.add(pool, at)
     if len(shape) > 1:
-        at, shape = wiring.add(Flatten(), at), (int(np.prod(shape)),)
+        at, shape = wiring.add(ir.Flatten(), at), (int(np.prod(shape)),)
     flat_source = (at, shape)
     for _ in range(draws.whole(1, 2)):
         at, shape = _dense_layer(wiring, at, shape, flat_source)
     classes = draws.whole(2, 4)
     at = wiring.add(_affine(draws, shape, classes), at)
     spiking = not draws.chance(0.4, "LI")
-    last: Node = random_lif(draws, (classes,)) if spiking else _integrator(draws)
+    last: ir.Node = random_lif(draws, (classes,)) if spiking else _integrator(draws)
     at = wiring.add(last, at)
-    wiring.finish(Output(readout=draws.readout(spiking=spiking)), at)
-    return Graph(header=_header(draws), nodes=wiring.nodes, edges=tuple(wiring.edges))
+    wiring.finish(ir.Output(readout=draws.readout(spiking=spiking)), at)
+    return ir.Graph(header=_header(draws), nodes=wiring.nodes, edges=tuple(wiring.edges))
 
 
-def random_lif(draws: Draws, population: Shape) -> LIF:
+def random_lif(draws: Draws, population: ir.Shape) -> ir.LIF:
     """A population in which any field may differ from its default."""
 
-    def shape() -> Shape:
+    def shape() -> ir.Shape:
         return draws.per_neuron(population)
 
     known = [fields for feature, fields in RESETS if feature not in draws.avoid]
@@ -112,12 +97,12 @@ def random_lif(draws: Draws, population: Shape) -> LIF:
             fields["max_spikes"] = draws.whole(2, 4)
             # Counting divides by the threshold: on the grid the quotient must be exact as well.
             fields["threshold"] = np.array(0.5) if draws.grid else fields["threshold"]
-    return LIF(**fields)
+    return ir.LIF(**fields)
 
 
 def _dense_layer(
-    wiring: Wiring, at: str, shape: Shape, skip: tuple[str, Shape]
-) -> tuple[str, Shape]:
+    wiring: Wiring, at: str, shape: ir.Shape, skip: tuple[str, ir.Shape]
+) -> tuple[str, ir.Shape]:
     """Affine and LIF, with a skip connection and a loop of its own now and then."""
     draws = wiring.draws
     width = draws.whole(3, 8)
@@ -126,7 +111,7 @@ def _dense_layer(
         sources.append(wiring.add(_affine(draws, skip[1], width), skip[0]))
     name = wiring.add(random_lif(draws, (width,)), *sources)
     if draws.chance(0.4, "recurrence", "edge delays", "sum of several edges"):
-        loop = Affine(
+        loop = ir.Affine(
             weight=draws.uniform(-0.6, 0.6, (width, width)),
             bias=draws.uniform(-0.2, 0.2, (width,)) if draws.chance(0.5) else None,
         )
@@ -137,7 +122,7 @@ def _dense_layer(
     return name, (width,)
 
 
-def _family(draws: Draws) -> tuple[Shape, Any]:
+def _family(draws: Draws) -> tuple[ir.Shape, Any]:
     if draws.chance(0.4, "Conv2d"):
         return (draws.whole(1, 2) * 2, draws.whole(5, 7), draws.whole(5, 7)), _conv2d
     if draws.chance(0.25, "Conv1d"):
@@ -145,17 +130,17 @@ def _family(draws: Draws) -> tuple[Shape, Any]:
     return (draws.whole(2, 8),), _affine
 
 
-def _affine(draws: Draws, shape: Shape, width: int) -> Affine:
+def _affine(draws: Draws, shape: ir.Shape, width: int) -> ir.Affine:
     bias = draws.uniform(-0.2, 0.3, (width,)) if draws.chance(0.5) else None
-    return Affine(weight=draws.weights((width, *shape)), bias=bias)
+    return ir.Affine(weight=draws.weights((width, *shape)), bias=bias)
 
 
-def _conv2d(draws: Draws, shape: Shape) -> Conv2d:
+def _conv2d(draws: Draws, shape: ir.Shape) -> ir.Conv2d:
     groups = 2 if draws.chance(0.3) else 1
     out = 2 * draws.whole(1, 2)
     kernel = (min(draws.whole(1, 3), shape[1]), min(draws.whole(1, 3), shape[2]))
     dilation = (2, 1) if shape[1] >= 2 * kernel[0] and draws.chance(0.3) else (1, 1)
-    return Conv2d(
+    return ir.Conv2d(
         weight=draws.weights((out, shape[0] // groups, *kernel)),
         bias=draws.uniform(-0.2, 0.3, (out,)) if draws.chance(0.5) else None,
         stride=(draws.whole(1, 2), draws.whole(1, 2)),
@@ -165,9 +150,9 @@ def _conv2d(draws: Draws, shape: Shape) -> Conv2d:
     )
 
 
-def _conv1d(draws: Draws, shape: Shape) -> Conv1d:
+def _conv1d(draws: Draws, shape: ir.Shape) -> ir.Conv1d:
     groups = 2 if draws.chance(0.3) else 1
-    return Conv1d(
+    return ir.Conv1d(
         weight=draws.weights((2, shape[0] // groups, min(draws.whole(1, 3), shape[1]))),
         bias=draws.uniform(-0.2, 0.3, (2,)) if draws.chance(0.5) else None,
         stride=(draws.whole(1, 2),),
@@ -177,9 +162,9 @@ def _conv1d(draws: Draws, shape: Shape) -> Conv1d:
     )
 
 
-def _batch_norm(draws: Draws, channels: int) -> BatchNorm:
+def _batch_norm(draws: Draws, channels: int) -> ir.BatchNorm:
     size = (channels,)
-    return BatchNorm(
+    return ir.BatchNorm(
         mean=draws.uniform(-0.2, 0.2, size),
         var=draws.uniform(0.5, 2.0, size),
         scale=draws.uniform(0.5, 1.5, size),
@@ -187,15 +172,15 @@ def _batch_norm(draws: Draws, channels: int) -> BatchNorm:
     )
 
 
-def _pool(draws: Draws, op: Any) -> Pool2d:
+def _pool(draws: Draws, op: Any) -> ir.Pool2d:
     # On the grid an average over three would not be exact.
     kernel = (2, 2) if draws.grid else (draws.whole(2, 3), draws.whole(2, 3))
     padding = (draws.whole(0, 1), 0)
-    return Pool2d(op=op, kernel=kernel, stride=(draws.whole(1, 2), 2), padding=padding)
+    return ir.Pool2d(op=op, kernel=kernel, stride=(draws.whole(1, 2), 2), padding=padding)
 
 
-def _integrator(draws: Draws) -> LI:
-    return LI(
+def _integrator(draws: Draws) -> ir.LI:
+    return ir.LI(
         beta=draws.decay(()),
         gain_in=draws.rng.choice([0.5, 1.0, 2.0], ()),
         bias=draws.uniform(-0.1, 0.1),
@@ -203,8 +188,8 @@ def _integrator(draws: Draws) -> LI:
     )
 
 
-def _header(draws: Draws) -> Header:
-    given = Header(
+def _header(draws: Draws) -> ir.Header:
+    given = ir.Header(
         dt_s=1e-3,
         steps=draws.whole(4, 12),
         coding="direct" if draws.chance(0.5) else "events",

@@ -5,21 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from neurorobust.ir import (
-    Array,
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    FixedTernaryLIF,
-    Flatten,
-    Header,
-    Output,
-    Program,
-    Shape,
-)
+from neurorobust import ir
 from neurorobust.ir.fixed import DELAY_MAX
 from neurorobust.testing.draws import Draws, Wiring
 
@@ -29,7 +15,7 @@ PAYLOADS = (1, 4, 255, 1 << 16, 1 << 17, (1 << 23) - 1)
 """Upper ends of the inputs, from spikes to the widest payload; 64 2^17 is the end of a current."""
 
 
-def random_program(rng: np.random.Generator, *, avoid: Collection[str] = ()) -> Program:
+def random_program(rng: np.random.Generator, *, avoid: Collection[str] = ()) -> ir.Program:
     """One to four layers of integer neurons.
 
     Args:
@@ -39,7 +25,7 @@ def random_program(rng: np.random.Generator, *, avoid: Collection[str] = ()) -> 
     draws = Draws(rng, avoid)
     wiring = Wiring(draws)
     conv = draws.chance(0.4, "FixedConv2d")
-    shape: Shape = (2, draws.whole(3, 6), draws.whole(3, 6)) if conv else (draws.whole(2, 20),)
+    shape: ir.Shape = (2, draws.whole(3, 6), draws.whole(3, 6)) if conv else (draws.whole(2, 20),)
     high = PAYLOADS[draws.whole(0, len(PAYLOADS) - 1)]
     at = wiring.add(_input(draws, shape, high))
     payload = high
@@ -50,7 +36,7 @@ def random_program(rng: np.random.Generator, *, avoid: Collection[str] = ()) -> 
         shape = node.output_shape(shape)
         at, payload = _fire(draws, wiring, shape, wiring.add(node, at))
     if len(shape) > 1:
-        at, shape = wiring.add(Flatten(), at), (int(np.prod(shape)),)
+        at, shape = wiring.add(ir.Flatten(), at), (int(np.prod(shape)),)
     source, source_shape, source_payload = at, shape, payload
     for _ in range(draws.whole(1, 2)):
         width = draws.whole(2, 10)
@@ -71,10 +57,10 @@ def random_program(rng: np.random.Generator, *, avoid: Collection[str] = ()) -> 
     if spiking:
         at, _ = _fire(draws, wiring, (classes,), at)
     else:
-        at = wiring.add(FixedLI(**_dynamics(draws, (classes,))), at)
-    wiring.finish(Output(readout=draws.readout(spiking=spiking)), at)
-    return Program(
-        header=Header(
+        at = wiring.add(ir.FixedLI(**_dynamics(draws, (classes,))), at)
+    wiring.finish(ir.Output(readout=draws.readout(spiking=spiking)), at)
+    return ir.Program(
+        header=ir.Header(
             dt_s=1e-3,
             steps=draws.whole(64, 70) if draws.chance(0.05) else draws.whole(3, 12),
             coding="direct" if draws.chance(0.3) else "events",
@@ -86,7 +72,7 @@ def random_program(rng: np.random.Generator, *, avoid: Collection[str] = ()) -> 
     )
 
 
-def _fire(draws: Draws, wiring: Wiring, population: Shape, *sources: str) -> tuple[str, int]:
+def _fire(draws: Draws, wiring: Wiring, population: ir.Shape, *sources: str) -> tuple[str, int]:
     """A spiking population behind its sources: its name, and the largest payload it may send."""
     if draws.chance(0.25, "FixedTernaryLIF"):
         # Spikes of both signs are spikes to some synapses and payloads to others.
@@ -94,29 +80,29 @@ def _fire(draws: Draws, wiring: Wiring, population: Shape, *sources: str) -> tup
     return wiring.add(_lif(draws, population), *sources), 1
 
 
-def _lif(draws: Draws, population: Shape) -> FixedLIF:
+def _lif(draws: Draws, population: ir.Shape) -> ir.FixedLIF:
     """Decays at their ends or within; thresholds that some membranes hit exactly."""
     shape = draws.per_neuron(population)
     vth = draws.rng.choice([0, 2, 4, 10, 50, 254, 4000, TOP], shape)
-    return FixedLIF(vth=vth, **_dynamics(draws, population))
+    return ir.FixedLIF(vth=vth, **_dynamics(draws, population))
 
 
-def _ternary(draws: Draws, population: Shape) -> FixedTernaryLIF:
+def _ternary(draws: Draws, population: ir.Shape) -> ir.FixedTernaryLIF:
     """Thresholds apart, equal, or both on one side of 0."""
     low, high = np.sort(draws.rng.choice([-TOP, -254, -10, -2, 0, 2, 10, 254, TOP], 2))
     if draws.chance(0.3):
         low = high
     shape = draws.per_neuron(population)
     below, above = draws.rng.integers(0, 3, (2, *shape))
-    return FixedTernaryLIF(
+    return ir.FixedTernaryLIF(
         vth_low=np.maximum(low - below, -TOP),
         vth_high=np.minimum(high + above, TOP),
         **_dynamics(draws, population),
     )
 
 
-def _dynamics(draws: Draws, population: Shape) -> dict[str, Any]:
-    def some(ends: list[int], low: int, high: int) -> Array:
+def _dynamics(draws: Draws, population: ir.Shape) -> dict[str, Any]:
+    def some(ends: list[int], low: int, high: int) -> ir.Array:
         shape = draws.per_neuron(population)
         inside = draws.rng.integers(low, high + 1, shape)
         return np.where(draws.rng.random(shape) < 0.5, draws.rng.choice(ends, shape), inside)
@@ -139,13 +125,15 @@ def _dynamics(draws: Draws, population: Shape) -> dict[str, Any]:
     return fields
 
 
-def _input(draws: Draws, shape: Shape, high: int) -> FixedInput:
+def _input(draws: Draws, shape: ir.Shape, high: int) -> ir.FixedInput:
     low = 0 if draws.chance(0.5) else -high
     scale = 2.0 ** draws.whole(-2, 4)
-    return FixedInput(shape=shape, offset=draws.whole(-2, 2) / 4, scale=scale, low=low, high=high)
+    return ir.FixedInput(
+        shape=shape, offset=draws.whole(-2, 2) / 4, scale=scale, low=low, high=high
+    )
 
 
-def _dense(draws: Draws, shape: Shape, payload: int) -> FixedDense:
+def _dense(draws: Draws, shape: ir.Shape, payload: int) -> ir.FixedDense:
     mode: Any = ("mixed", "mixed", "exc", "inh")[draws.whole(0, 3)]
     # Beyond the range of a weight now and then: what is clipped is part of the law.
     span = 400 if draws.chance(0.2) else 120
@@ -163,19 +151,19 @@ def _dense(draws: Draws, shape: Shape, payload: int) -> FixedDense:
         weight, fields["storage"] = np.where(kept, weight, 0), "sparse"
     if draws.chance(0.25, "FixedDelayDense"):
         longest = (0, 1, 3, 7, DELAY_MAX)[draws.whole(0, 4)]
-        return FixedDelayDense(
+        return ir.FixedDelayDense(
             weight=weight, delay=draws.rng.integers(0, longest + 1, shape), **fields
         )
-    return FixedDense(weight=weight, **fields)
+    return ir.FixedDense(weight=weight, **fields)
 
 
-def _conv2d(draws: Draws, shape: Shape, payload: int) -> FixedConv2d:
+def _conv2d(draws: Draws, shape: ir.Shape, payload: int) -> ir.FixedConv2d:
     groups = 2 if draws.chance(0.4) else 1
     kernel = (draws.whole(1, min(3, shape[1])), draws.whole(1, min(3, shape[2])))
     taps = kernel[0] * kernel[1] * shape[0] // groups
     # Lava computes the sum in floating point and casts it to int32, which is defined below 2^31.
     largest = min((1 << 31) // (taps * payload + 1), 1 << 23 if draws.chance(0.3) else 128)
-    return FixedConv2d(
+    return ir.FixedConv2d(
         weight=draws.rng.integers(
             -largest // 2, largest, (2 * draws.whole(1, 2), shape[0] // groups, *kernel)
         ),

@@ -12,23 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurorobust import ir
 from neurorobust.engine.network import Network, Trace
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import (
-    LIF,
-    Affine,
-    Array,
-    BatchNorm,
-    Conv2d,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Node,
-    Output,
-    Pool2d,
-    Shape,
-)
 from neurorobust.ir.linear import batch_norm_as_scale
 
 Stage = Sequence[int]
@@ -47,11 +33,11 @@ def vgg11(
     steps: int = 8,
     beta: float = 1.0,
     threshold: float = 1.0,
-    input_shape: Shape = (3, 32, 32),
+    input_shape: ir.Shape = (3, 32, 32),
     hidden: Sequence[int] = HIDDEN,
     width: float = 1.0,
     seed: int = 0,
-) -> Graph:
+) -> ir.Graph:
     """Eight convolutions and three affine layers, with random weights (He et al., 2015).
 
     Args:
@@ -69,16 +55,16 @@ def vgg11(
     """
     pooled, rest = VGG11
     draw = np.random.default_rng(seed)
-    nodes: dict[str, Node] = {"input": Input(shape=input_shape)}
+    nodes: dict[str, ir.Node] = {"input": ir.Input(shape=input_shape)}
     shape, count = input_shape, 0
 
-    def add(name: str, node: Node) -> None:
+    def add(name: str, node: ir.Node) -> None:
         nonlocal shape
         nodes[name] = node
         shape = node.output_shape(shape)
 
     def lif(name: str) -> None:
-        add(name, LIF(beta=np.array(beta), threshold=np.array(threshold)))
+        add(name, ir.LIF(beta=np.array(beta), threshold=np.array(threshold)))
 
     for number, stage in enumerate((*pooled, rest), start=1):
         for full in stage:
@@ -89,20 +75,23 @@ def vgg11(
                 raise InvalidInput(msg)
             weight = _weights(draw, (channels, shape[0], 3, 3), fan=9 * channels)
             bias = _offsets(draw, channels, fan=9 * shape[0])
-            add(f"conv{count}", Conv2d(weight=weight, bias=bias, padding=(1, 1)))
+            add(f"conv{count}", ir.Conv2d(weight=weight, bias=bias, padding=(1, 1)))
             add(f"norm{count}", _neutral_norm(channels))
             lif(f"lif{count}")
         if number <= len(pooled):
-            add(f"pool{number}", Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)))
-    add("flatten", Flatten())
+            add(f"pool{number}", ir.Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)))
+    add("flatten", ir.Flatten())
     for index, size in enumerate((*hidden, classes), start=1):
         fan = prod(shape)
-        add(f"fc{index}", Affine(weight=_weights(draw, (size, fan), fan=fan), bias=np.zeros(size)))
+        add(
+            f"fc{index}",
+            ir.Affine(weight=_weights(draw, (size, fan), fan=fan), bias=np.zeros(size)),
+        )
         if index <= len(hidden):
             lif(f"lif{count + index}")
-    nodes["output"] = Output(readout="mean")
+    nodes["output"] = ir.Output(readout="mean")
     colour = input_shape[0] == len(MEAN)
-    header = Header(
+    header = ir.Header(
         name="vgg11",
         dt_s=1e-3,
         steps=steps,
@@ -110,10 +99,10 @@ def vgg11(
         mean=MEAN if colour else (),
         std=STD if colour else (),
     )
-    return Graph.chain(header, **nodes)
+    return ir.Graph.chain(header, **nodes)
 
 
-def calibrated(graph: Graph, images: Tensor) -> Graph:
+def calibrated(graph: ir.Graph, images: Tensor) -> ir.Graph:
     """The same weights with batch-norm statistics of these images, so that every layer fires.
 
     Args:
@@ -122,7 +111,7 @@ def calibrated(graph: Graph, images: Tensor) -> Graph:
     """
     for name in graph.order:
         node = graph.nodes[name]
-        if not isinstance(node, BatchNorm):
+        if not isinstance(node, ir.BatchNorm):
             continue
         trace = Trace()
         with torch.no_grad():
@@ -137,14 +126,14 @@ def calibrated(graph: Graph, images: Tensor) -> Graph:
     return graph
 
 
-def _weights(draw: np.random.Generator, shape: Shape, *, fan: int) -> Array:
+def _weights(draw: np.random.Generator, shape: ir.Shape, *, fan: int) -> ir.Array:
     return (draw.standard_normal(shape) * sqrt(2 / fan)).astype(np.float32)
 
 
-def _offsets(draw: np.random.Generator, size: int, *, fan: int) -> Array:
+def _offsets(draw: np.random.Generator, size: int, *, fan: int) -> ir.Array:
     return (draw.uniform(-1, 1, size) / sqrt(fan)).astype(np.float32)
 
 
-def _neutral_norm(channels: int) -> BatchNorm:
+def _neutral_norm(channels: int) -> ir.BatchNorm:
     one, zero = np.ones(channels, np.float32), np.zeros(channels, np.float32)
-    return BatchNorm(mean=zero, var=one, scale=one, shift=zero)
+    return ir.BatchNorm(mean=zero, var=one, scale=one, shift=zero)

@@ -6,32 +6,14 @@ import sys
 import numpy as np
 import pytest
 
+from neurorobust import ir
 from neurorobust.backends import framework, get_backend
 from neurorobust.data import Stimulus
 from neurorobust.errors import BackendUnavailable, InvalidInput, Unsupported
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Edge,
-    FixedDense,
-    FixedInput,
-    FixedLIF,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-    Program,
-)
 from tests.support.helpers import require_backend
 from tests.support.neuron_oracle import oracle
 
-HEADER = Header(dt_s=1e-3, steps=12, bounds=(-10.0, 10.0))
+HEADER = ir.Header(dt_s=1e-3, steps=12, bounds=(-10.0, 10.0))
 NAMES = ("snntorch", "norse")
 
 
@@ -65,35 +47,35 @@ def windows2d(x, kernel, stride, padding, fill=0.0):
 
 def test_convolutional_network(backend):
     rng = np.random.default_rng(1)
-    neuron = LIF(beta=0.75, threshold=1.0)
-    conv = Conv2d(
+    neuron = ir.LIF(beta=0.75, threshold=1.0)
+    conv = ir.Conv2d(
         weight=rng.normal(0, 0.5, (4, 1, 3, 2)),
         bias=rng.normal(0, 0.3, 4),
         stride=(2, 1),
         padding=(1, 0),
         groups=2,
     )
-    norm = BatchNorm(
+    norm = ir.BatchNorm(
         mean=rng.normal(size=4),
         var=rng.uniform(0.5, 2, 4),
         scale=rng.uniform(0.5, 2, 4),
         shift=rng.normal(size=4),
     )
-    fc = Affine(weight=rng.normal(0, 0.5, (3, 16)))
-    graph = Graph.chain(
-        Header(dt_s=1e-3, steps=12, bounds=(-10.0, 10.0), mean=(0.1, -0.2), std=(0.5,)),
-        input=Input(shape=(2, 7, 8)),
+    fc = ir.Affine(weight=rng.normal(0, 0.5, (3, 16)))
+    graph = ir.Graph.chain(
+        ir.Header(dt_s=1e-3, steps=12, bounds=(-10.0, 10.0), mean=(0.1, -0.2), std=(0.5,)),
+        input=ir.Input(shape=(2, 7, 8)),
         conv=conv,
         norm=norm,
         lif=neuron,
-        sums=Pool2d(op="sum", kernel=(2, 2), stride=(1, 2)),
-        peak=Pool2d(op="max", kernel=(2, 2), stride=(1, 1), padding=(1, 0)),
-        mean=Pool2d(op="avg", kernel=(2, 1), stride=(1, 1), padding=(1, 0)),
-        pick=Pool2d(op="max", kernel=(3, 1), stride=(2, 1)),
-        flat=Flatten(),
+        sums=ir.Pool2d(op="sum", kernel=(2, 2), stride=(1, 2)),
+        peak=ir.Pool2d(op="max", kernel=(2, 2), stride=(1, 1), padding=(1, 0)),
+        mean=ir.Pool2d(op="avg", kernel=(2, 1), stride=(1, 1), padding=(1, 0)),
+        pick=ir.Pool2d(op="max", kernel=(3, 1), stride=(2, 1)),
+        flat=ir.Flatten(),
         fc=fc,
         out=neuron,
-        output=Output(),
+        output=ir.Output(),
     )
     x = rng.normal(0, 1, (3, 12, 2, 7, 8))
     result = run(backend, graph, x)
@@ -127,17 +109,17 @@ def test_convolutional_network(backend):
 def test_one_dimensional_convolution_and_other_norms(backend):
     rng = np.random.default_rng(2)
     one = np.ones(2)
-    norm = BatchNorm(mean=0.5 * one, var=4 * one - 1e-5, scale=one, shift=one)
-    graph = Graph.chain(
+    norm = ir.BatchNorm(mean=0.5 * one, var=4 * one - 1e-5, scale=one, shift=one)
+    graph = ir.Graph.chain(
         HEADER,
-        input=Input(shape=(1, 6)),
-        conv=Conv1d(weight=np.ones((2, 1, 2)), dilation=(2,)),
+        input=ir.Input(shape=(1, 6)),
+        conv=ir.Conv1d(weight=np.ones((2, 1, 2)), dilation=(2,)),
         norm=norm,
-        flat=Flatten(),
-        fc=Affine(weight=np.tile([[0.25], [-0.25]], (1, 8)), bias=np.zeros(2)),
+        flat=ir.Flatten(),
+        fc=ir.Affine(weight=np.tile([[0.25], [-0.25]], (1, 8)), bias=np.zeros(2)),
         norm2=norm,
-        li=LI(beta=0.5),
-        output=Output(readout="last"),
+        li=ir.LI(beta=0.5),
+        output=ir.Output(readout="last"),
     )
     x = rng.integers(-4, 5, (2, 1, 1, 6)).astype(float)
     y = x[:, 0, 0, :-2] + x[:, 0, 0, 2:]
@@ -151,11 +133,11 @@ def test_one_dimensional_convolution_and_other_norms(backend):
 def test_batch_norm_of_any_number_of_axes(backend, axes):
     rng = np.random.default_rng(axes)
     shape = (3, 2, 1, 2, 2)[:axes]
-    norm = BatchNorm(
+    norm = ir.BatchNorm(
         mean=rng.normal(size=3), var=np.ones(3), scale=rng.normal(size=3), shift=np.ones(3)
     )
-    graph = Graph.chain(
-        HEADER, input=Input(shape=shape), norm=norm, flat=Flatten(), output=Output()
+    graph = ir.Graph.chain(
+        HEADER, input=ir.Input(shape=shape), norm=norm, flat=ir.Flatten(), output=ir.Output()
     )
     x = rng.normal(size=(2, 1, *shape))
     per = {k: v.reshape(-1, *(1,) * (axes - 1)) for k, v in norm.arrays().items()}
@@ -167,25 +149,25 @@ def wired(edges):
     """Input, two layers and a sum, on the 1/4 grid, with the given edges."""
     rng = np.random.default_rng(3)
     nodes = {
-        "input": Input(shape=(4,)),
-        "fc1": Affine(weight=rng.integers(-2, 4, (4, 4)) / 4),
-        "lif1": LIF(beta=0.5, threshold=1.0, reset="soft"),
-        "fc2": Affine(weight=rng.integers(-2, 4, (4, 4)) / 4, bias=np.full(4, 0.25)),
-        "lif2": LIF(beta=0.5, threshold=1.0),
-        "output": Output(),
+        "input": ir.Input(shape=(4,)),
+        "fc1": ir.Affine(weight=rng.integers(-2, 4, (4, 4)) / 4),
+        "lif1": ir.LIF(beta=0.5, threshold=1.0, reset="soft"),
+        "fc2": ir.Affine(weight=rng.integers(-2, 4, (4, 4)) / 4, bias=np.full(4, 0.25)),
+        "lif2": ir.LIF(beta=0.5, threshold=1.0),
+        "output": ir.Output(),
     }
-    chain = [Edge(a, b) for a, b in zip(list(nodes), list(nodes)[1:], strict=False)]
-    return Graph(header=HEADER, nodes=nodes, edges=(*chain, *edges))
+    chain = [ir.Edge(a, b) for a, b in zip(list(nodes), list(nodes)[1:], strict=False)]
+    return ir.Graph(header=HEADER, nodes=nodes, edges=(*chain, *edges))
 
 
 @pytest.mark.parametrize(
     ("extra", "feature"),
     [
-        ((Edge("lif1", "lif2"),), "skip"),
-        ((Edge("lif1", "lif2", 3),), "delayed skip"),
-        ((Edge("fc2", "lif1", 1),), "recurrence through an affine"),
-        ((Edge("lif2", "lif2", 1), Edge("lif2", "fc1", 2)), "two loops"),
-        ((Edge("input", "lif2"), Edge("input", "lif2", 12)), "delay as long as the run"),
+        ((ir.Edge("lif1", "lif2"),), "skip"),
+        ((ir.Edge("lif1", "lif2", 3),), "delayed skip"),
+        ((ir.Edge("fc2", "lif1", 1),), "recurrence through an affine"),
+        ((ir.Edge("lif2", "lif2", 1), ir.Edge("lif2", "fc1", 2)), "two loops"),
+        ((ir.Edge("input", "lif2"), ir.Edge("input", "lif2", 12)), "delay as long as the run"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -209,7 +191,7 @@ def test_wiring(backend, extra, feature):
             node = graph.nodes[name]
             if name == "input":
                 past[name][t] = x[:, t]
-            elif isinstance(node, Affine):
+            elif isinstance(node, ir.Affine):
                 past[name][t] = arriving @ node.weight.T + (0 if node.bias is None else node.bias)
             else:
                 h = 0.5 * v[name] + arriving
@@ -222,9 +204,13 @@ def test_wiring(backend, extra, feature):
 
 
 def test_a_delayed_edge_is_the_only_one(backend):
-    nodes = {"input": Input(shape=(2,)), "lif": LIF(beta=0.5, threshold=1.0), "output": Output()}
-    edges = (Edge("input", "lif", 2), Edge("lif", "output", 1))
-    graph = Graph(header=HEADER, nodes=nodes, edges=edges)
+    nodes = {
+        "input": ir.Input(shape=(2,)),
+        "lif": ir.LIF(beta=0.5, threshold=1.0),
+        "output": ir.Output(),
+    }
+    edges = (ir.Edge("input", "lif", 2), ir.Edge("lif", "output", 1))
+    graph = ir.Graph(header=HEADER, nodes=nodes, edges=edges)
     for x in (np.full((1, 1, 2), 2.0), np.full((1, 6, 2), 2.0)):
         result = run(backend, graph, x, steps=6)
         np.testing.assert_array_equal(result.spikes["lif"][0, :, 0], [0, 0, 1, 1, 1, 1])
@@ -232,7 +218,9 @@ def test_a_delayed_edge_is_the_only_one(backend):
 
 
 def test_a_static_stimulus_is_the_same_as_repeating_it(backend):
-    graph = wired((Edge("lif1", "lif2", 1), Edge("fc1", "lif2", 2), Edge("fc2", "lif1", 1)))
+    graph = wired(
+        (ir.Edge("lif1", "lif2", 1), ir.Edge("fc1", "lif2", 2), ir.Edge("fc2", "lif1", 1))
+    )
     x = np.random.default_rng(5).integers(-2, 6, (3, 1, 4)) / 4
     still, repeated = (run(backend, graph, v, steps=12) for v in (x, np.repeat(x, 12, axis=1)))
     for name in graph.spiking:
@@ -242,13 +230,13 @@ def test_a_static_stimulus_is_the_same_as_repeating_it(backend):
 def test_a_second_run_knows_nothing_of_the_first(backend):
     rng = np.random.default_rng(6)
     nodes = {
-        "stock": LIF(beta=0.9, threshold=1.0),
-        "current": LIF(beta=0.9, threshold=1.0, alpha=0.5, v_init=0.3, i_init=0.2),
-        "ours": LIF(beta=0.9, threshold=1.0, alpha=0.5, reset="soft", bias=0.1, refractory=0),
-        "rests": LIF(beta=1.0, threshold=1.0, refractory=2, v_min=-1.0),
-        "li": LI(beta=0.9, bias=0.1, v_init=0.5),
+        "stock": ir.LIF(beta=0.9, threshold=1.0),
+        "current": ir.LIF(beta=0.9, threshold=1.0, alpha=0.5, v_init=0.3, i_init=0.2),
+        "ours": ir.LIF(beta=0.9, threshold=1.0, alpha=0.5, reset="soft", bias=0.1, refractory=0),
+        "rests": ir.LIF(beta=1.0, threshold=1.0, refractory=2, v_min=-1.0),
+        "li": ir.LI(beta=0.9, bias=0.1, v_init=0.5),
     }
-    graph = Graph.chain(HEADER, input=Input(shape=(5,)), **nodes, output=Output())
+    graph = ir.Graph.chain(HEADER, input=ir.Input(shape=(5,)), **nodes, output=ir.Output())
     x = rng.normal(0.5, 1, (4, 12, 5))
     executable = backend.compile(graph, "float")
     a = executable.run(Stimulus(x, 12), record=("spikes",))
@@ -270,11 +258,11 @@ def test_a_second_run_knows_nothing_of_the_first(backend):
     ],
 )
 def test_readouts(backend, readout, want):
-    graph = Graph.chain(
+    graph = ir.Graph.chain(
         HEADER,
-        input=Input(shape=(2,)),
-        lif=LIF(beta=0.0, threshold=0.5),
-        output=Output(readout=readout),
+        input=ir.Input(shape=(2,)),
+        lif=ir.LIF(beta=0.0, threshold=0.5),
+        output=ir.Output(readout=readout),
     )
     x = np.array([[[1.0, 0], [0, 0], [1, 0], [0, 1]]])
     result = run(backend, graph, x)
@@ -293,24 +281,24 @@ def test_values_of_any_type_and_no_samples(backend):
 
 
 def test_several_spikes_are_refused_by_node_and_reason(backend):
-    graph = Graph.chain(
+    graph = ir.Graph.chain(
         HEADER,
-        input=Input(shape=(2,)),
-        burst=LIF(beta=0.5, threshold=1.0, max_spikes=3),
-        output=Output(),
+        input=ir.Input(shape=(2,)),
+        burst=ir.LIF(beta=0.5, threshold=1.0, max_spikes=3),
+        output=ir.Output(),
     )
     with pytest.raises(Unsupported, match=r"burst: LIF several spikes per step \(.*at most once"):
         backend.compile(graph, "float")
 
 
 def test_programs_and_other_rungs_are_refused(backend):
-    program = Program.chain(
+    program = ir.Program.chain(
         HEADER,
         {
-            "input": FixedInput(shape=(1,), scale=1.0, high=1),
-            "fc": FixedDense(weight=np.ones((1, 1), np.int64)),
-            "lif": FixedLIF(vth=1),
-            "output": Output(),
+            "input": ir.FixedInput(shape=(1,), scale=1.0, high=1),
+            "fc": ir.FixedDense(weight=np.ones((1, 1), np.int64)),
+            "lif": ir.FixedLIF(vth=1),
+            "output": ir.Output(),
         },
     )
     with pytest.raises(Unsupported, match="floating point"):

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import neurorobust
-from neurorobust import backends
+from neurorobust import backends, ir
 from neurorobust.api import diff
 from neurorobust.chips import load_profile
 from neurorobust.cli import app
@@ -17,17 +17,6 @@ from neurorobust.compare.shrink import shrink
 from neurorobust.compare.sides import Observed, Side, match
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import (
-    LIF,
-    Affine,
-    FixedLIF,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    save_model,
-)
 from neurorobust.lower import lower
 from neurorobust.lower.passes import fold_batch_norm
 from neurorobust.testing import random_graph, random_stimulus
@@ -47,12 +36,12 @@ PROFILE = load_profile("loihi2").profile
 
 def dense(weight, steps=16, beta=0.9, threshold=1.0):
     """One layer of neurons, driven by values per step."""
-    return Graph.chain(
-        Header(dt_s=1e-3, steps=steps, coding="events"),
-        input=Input(shape=(len(weight[0]),)),
-        fc=Affine(weight=np.array(weight)),
-        lif=LIF(beta=beta, threshold=threshold),
-        output=Output(),
+    return ir.Graph.chain(
+        ir.Header(dt_s=1e-3, steps=steps, coding="events"),
+        input=ir.Input(shape=(len(weight[0]),)),
+        fc=ir.Affine(weight=np.array(weight)),
+        lif=ir.LIF(beta=beta, threshold=threshold),
+        output=ir.Output(),
     )
 
 
@@ -93,10 +82,10 @@ def test_the_cause_is_found_from_spikes_alone(cause):
 def test_a_change_of_all_layers_is_one_cause():
     graph = conv_network(np.random.default_rng(5), grid=True)
     turned = {
-        name: LIF(
+        name: ir.LIF(
             **node.arrays() | node.attributes() | {"compare": ">" if node.compare == ">=" else ">="}
         )
-        for name, node in graph.of_kind(LIF)
+        for name, node in graph.of_kind(ir.LIF)
     }
     other = graph.with_(nodes={**graph.nodes, **turned})
     found = diff(graph, box(other), samples=24)
@@ -177,10 +166,10 @@ def test_every_recording_of_the_golden_model_keeps_the_law(seed):
 
 def test_integers_are_compared_by_their_parameters():
     graph = neurons(lif(beta=0.9), 16, n=4)
-    program = lower(graph.with_(header=Header(dt_s=1e-3, steps=16, coding="events")), PROFILE)
+    program = lower(graph.with_(header=ir.Header(dt_s=1e-3, steps=16, coding="events")), PROFILE)
     node = program.nodes["neuron"]
-    assert isinstance(node, FixedLIF)
-    slower = FixedLIF(**node.arrays() | node.attributes() | {"dv": node.dv + 400})
+    assert isinstance(node, ir.FixedLIF)
+    slower = ir.FixedLIF(**node.arrays() | node.attributes() | {"dv": node.dv + 400})
     other = program.with_(nodes={**program.nodes, "neuron": slower})
     found = diff(program, other)
     assert found.causes[0].cause == "dt"
@@ -209,22 +198,22 @@ def test_layers_are_matched_by_name_then_by_order_and_shape():
 
 def test_another_shape_is_a_difference_with_its_cause():
     rng = np.random.default_rng(1)
-    header = Header(dt_s=1e-3, steps=16, coding="events", bounds=(0.0, 2.0))
+    header = ir.Header(dt_s=1e-3, steps=16, coding="events", bounds=(0.0, 2.0))
 
     def network(padding):
         from neurorobust.ir import Conv2d
 
         conv = Conv2d(weight=np.random.default_rng(2).normal(size=(2, 1, 3, 3)), padding=padding)
         size = 5 + 2 * padding[0] - 2
-        return Graph.chain(
+        return ir.Graph.chain(
             header,
-            input=Input(shape=(1, 5, 5)),
+            input=ir.Input(shape=(1, 5, 5)),
             conv=conv,
-            lif=LIF(beta=np.array(0.5), threshold=np.array(1.0)),
-            flat=Flatten(),
-            fc=Affine(weight=rng.normal(size=(3, 2 * size * size))),
-            out=LIF(beta=np.array(0.5), threshold=np.array(1.0)),
-            output=Output(),
+            lif=ir.LIF(beta=np.array(0.5), threshold=np.array(1.0)),
+            flat=ir.Flatten(),
+            fc=ir.Affine(weight=rng.normal(size=(3, 2 * size * size))),
+            out=ir.LIF(beta=np.array(0.5), threshold=np.array(1.0)),
+            output=ir.Output(),
         )
 
     found = diff(network((1, 1)), box(network((0, 0))))
@@ -275,7 +264,7 @@ def test_sides_that_cannot_be_compared():
 def files(tmp_path):
     graph = conv_network(np.random.default_rng(4), grid=True)
     other = plant(np.random.default_rng(1), graph, "lost bias")
-    return save_model(graph, tmp_path / "a.safetensors"), save_model(other, tmp_path / "b.st")
+    return ir.save_model(graph, tmp_path / "a.safetensors"), ir.save_model(other, tmp_path / "b.st")
 
 
 def invoke(*arguments):

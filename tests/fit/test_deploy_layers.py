@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from neurorobust import ir
 from neurorobust.chips import load_profile
 from neurorobust.chips.facts import BLOCK, NUMBERS, RUN, TEXTS
 from neurorobust.chips.rules import Wall
@@ -13,23 +14,6 @@ from neurorobust.fit.activity import measure, run_facts
 from neurorobust.fit.blocks import Need, Sizes
 from neurorobust.fit.layers import synapse_facts
 from neurorobust.fit.weights import Weights
-from neurorobust.ir import (
-    LI,
-    BatchNorm,
-    Conv1d,
-    Edge,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    Flatten,
-    Graph,
-    Input,
-    Output,
-    Pool2d,
-    Program,
-)
 from tests.support.chip_networks import cnn, connections, conv, dense, header, lif, mlp
 
 
@@ -55,10 +39,10 @@ class TestConnections:
     def test_counts_of_random_geometry(self, seed):
         rng = np.random.default_rng(seed)
         kernel = tuple(int(k) for k in rng.integers(1, 4, 2))
-        graph = Graph.chain(
+        graph = ir.Graph.chain(
             header(),
-            input=Input(shape=(4, 9, 10)),
-            pool=Pool2d(op="sum", kernel=(2, 3), stride=(2, int(rng.integers(1, 4)))),
+            input=ir.Input(shape=(4, 9, 10)),
+            pool=ir.Pool2d(op="sum", kernel=(2, 3), stride=(2, int(rng.integers(1, 4)))),
             conv=conv(
                 6,
                 4,
@@ -68,10 +52,10 @@ class TestConnections:
                 dilation=(1, 1),
                 groups=int(rng.choice([1, 2])),
             ),
-            after=Pool2d(op="avg", kernel=(1, 2), stride=(1, 1), padding=(0, 1)),
+            after=ir.Pool2d(op="avg", kernel=(1, 2), stride=(1, 1), padding=(0, 1)),
             l1=lif(),
-            flat=Flatten(),
-            output=Output(),
+            flat=ir.Flatten(),
+            output=ir.Output(),
         )
         reached = connections(graph, "input", "l1")
         (synapse,) = extract(graph).layers[0].synapses
@@ -99,7 +83,7 @@ class TestWiring:
     def test_a_loop(self):
         graph = mlp(4, 6, 3)
         nodes = dict(graph.nodes) | {"rec": dense(6, 6)}
-        edges = (*graph.edges, Edge("l1", "rec"), Edge("rec", "l1", 3))
+        edges = (*graph.edges, ir.Edge("l1", "rec"), ir.Edge("rec", "l1", 3))
         network = extract(graph.with_(nodes=nodes, edges=edges))
         layer = network.by_name["l1"]
         assert {s.source: s.delay for s in layer.synapses} == {"input": 0, "l1": 3}
@@ -110,60 +94,62 @@ class TestWiring:
     def test_a_loop_over_two_layers_marks_both(self):
         graph = mlp(4, 6, 3)
         nodes = dict(graph.nodes) | {"back": dense(6, 3)}
-        edges = (*graph.edges, Edge("l2", "back", 1), Edge("back", "l1"))
+        edges = (*graph.edges, ir.Edge("l2", "back", 1), ir.Edge("back", "l1"))
         network = extract(graph.with_(nodes=nodes, edges=edges))
         assert network.looped == {"l1", "l2"}
         assert network.facts()["recurrent_output"] == 1
 
     def test_batch_norm_behind_a_linear_map_is_folded(self):
-        graph = Graph.chain(
+        graph = ir.Graph.chain(
             header(),
-            input=Input(shape=(2, 4, 4)),
+            input=ir.Input(shape=(2, 4, 4)),
             c=conv(3, 2, (3, 3)),
-            norm=BatchNorm(mean=[0.0] * 3, var=[1.0] * 3, scale=[2.0] * 3, shift=[0.5] * 3),
+            norm=ir.BatchNorm(mean=[0.0] * 3, var=[1.0] * 3, scale=[2.0] * 3, shift=[0.5] * 3),
             l1=lif(),
-            flat=Flatten(),
-            output=Output(),
+            flat=ir.Flatten(),
+            output=ir.Output(),
         )
         network = extract(graph)
         assert not network.faults
         assert network.layers[0].biased, "the shift of the norm"
 
     def test_what_no_chip_has_as_a_synapse(self):
-        norm = BatchNorm(mean=[0.0] * 4, var=[1.0] * 4, scale=[1.0] * 4, shift=[0.0] * 4)
-        graph = Graph.chain(header(), input=Input(shape=(4,)), norm=norm, l1=lif(), output=Output())
+        norm = ir.BatchNorm(mean=[0.0] * 4, var=[1.0] * 4, scale=[1.0] * 4, shift=[0.0] * 4)
+        graph = ir.Graph.chain(
+            header(), input=ir.Input(shape=(4,)), norm=norm, l1=lif(), output=ir.Output()
+        )
         assert extract(graph).faults == (
             (
                 "norm",
                 "is a BatchNorm that cannot be folded; put it right behind an Affine or Conv",
             ),
         )
-        twice = Graph.chain(
-            header(), input=Input(shape=(4,)), a=dense(3, 4), b=dense(2, 3), l1=lif(),
-            output=Output(),
+        twice = ir.Graph.chain(
+            header(), input=ir.Input(shape=(4,)), a=dense(3, 4), b=dense(2, 3), l1=lif(),
+            output=ir.Output(),
         )  # fmt: skip
         ((name, why),) = extract(twice).faults
         assert name == "b"
         assert "follows 'a' without neurons between" in why
 
     def test_a_linear_readout_is_the_hosts(self):
-        graph = Graph.chain(
-            header(), input=Input(shape=(4,)), a=dense(3, 4), l1=lif(), b=dense(2, 3),
-            output=Output(),
+        graph = ir.Graph.chain(
+            header(), input=ir.Input(shape=(4,)), a=dense(3, 4), l1=lif(), b=dense(2, 3),
+            output=ir.Output(),
         )  # fmt: skip
         network = extract(graph)
         assert network.host == ("b",)
         assert network.by_name["l1"].role == "output"
 
     def test_one_axis_and_no_weights(self):
-        graph = Graph.chain(
+        graph = ir.Graph.chain(
             header(),
-            input=Input(shape=(2, 9)),
-            c=Conv1d(weight=np.ones((3, 2, 4)), stride=(2,), padding=(1,)),
+            input=ir.Input(shape=(2, 9)),
+            c=ir.Conv1d(weight=np.ones((3, 2, 4)), stride=(2,), padding=(1,)),
             l1=lif(),
             l2=lif(),
-            flat=Flatten(),
-            output=Output(),
+            flat=ir.Flatten(),
+            output=ir.Output(),
         )
         first, second = extract(graph).layers
         assert first.shape == (3, 1, 4)
@@ -197,15 +183,15 @@ class TestNeurons:
 
     def test_integrators_and_programs(self):
         assert extract(cnn()).by_name["li"].neuron == "I"
-        program = Program.chain(
+        program = ir.Program.chain(
             header(),
             {
-                "input": FixedInput(shape=(3,), scale=1.0, high=1),
-                "fc": FixedDelayDense(weight=[[2, -4, 254]] * 2, delay=[[0, 5, 1]] * 2),
-                "lif": FixedLIF(vth=10, dv=100),
-                "fc2": FixedDense(weight=[[1, 7]], weight_bits=4, sign_mode="exc"),
-                "li": FixedLI(bias_mant=3),
-                "output": Output(),
+                "input": ir.FixedInput(shape=(3,), scale=1.0, high=1),
+                "fc": ir.FixedDelayDense(weight=[[2, -4, 254]] * 2, delay=[[0, 5, 1]] * 2),
+                "lif": ir.FixedLIF(vth=10, dv=100),
+                "fc2": ir.FixedDense(weight=[[1, 7]], weight_bits=4, sign_mode="exc"),
+                "li": ir.FixedLI(bias_mant=3),
+                "output": ir.Output(),
             },
         )
         network = extract(program)
@@ -219,12 +205,12 @@ class TestNeurons:
 
     def test_the_coding_of_a_program_with_payloads_is_its_headers(self):
         nodes = {
-            "input": FixedInput(shape=(3,), scale=255.0, high=255),
-            "fc": FixedDense(weight=[[2, -4, 254]], message_bits=8),
-            "lif": FixedLIF(vth=10),
-            "output": Output(),
+            "input": ir.FixedInput(shape=(3,), scale=255.0, high=255),
+            "fc": ir.FixedDense(weight=[[2, -4, 254]], message_bits=8),
+            "lif": ir.FixedLIF(vth=10),
+            "output": ir.Output(),
         }
-        assert extract(Program.chain(header(coding="direct"), nodes)).coding == "direct"
+        assert extract(ir.Program.chain(header(coding="direct"), nodes)).coding == "direct"
 
 
 class TestWeights:
@@ -292,7 +278,7 @@ class TestWeights:
 
 def test_li_readout_with_leak_is_an_li():
     graph = cnn()
-    leaky = graph.with_(nodes=dict(graph.nodes) | {"li": LI(beta=0.5)})
+    leaky = graph.with_(nodes=dict(graph.nodes) | {"li": ir.LI(beta=0.5)})
     assert extract(leaky).by_name["li"].neuron == "LI"
 
 

@@ -5,21 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from neurorobust import ir
 from neurorobust.chips import load_profile
 from neurorobust.errors import InvalidInput, LowerError
 from neurorobust.fit.activity import measure
 from neurorobust.fit.checking import check
-from neurorobust.ir import (
-    Affine,
-    Edge,
-    FixedDense,
-    FixedInput,
-    FixedLIF,
-    Graph,
-    Input,
-    Output,
-    Program,
-)
 from neurorobust.lower import lower
 from tests.support.chip_networks import dense, header, lif, mlp
 
@@ -29,15 +19,15 @@ def profile(name):
 
 
 def program(message_bits=0, high=1, **neuron):
-    return Program(
+    return ir.Program(
         header=header(levels=2),
         nodes={
-            "in": FixedInput(shape=(3,), scale=1.0, high=high),
-            "w": FixedDense(weight=np.array([[2, 4, -6]]), message_bits=message_bits),
-            "n": FixedLIF(**({"vth": np.array(100)} | neuron)),
-            "out": Output(),
+            "in": ir.FixedInput(shape=(3,), scale=1.0, high=high),
+            "w": ir.FixedDense(weight=np.array([[2, 4, -6]]), message_bits=message_bits),
+            "n": ir.FixedLIF(**({"vth": np.array(100)} | neuron)),
+            "out": ir.Output(),
         },
-        edges=(Edge("in", "w"), Edge("w", "n"), Edge("n", "out")),
+        edges=(ir.Edge("in", "w"), ir.Edge("w", "n"), ir.Edge("n", "out")),
     )
 
 
@@ -62,7 +52,7 @@ class TestRefusals:
 
     def test_weights_that_are_all_zero(self):
         graph = mlp(8, 4, 3)
-        graph = graph.with_(nodes=dict(graph.nodes) | {"fc1": Affine(weight=np.zeros((4, 8)))})
+        graph = graph.with_(nodes=dict(graph.nodes) | {"fc1": ir.Affine(weight=np.zeros((4, 8)))})
         assert ("lowering", "fc1", None) in failed(graph, "loihi2")
 
     def test_a_rule_that_says_the_same_says_it_alone(self):
@@ -133,7 +123,7 @@ def test_payloads_are_not_for_loihi1():
 
 
 def test_a_network_without_neurons_does_not_fit():
-    graph = Graph.chain(header(), input=Input(shape=(4,)), fc=dense(2, 4), output=Output())
+    graph = ir.Graph.chain(header(), input=ir.Input(shape=(4,)), fc=dense(2, 4), output=ir.Output())
     for chip in ("loihi1", "speck", "akida"):
         assert ("structure", "", None) in failed(graph, chip)
     assert "structure" not in {constraint for constraint, *_ in failed(graph, "ideal-int8")}
@@ -141,8 +131,12 @@ def test_a_network_without_neurons_does_not_fit():
 
 class TestSamples:
     def graph(self, **changes):
-        return Graph.chain(
-            header(**changes), input=Input(shape=(2,)), fc=dense(3, 2), l1=lif(), output=Output()
+        return ir.Graph.chain(
+            header(**changes),
+            input=ir.Input(shape=(2,)),
+            fc=dense(3, 2),
+            l1=lif(),
+            output=ir.Output(),
         )
 
     def test_none(self):

@@ -10,24 +10,13 @@ from safetensors import safe_open
 from typer.testing import CliRunner
 
 from benchmarks.exports import DRIVER, FIXED_AVOIDED, FLOAT_AVOIDED
+from neurorobust import ir
 from neurorobust.backends import run
 from neurorobust.cli.app import app
 from neurorobust.compare.selfcheck import Verdict, probes, self_check
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.formats.code import export_code
 from neurorobust.formats.code.running import interpreter_of, result_of, samples_of
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Edge,
-    Graph,
-    Header,
-    Input,
-    Output,
-    load_model,
-    save_model,
-)
 from neurorobust.testing.random_networks import random_graph
 from neurorobust.testing.random_programs import random_program
 from tests.support.helpers import require_lava
@@ -35,14 +24,14 @@ from tests.support.helpers import require_lava
 
 def chain(**lif):
     rng = np.random.default_rng(3)
-    return Graph.chain(
-        Header(name="two layers", dt_s=1e-3, steps=12, coding="events", bounds=(0.0, 1.0)),
-        input=Input(shape=(5,)),
-        fc1=Affine(weight=rng.normal(0.2, 0.6, (7, 5)), bias=rng.normal(0, 0.1, 7)),
-        lif1=LIF(beta=0.875, threshold=1.0, reset="soft"),
-        fc2=Affine(weight=rng.normal(0.1, 0.7, (3, 7))),
-        lif2=LIF(beta=np.array([0.5, 0.75, 0.9]), threshold=0.8, **lif),
-        output=Output(),
+    return ir.Graph.chain(
+        ir.Header(name="two layers", dt_s=1e-3, steps=12, coding="events", bounds=(0.0, 1.0)),
+        input=ir.Input(shape=(5,)),
+        fc1=ir.Affine(weight=rng.normal(0.2, 0.6, (7, 5)), bias=rng.normal(0, 0.1, 7)),
+        lif1=ir.LIF(beta=0.875, threshold=1.0, reset="soft"),
+        fc2=ir.Affine(weight=rng.normal(0.1, 0.7, (3, 7))),
+        lif2=ir.LIF(beta=np.array([0.5, 0.75, 0.9]), threshold=0.8, **lif),
+        output=ir.Output(),
     )
 
 
@@ -104,7 +93,7 @@ def test_random_networks_agree_with_the_reference(target, exact, tmp_path):
         cases.append(graph)
     results = standalone(target, [tmp_path / str(seed) for seed in range(6)])
     for seed, (graph, ran) in enumerate(zip(cases, results, strict=True)):
-        assert set(ran.spikes) == {name for name, _ in graph.of_kind(LIF)}
+        assert set(ran.spikes) == {name for name, _ in graph.of_kind(ir.LIF)}
         verdict = self_check(
             lambda _, ran=ran: ran, graph, samples=2, seed=seed, backend="reference"
         )
@@ -134,15 +123,15 @@ def test_lava_programs_agree_with_the_reference(tmp_path, request):
 
 def test_names_from_anywhere_stay_names(tmp_path):
     hostile = '"""\nimport os; os.abort()\n"""\\'
-    graph = Graph.chain(
-        Header(name=hostile, dt_s=1e-3, steps=2, provenance={"source": hostile}),
+    graph = ir.Graph.chain(
+        ir.Header(name=hostile, dt_s=1e-3, steps=2, provenance={"source": hostile}),
         **{
-            "class": Input(shape=(2,)),
-            "forward": Affine(weight=np.eye(2)),
-            hostile: LIF(beta=0.5, threshold=0.25),
-            "spk_forward": Affine(weight=np.eye(2)),
-            "x": LI(beta=1.0),
-            "2": Output(),
+            "class": ir.Input(shape=(2,)),
+            "forward": ir.Affine(weight=np.eye(2)),
+            hostile: ir.LIF(beta=0.5, threshold=0.25),
+            "spk_forward": ir.Affine(weight=np.eye(2)),
+            "x": ir.LI(beta=1.0),
+            "2": ir.Output(),
         },
     )
     for target in ("snntorch", "norse"):
@@ -185,20 +174,20 @@ def altered(graph, shown, change):
 
 def compare_changed(graph):
     nodes = dict(graph.nodes)
-    nodes["lif1"] = LIF(beta=0.5, threshold=0.5, compare=">=")
+    nodes["lif1"] = ir.LIF(beta=0.5, threshold=0.5, compare=">=")
     return graph.with_(nodes=nodes)
 
 
 def weight_changed(graph):
     nodes = dict(graph.nodes)
-    nodes["fc1"] = Affine(weight=graph.nodes["fc1"].weight * 1.3)
+    nodes["fc1"] = ir.Affine(weight=graph.nodes["fc1"].weight * 1.3)
     return graph.with_(nodes=nodes)
 
 
 def rounded_otherwise(graph):
     nodes = dict(graph.nodes)
     nudge = 1 + np.array([1e-7, -1e-7, 1e-7, -1e-7])
-    nodes["fc1"] = Affine(weight=graph.nodes["fc1"].weight * nudge)
+    nodes["fc1"] = ir.Affine(weight=graph.nodes["fc1"].weight * nudge)
     return graph.with_(nodes=nodes)
 
 
@@ -212,12 +201,12 @@ def rounded_otherwise(graph):
     ],
 )
 def test_a_check_tells_an_error_from_rounding(change, agreement):
-    graph = Graph.chain(
-        Header(dt_s=1e-3, steps=10, bounds=(0.0, 1.0)),
-        input=Input(shape=(4,)),
-        fc1=Affine(weight=np.eye(4) / 2),
-        lif1=LIF(beta=0.5, threshold=0.5),
-        output=Output(),
+    graph = ir.Graph.chain(
+        ir.Header(dt_s=1e-3, steps=10, bounds=(0.0, 1.0)),
+        input=ir.Input(shape=(4,)),
+        fc1=ir.Affine(weight=np.eye(4) / 2),
+        lif1=ir.LIF(beta=0.5, threshold=0.5),
+        output=ir.Output(),
     )
     shown = probes(graph, np.random.default_rng(0), 8)
     verdict = self_check(altered(graph, shown, change), graph, backend="reference")
@@ -241,22 +230,22 @@ def test_the_verdict_lies_in_the_weights(tmp_path):
 def test_loops_delays_and_sums_keep_their_time(tmp_path):
     pytest.importorskip("snntorch")
     rng = np.random.default_rng(1)
-    graph = Graph(
-        header=Header(dt_s=1e-3, steps=9, coding="events"),
+    graph = ir.Graph(
+        header=ir.Header(dt_s=1e-3, steps=9, coding="events"),
         nodes={
-            "input": Input(shape=(3,)),
-            "fc": Affine(weight=rng.normal(0.5, 0.5, (4, 3))),
-            "back": Affine(weight=rng.normal(0, 0.5, (4, 4))),
-            "lif": LIF(beta=0.5, threshold=0.7),
-            "output": Output(),
+            "input": ir.Input(shape=(3,)),
+            "fc": ir.Affine(weight=rng.normal(0.5, 0.5, (4, 3))),
+            "back": ir.Affine(weight=rng.normal(0, 0.5, (4, 4))),
+            "lif": ir.LIF(beta=0.5, threshold=0.7),
+            "output": ir.Output(),
         },
         edges=(
-            Edge("input", "fc"),
-            Edge("fc", "lif", 2),
-            Edge("fc", "lif"),
-            Edge("lif", "back", 1),
-            Edge("back", "lif"),
-            Edge("lif", "output"),
+            ir.Edge("input", "fc"),
+            ir.Edge("fc", "lif", 2),
+            ir.Edge("fc", "lif"),
+            ir.Edge("lif", "back", 1),
+            ir.Edge("back", "lif"),
+            ir.Edge("lif", "output"),
         ),
     )
     verdict = export_code(graph, tmp_path, "snntorch").verdict
@@ -264,8 +253,8 @@ def test_loops_delays_and_sums_keep_their_time(tmp_path):
 
 
 def test_the_commands_end_as_they_say(tmp_path):
-    save_model(chain(), tmp_path / "graph.safetensors")
-    save_model(chain(max_spikes=3), tmp_path / "counts.safetensors")
+    ir.save_model(chain(), tmp_path / "graph.safetensors")
+    ir.save_model(chain(max_spikes=3), tmp_path / "counts.safetensors")
 
     def export(*arguments):
         return CliRunner().invoke(app, ["export", *map(str, arguments)])
@@ -284,7 +273,7 @@ def test_the_commands_end_as_they_say(tmp_path):
 
 def test_files_of_other_formats_come_back(tmp_path):
     pytest.importorskip("onnxruntime")
-    save_model(chain(), tmp_path / "graph.safetensors")
+    ir.save_model(chain(), tmp_path / "graph.safetensors")
     for to, ending in (("onnx", "onnx"), ("nir", "nir")):
         file, again = tmp_path / f"a.{ending}", tmp_path / f"{ending}.safetensors"
         given = ["export", str(tmp_path / "graph.safetensors"), "--to", to, "--out", str(file)]
@@ -293,6 +282,6 @@ def test_files_of_other_formats_come_back(tmp_path):
         assert json.loads(result.stdout)["verdict"]["agreement"] in {"identical", "rounding"}
         result = CliRunner().invoke(app, ["import", str(file), "--out", str(again)])
         assert result.exit_code == 0, result.output
-        assert load_model(again, Graph).content_hash == chain().content_hash
+        assert ir.load_model(again, ir.Graph).content_hash == chain().content_hash
     result = CliRunner().invoke(app, ["import", str(file), "--from", "csv", "--out", str(again)])
     assert result.exit_code == 2

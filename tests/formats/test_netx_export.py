@@ -8,40 +8,23 @@ import h5py
 import numpy as np
 import pytest
 
+from neurorobust import ir
 from neurorobust.errors import InvalidFile, Unsupported
 from neurorobust.formats.load import Reading, load
 from neurorobust.formats.netx import NetxCall, netx_latency, save_netx
 from neurorobust.formats.netx.lint import RULES
-from neurorobust.ir import (
-    LI,
-    Affine,
-    Edge,
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    FixedTernaryLIF,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Program,
-)
 from tests.formats.test_netx_import import assert_equal_to_netx, run
 from tests.support.netx_model import Netx
 from tests.support.netx_programs import KINDS, STEPS, random_program, stimulus
 
-HEADER = Header(dt_s=1e-3, steps=8, coding="events")
+HEADER = ir.Header(dt_s=1e-3, steps=8, coding="events")
 EVEN = np.array([[2, -4, 6], [8, 2, -2]])
 
 
 def chain(**nodes):
     """A Program of dense layers: what is not given is a plain input, weights, neurons."""
-    base = {"input": PLAIN, "fc": FixedDense(weight=EVEN), "lif": LIF}
-    return Program.chain(HEADER, base | nodes | {"output": Output()})
+    base = {"input": PLAIN, "fc": ir.FixedDense(weight=EVEN), "lif": LIF}
+    return ir.Program.chain(HEADER, base | nodes | {"output": ir.Output()})
 
 
 def in_netx(path, call, program, codes):
@@ -49,7 +32,7 @@ def in_netx(path, call, program, codes):
     reset = None if call.reset_interval is None else (call.reset_interval, call.reset_offset)
     arranged = call.arrange(codes)
     first = program.nodes[program.outgoing(program.input)[0].target]
-    block = isinstance(first, FixedLIF)
+    block = isinstance(first, ir.FixedLIF)
     image = arranged[0] + first.bias_mant if block else None
     netx = Netx(path, image=image, reset=reset, message_bits=call.input_message_bits)
     late = max(netx_latency(program).values())
@@ -97,11 +80,11 @@ def test_the_call_says_what_the_file_does_not(tmp_path):
     path = tmp_path / "a.net"
     assert save_netx(chain(), path) == NetxCall()
     reset = {"reset_interval": 6, "reset_offset": 5}
-    call = save_netx(chain(lif=FixedLIF(vth=np.array(5), **reset)), path)
+    call = save_netx(chain(lif=ir.FixedLIF(vth=np.array(5), **reset)), path)
     assert (call.reset_interval, call.reset_offset) == (6, 0)
     graded = chain(
-        input=FixedInput(shape=(3,), scale=100.0, high=100),
-        fc=FixedDense(weight=EVEN, message_bits=7),
+        input=ir.FixedInput(shape=(3,), scale=100.0, high=100),
+        fc=ir.FixedDense(weight=EVEN, message_bits=7),
     )
     assert save_netx(graded, path).input_message_bits == 7
     program = random_program("conv", 0)
@@ -114,8 +97,8 @@ def test_the_call_says_what_the_file_does_not(tmp_path):
 
 def test_the_file_holds_what_netx_reads(tmp_path):
     bias = {"bias_mant": np.array([128, -256]), "bias_exp": np.array(5)}
-    lif = FixedLIF(vth=np.array([5, 6]), du=np.array(1000), dv=np.array(70), **bias)
-    delay = FixedDelayDense(weight=EVEN, delay=np.array([[1, 2, 3]] * 2))
+    lif = ir.FixedLIF(vth=np.array([5, 6]), du=np.array(1000), dv=np.array(70), **bias)
+    delay = ir.FixedDelayDense(weight=EVEN, delay=np.array([[1, 2, 3]] * 2))
     save_netx(chain(fc=delay, lif=lif), tmp_path / "a.net")
     with h5py.File(tmp_path / "a.net") as file:
         layer = file["layer/1"]
@@ -130,9 +113,9 @@ def test_the_file_holds_what_netx_reads(tmp_path):
 
 def test_weights_with_an_exponent_are_written_out(tmp_path):
     for node, wanted in (
-        (FixedDense(weight=EVEN, weight_exp=3), 8 * EVEN),
-        (FixedDense(weight=4 * EVEN, weight_exp=-2), EVEN),
-        (FixedDense(weight=EVEN, weight_bits=6), EVEN // 8 * 8),
+        (ir.FixedDense(weight=EVEN, weight_exp=3), 8 * EVEN),
+        (ir.FixedDense(weight=4 * EVEN, weight_exp=-2), EVEN),
+        (ir.FixedDense(weight=EVEN, weight_bits=6), EVEN // 8 * 8),
     ):
         save_netx(chain(fc=node), tmp_path / "a.net")
         with h5py.File(tmp_path / "a.net") as file:
@@ -141,8 +124,8 @@ def test_weights_with_an_exponent_are_written_out(tmp_path):
 
 @pytest.mark.parametrize("weight", [-np.array([[4, 2, 0], [1, 4, 3]]), np.zeros((2, 3), int)])
 def test_weights_that_netx_would_change_become_a_convolution(tmp_path, weight):
-    fc = FixedDense(weight=weight, sign_mode="inh")
-    lif = FixedLIF(vth=np.array(5), bias_mant=np.array([9, 4]), bias_exp=np.array(6))
+    fc = ir.FixedDense(weight=weight, sign_mode="inh")
+    lif = ir.FixedLIF(vth=np.array(5), bias_mant=np.array([9, 4]), bias_exp=np.array(6))
     program = chain(fc=fc, lif=lif)
     call = save_netx(program, tmp_path / "a.net")
     assert call.input_shape == (3, 1, 1)
@@ -153,7 +136,8 @@ def test_weights_that_netx_would_change_become_a_convolution(tmp_path, weight):
 
 def test_weights_beyond_eight_bits_become_a_convolution(tmp_path):
     program = chain(
-        fc=FixedDense(weight=60 * EVEN // 2 * 2, weight_exp=4), lif=FixedLIF(vth=np.array(9000))
+        fc=ir.FixedDense(weight=60 * EVEN // 2 * 2, weight_exp=4),
+        lif=ir.FixedLIF(vth=np.array(9000)),
     )
     save_netx(program, tmp_path / "a.net")
     codes = np.random.default_rng(0).integers(0, 2, (20, 3))
@@ -161,44 +145,44 @@ def test_weights_beyond_eight_bits_become_a_convolution(tmp_path):
     assert_equal_to_netx(program, codes, layers)
 
 
-PLAIN = FixedInput(shape=(3,), scale=1.0, high=1)
-LIF = FixedLIF(vth=np.array(5))
-SQUARE = FixedDense(weight=np.array([[2, -4], [6, 2]]))
-IMAGE = FixedInput(shape=(1, 3, 3), scale=1.0, high=1)
-KERNEL = FixedConv2d(weight=np.ones((2, 1, 2, 2), int))
+PLAIN = ir.FixedInput(shape=(3,), scale=1.0, high=1)
+LIF = ir.FixedLIF(vth=np.array(5))
+SQUARE = ir.FixedDense(weight=np.array([[2, -4], [6, 2]]))
+IMAGE = ir.FixedInput(shape=(1, 3, 3), scale=1.0, high=1)
+KERNEL = ir.FixedConv2d(weight=np.ones((2, 1, 2, 2), int))
 
 
 def wired(nodes, edges):
     """Edges as ``a-b`` or, with a delay, ``a-b:2``."""
     pairs = [edge.partition(":") for edge in edges.split()]
-    return Program(
+    return ir.Program(
         header=HEADER,
-        nodes={"input": PLAIN} | nodes | {"output": Output()},
-        edges=tuple(Edge(*pair.split("-"), int(delay or 0)) for pair, _, delay in pairs),
+        nodes={"input": PLAIN} | nodes | {"output": ir.Output()},
+        edges=tuple(ir.Edge(*pair.split("-"), int(delay or 0)) for pair, _, delay in pairs),
     )
 
 
 def only(**nodes):
     """A chain of these nodes behind a plain input."""
-    return Program.chain(HEADER, {"input": PLAIN} | nodes | {"output": Output()})
+    return ir.Program.chain(HEADER, {"input": PLAIN} | nodes | {"output": ir.Output()})
 
 
 def recurrent(*, feed=None, delay=1):
-    nodes = {"fc": feed or FixedDense(weight=EVEN), "lif": LIF, "back": SQUARE}
+    nodes = {"fc": feed or ir.FixedDense(weight=EVEN), "lif": LIF, "back": SQUARE}
     return wired(nodes, f"input-fc fc-lif lif-output lif-back:{delay} back-lif")
 
 
 REFUSED = {
     "ternary neurons": (
-        lambda: chain(lif=FixedTernaryLIF(vth_high=np.array(5), vth_low=np.array(-5))),
+        lambda: chain(lif=ir.FixedTernaryLIF(vth_high=np.array(5), vth_low=np.array(-5))),
         "lif: a FixedTernaryLIF has no counterpart",
     ),
     "an integrator before the end": (
-        lambda: only(fc=FixedDense(weight=EVEN), li=FixedLI(), fc2=SQUARE, lif=LIF),
+        lambda: only(fc=ir.FixedDense(weight=EVEN), li=ir.FixedLI(), fc2=SQUARE, lif=LIF),
         "li: an integrator sends membranes",
     ),
     "floored sums": (
-        lambda: chain(fc=FixedDense(weight=EVEN, weight_exp=-2)),
+        lambda: chain(fc=ir.FixedDense(weight=EVEN, weight_exp=-2)),
         "fc: weight_exp -2 floors.*multiples of 4",
     ),
     "a fine bias": (
@@ -211,23 +195,30 @@ REFUSED = {
     ),
     "a delayed convolution": (
         lambda: wired(
-            {"input": IMAGE, "conv": KERNEL, "lif": LIF, "flat": Flatten()},
+            {"input": IMAGE, "conv": KERNEL, "lif": LIF, "flat": ir.Flatten()},
             "input-conv:2 conv-lif lif-flat flat-output",
         ),
         "conv: netx ignores delays",
     ),
     "a long delay": (
-        lambda: wired({"fc": FixedDense(weight=EVEN), "lif": LIF}, "input-fc:63 fc-lif lif-output"),
+        lambda: wired(
+            {"fc": ir.FixedDense(weight=EVEN), "lif": LIF}, "input-fc:63 fc-lif lif-output"
+        ),
         "fc: waits 63 steps; netx holds 62",
     ),
     "slow recurrence": (lambda: recurrent(delay=2), "lif: netx handles delays beside recurrence"),
     "recurrence beside delays": (
-        lambda: recurrent(feed=FixedDelayDense(weight=EVEN, delay=np.ones((2, 3), int))),
+        lambda: recurrent(feed=ir.FixedDelayDense(weight=EVEN, delay=np.ones((2, 3), int))),
         "lif: netx handles delays beside recurrence",
     ),
     "a skipped layer": (
         lambda: wired(
-            {"a": FixedDense(weight=EVEN), "lif": LIF, "b": SQUARE, "c": FixedDense(weight=EVEN)}
+            {
+                "a": ir.FixedDense(weight=EVEN),
+                "lif": LIF,
+                "b": SQUARE,
+                "c": ir.FixedDense(weight=EVEN),
+            }
             | {"top": LIF},
             "input-a a-lif lif-b input-c b-top c-top top-output",
         ),
@@ -235,20 +226,20 @@ REFUSED = {
     ),
     "an early output": (
         lambda: wired(
-            {"a": FixedDense(weight=EVEN), "lif": LIF, "b": SQUARE, "top": LIF},
+            {"a": ir.FixedDense(weight=EVEN), "lif": LIF, "b": SQUARE, "top": LIF},
             "input-a a-lif lif-b b-top lif-output top-output",
         ),
         "output: adds up 2 inputs",
     ),
     "resets of two kinds": (
         lambda: only(
-            fc=FixedDense(weight=EVEN), lif=LIF, fc2=SQUARE, top=replace(LIF, reset_interval=4)
+            fc=ir.FixedDense(weight=EVEN), lif=LIF, fc2=SQUARE, top=replace(LIF, reset_interval=4)
         ),
         "populations reset differently",
     ),
     "weights netx would change, with delays": (
         lambda: chain(
-            fc=FixedDelayDense(
+            fc=ir.FixedDelayDense(
                 weight=-np.array([[4, 2, 1], [1, 2, 3]]),
                 sign_mode="inh",
                 delay=np.ones((2, 3), int),
@@ -270,20 +261,20 @@ REFUSED = {
     ),
     "payloads and spikes at once": (
         lambda: wired(
-            {"input": replace(PLAIN, high=7), "a": FixedDense(weight=EVEN), "lif": LIF}
-            | {"b": FixedDense(weight=EVEN, message_bits=3)},
+            {"input": replace(PLAIN, high=7), "a": ir.FixedDense(weight=EVEN), "lif": LIF}
+            | {"b": ir.FixedDense(weight=EVEN, message_bits=3)},
             "input-a input-b a-lif b-lif lif-output",
         ),
         "lif: takes its input once as payloads and once as spikes",
     ),
     "a host": (
         lambda: chain().with_(
-            host=Graph.chain(
-                Header(dt_s=1e-3, steps=8),
-                input=Input(shape=(4,)),
-                fc=Affine(weight=np.ones((3, 4))),
-                li=LI(beta=0.5),
-                output=Output(readout="last"),
+            host=ir.Graph.chain(
+                ir.Header(dt_s=1e-3, steps=8),
+                input=ir.Input(shape=(4,)),
+                fc=ir.Affine(weight=np.ones((3, 4))),
+                li=ir.LI(beta=0.5),
+                output=ir.Output(readout="last"),
             )
         ),
         "part on the host.*host=None",
@@ -300,7 +291,7 @@ def test_refused_by_name(tmp_path, name):
 
 
 def test_synapses_that_add_up_are_one_matrix(tmp_path):
-    parts = {"a": FixedDense(weight=EVEN), "b": FixedDense(weight=EVEN), "lif": LIF}
+    parts = {"a": ir.FixedDense(weight=EVEN), "b": ir.FixedDense(weight=EVEN), "lif": LIF}
     save_netx(wired(parts, "input-a input-b a-lif b-lif lif-output"), tmp_path / "a.net")
     with h5py.File(tmp_path / "a.net") as file:
         assert np.array_equal(file["layer/1/weight"][()], 2 * EVEN)

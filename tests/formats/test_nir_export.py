@@ -9,33 +9,18 @@ import nir
 import numpy as np
 import pytest
 
+from neurorobust import ir
 from neurorobust.backends import run
 from neurorobust.errors import InvalidFile, InvalidInput, Unsupported
 from neurorobust.formats.load import Reading, load
 from neurorobust.formats.nir import save_nir
 from neurorobust.formats.nir.load import KINDS
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    BatchNorm,
-    Conv2d,
-    Edge,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-    load_model,
-    save_model,
-)
 from neurorobust.testing.draws import random_stimulus
 from neurorobust.testing.random_networks import random_graph
 from tests.formats.test_nir_import import nested
 from tests.support.nir_files import chain, lif, linear, same, values
 
-HEADER = Header(dt_s=1e-3, steps=10, coding="events")
+HEADER = ir.Header(dt_s=1e-3, steps=10, coding="events")
 BEYOND_NIR = ("BatchNorm", "Pool2d max")
 BEYOND_NODES = (
     *BEYOND_NIR,
@@ -70,7 +55,7 @@ def test_the_nodes_alone_compute_what_the_graph_computes(tmp_path, seed):
     graph = random_graph(rng, avoid=BEYOND_NODES)
     soft = {
         name: replace(node, reset_value=None)
-        for name, node in graph.of_kind(LIF)
+        for name, node in graph.of_kind(ir.LIF)
         if node.reset == "soft"
     }
     graph = graph.with_(nodes={**graph.nodes, **soft})
@@ -80,7 +65,7 @@ def test_the_nodes_alone_compute_what_the_graph_computes(tmp_path, seed):
         Reading(
             use_metadata=False,
             header=graph.header,
-            reset={name: node.reset for name, node in graph.of_kind(LIF)},
+            reset={name: node.reset for name, node in graph.of_kind(ir.LIF)},
             v_init="zero",
             time_unit_s=1.0,
             readout=graph.nodes["output"].readout,
@@ -139,8 +124,8 @@ def test_every_node_of_a_file_is_written_again_bit_for_bit(tmp_path, dtype):
     for shape, nodes in every_node(dtype).items():
         path = chain(tmp_path / "a.nir", shape, **nodes)
         graph = load(path, Reading(reset="hard", v_init="reset", **step))
-        save_model(graph, tmp_path / "a.safetensors")
-        graph = load_model(tmp_path / "a.safetensors", Graph)
+        ir.save_model(graph, tmp_path / "a.safetensors")
+        graph = ir.load_model(tmp_path / "a.safetensors", ir.Graph)
         save_nir(graph, tmp_path / "b.nir")
         assert same(path, tmp_path / "b.nir")
         assert load(tmp_path / "b.nir").content_hash == graph.content_hash
@@ -176,8 +161,12 @@ def test_a_changed_graph_is_not_written_as_the_file_it_came_from(tmp_path):
 
 def test_an_edited_file_is_noticed(tmp_path):
     path = tmp_path / "a.nir"
-    nodes = {"input": Input(shape=(2,)), "lif": LIF(beta=0.9, threshold=1.0), "output": Output()}
-    save_nir(Graph.chain(HEADER, **nodes), path)
+    nodes = {
+        "input": ir.Input(shape=(2,)),
+        "lif": ir.LIF(beta=0.9, threshold=1.0),
+        "output": ir.Output(),
+    }
+    save_nir(ir.Graph.chain(HEADER, **nodes), path)
     with h5py.File(path, "r+") as file:
         file["node/nodes/lif/v_threshold"][...] = 2.0
     with pytest.raises(InvalidFile, match=r"edited after it was written.*use_metadata=False"):
@@ -214,21 +203,21 @@ def test_arguments_that_contradict_the_file_are_refused(tmp_path):
 def simple(**changes):
     """Input, weights, neurons, Output."""
     nodes = {
-        "input": Input(shape=(2,)),
-        "fc": Affine(weight=np.eye(2)),
-        "lif": LIF(**({"beta": 0.9, "threshold": 1.0} | changes)),
-        "output": Output(),
+        "input": ir.Input(shape=(2,)),
+        "fc": ir.Affine(weight=np.eye(2)),
+        "lif": ir.LIF(**({"beta": 0.9, "threshold": 1.0} | changes)),
+        "output": ir.Output(),
     }
-    return Graph.chain(HEADER, **nodes)
+    return ir.Graph.chain(HEADER, **nodes)
 
 
 def imaged(**node):
     """One node on an image."""
-    ends = {"flat": Flatten(), "output": Output()}
-    return Graph.chain(HEADER, **{"input": Input(shape=(2, 4, 4))} | node | ends)
+    ends = {"flat": ir.Flatten(), "output": ir.Output()}
+    return ir.Graph.chain(HEADER, **{"input": ir.Input(shape=(2, 4, 4))} | node | ends)
 
 
-POOL = Pool2d(op="max", kernel=(2, 2), stride=(2, 2))
+POOL = ir.Pool2d(op="max", kernel=(2, 2), stride=(2, 2))
 TWO = {"a": np.array([0.5, 0.6])}
 REFUSED = {
     "lif: reset 'soft'": ("portable", simple(reset="soft")),
@@ -247,30 +236,30 @@ REFUSED = {
     "lif: beta that differs": ("portable", simple(beta=TWO["a"])),
     "li: readers drop or refuse LI": (
         "norse",
-        Graph.chain(HEADER, input=Input(shape=(2,)), li=LI(beta=0.5), output=Output()),
+        ir.Graph.chain(HEADER, input=ir.Input(shape=(2,)), li=ir.LI(beta=0.5), output=ir.Output()),
     ),
     "pool: Norse drops AvgPool2d": ("portable", imaged(pool=replace(POOL, op="avg"))),
     "pool: NIR has no maximum": ("strict", imaged(pool=POOL)),
     "norm: NIR has no BatchNorm": (
         "strict",
-        imaged(norm=BatchNorm(**dict.fromkeys(("mean", "var", "scale", "shift"), np.ones(2)))),
+        imaged(norm=ir.BatchNorm(**dict.fromkeys(("mean", "var", "scale", "shift"), np.ones(2)))),
     ),
     "conv: nir gets the shape of kernel (1, 3)": (
         "snntorch",
-        imaged(conv=Conv2d(weight=np.ones((2, 2, 1, 3)))),
+        imaged(conv=ir.Conv2d(weight=np.ones((2, 2, 1, 3)))),
     ),
     "conv: nir and readers get grouped": (
         "norse",
-        imaged(conv=Conv2d(weight=np.ones((2, 1, 3, 3)), groups=2)),
+        imaged(conv=ir.Conv2d(weight=np.ones((2, 1, 3, 3)), groups=2)),
     ),
     "header: readers know no mean": ("norse", simple().with_(header=replace(HEADER, mean=(0.5,)))),
     "edge delays": (
         "portable",
-        simple().with_(edges=(*simple().edges[:2], Edge("lif", "output", 1))),
+        simple().with_(edges=(*simple().edges[:2], ir.Edge("lif", "output", 1))),
     ),
     "two edges between the same nodes": (
         "norse",
-        simple().with_(edges=(*simple().edges, Edge("fc", "lif"))),
+        simple().with_(edges=(*simple().edges, ir.Edge("fc", "lif"))),
     ),
 }
 
@@ -294,14 +283,14 @@ def test_unknown_profiles_and_folders(tmp_path):
 def test_norse_runs_a_diamond_in_another_order_and_is_not_given_one(tmp_path):
     """Depth first, the node where two branches meet runs before the second branch."""
     nodes = {
-        "input": Input(shape=(2,)),
-        "a": Affine(weight=np.eye(2)),
-        "b": Affine(weight=np.eye(2)),
-        "lif": LIF(beta=0.5, threshold=1.0),
-        "output": Output(),
+        "input": ir.Input(shape=(2,)),
+        "a": ir.Affine(weight=np.eye(2)),
+        "b": ir.Affine(weight=np.eye(2)),
+        "lif": ir.LIF(beta=0.5, threshold=1.0),
+        "output": ir.Output(),
     }
     pairs = (("input", "a"), ("input", "b"), ("a", "lif"), ("b", "lif"), ("lif", "output"))
-    graph = Graph(header=HEADER, nodes=nodes, edges=tuple(Edge(*pair) for pair in pairs))
+    graph = ir.Graph(header=HEADER, nodes=nodes, edges=tuple(ir.Edge(*pair) for pair in pairs))
     with pytest.raises(Unsupported, match=r"edge b -> lif: Norse gives it a delay of 1"):
         save_nir(graph, tmp_path / "a.nir", "norse")
 
@@ -317,9 +306,9 @@ def test_a_file_with_linear_and_affine_keeps_names_that_sort_otherwise(tmp_path)
 def test_names_that_hdf5_cannot_store_are_refused(tmp_path):
     graph = simple()
     nodes = {("." if name == "fc" else name): node for name, node in graph.nodes.items()}
-    edges = (Edge("input", "."), Edge(".", "lif"), Edge("lif", "output"))
+    edges = (ir.Edge("input", "."), ir.Edge(".", "lif"), ir.Edge("lif", "output"))
     with pytest.raises(Unsupported, match="cannot store a node's name"):
-        save_nir(Graph(header=HEADER, nodes=nodes, edges=edges), tmp_path / "a.nir")
+        save_nir(ir.Graph(header=HEADER, nodes=nodes, edges=edges), tmp_path / "a.nir")
 
 
 def test_foreign_provenance_is_named(tmp_path):

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from neurorobust import ir
 from neurorobust.backends import get_backend, run
 from neurorobust.data import Stimulus
 from neurorobust.errors import (
@@ -21,28 +22,12 @@ from neurorobust.errors import (
 from neurorobust.formats.load import load
 from neurorobust.formats.onnx import initial_state, onnx_model, save, save_onnx
 from neurorobust.formats.onnx.seal import FUNCTIONS, OPERATORS, nodes
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Conv2d,
-    FixedDense,
-    FixedInput,
-    FixedLIF,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-    Program,
-)
 from neurorobust.testing import random_graph, random_program
 from neurorobust.testing.draws import random_stimulus
 from tests.support.helpers import require_backend
 
 BATCH = 3
-HEADER = Header(dt_s=1e-3, steps=12, coding="events", bounds=(-10.0, 10.0))
+HEADER = ir.Header(dt_s=1e-3, steps=12, coding="events", bounds=(-10.0, 10.0))
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +65,7 @@ def assert_equal(model, want, got, steps=slice(None)):
         np.testing.assert_array_equal(got[f"{name}/spikes"], spikes[:, steps], err_msg=name)
         assert got[f"{name}/spikes"].dtype == spikes.dtype
     for name, h in want.membrane.items():
-        if isinstance(model, Program):
+        if isinstance(model, ir.Program):
             np.testing.assert_array_equal(got[f"{name}/membrane"], h[:, steps], err_msg=name)
         else:
             np.testing.assert_allclose(
@@ -90,26 +75,26 @@ def assert_equal(model, want, got, steps=slice(None)):
 
 def small(**fields):
     """Two inputs, one LIF of width 2, an LI readout."""
-    return Graph.chain(
+    return ir.Graph.chain(
         HEADER,
-        input=Input(shape=(2,)),
-        fc=Affine(weight=np.array([[1.0, 0.5], [-0.5, 1.5]]), bias=np.array([0.25, 0.0])),
-        lif=LIF(**{"beta": 0.5, "threshold": 1.0, "v_init": 0.5} | fields),
-        out=Affine(weight=np.eye(2)),
-        li=LI(beta=0.75),
-        output=Output(readout="last"),
+        input=ir.Input(shape=(2,)),
+        fc=ir.Affine(weight=np.array([[1.0, 0.5], [-0.5, 1.5]]), bias=np.array([0.25, 0.0])),
+        lif=ir.LIF(**{"beta": 0.5, "threshold": 1.0, "v_init": 0.5} | fields),
+        out=ir.Affine(weight=np.eye(2)),
+        li=ir.LI(beta=0.75),
+        output=ir.Output(readout="last"),
     )
 
 
 def chip(**fields):
     """Two inputs and two integer neurons."""
-    return Program.chain(
+    return ir.Program.chain(
         HEADER,
         {
-            "input": FixedInput(shape=(2,), scale=4.0, high=40, low=-40),
-            "fc": FixedDense(weight=np.array([[10, -6], [4, 20]]), message_bits=8, **fields),
-            "lif": FixedLIF(vth=25, dv=512, du=2048),
-            "output": Output(),
+            "input": ir.FixedInput(shape=(2,), scale=4.0, high=40, low=-40),
+            "fc": ir.FixedDense(weight=np.array([[10, -6], [4, 20]]), message_bits=8, **fields),
+            "lif": ir.FixedLIF(vth=25, dv=512, du=2048),
+            "output": ir.Output(),
         },
     )
 
@@ -150,11 +135,11 @@ class TestForms:
 
     def test_a_closed_form(self):
         steps = 9
-        graph = Graph.chain(
+        graph = ir.Graph.chain(
             HEADER,
-            input=Input(shape=(1,)),
-            li=LI(beta=0.5, v_init=8.0),
-            output=Output(readout="last"),
+            input=ir.Input(shape=(1,)),
+            li=ir.LI(beta=0.5, v_init=8.0),
+            output=ir.Output(readout="last"),
         )
         loaded = session(onnx_model(graph, precision="double", record=("membrane",)))
         x = np.zeros((1, steps, 1))
@@ -172,7 +157,7 @@ class TestForms:
             np.testing.assert_allclose(call(loaded, {"input": x})["scores"], want, rtol=1e-12)
 
     def test_a_constant_input_passes_the_first_layer_once(self):
-        file = onnx_model(small().with_(header=Header(dt_s=1e-3, steps=4)))
+        file = onnx_model(small().with_(header=ir.Header(dt_s=1e-3, steps=4)))
         where = {node.name: place for place, node in nodes(file.graph)}
         assert where["fc:Gemm"] == ""
         assert where["out:Gemm"] == " of a step"
@@ -180,9 +165,9 @@ class TestForms:
 
     @pytest.mark.parametrize("readout", ["count", "mean", "last", "max", "first"])
     def test_readouts(self, readout):
-        lif = LIF(beta=0.0, threshold=0.5)
-        graph = Graph.chain(
-            HEADER, input=Input(shape=(2,)), lif=lif, output=Output(readout=readout)
+        lif = ir.LIF(beta=0.0, threshold=0.5)
+        graph = ir.Graph.chain(
+            HEADER, input=ir.Input(shape=(2,)), lif=lif, output=ir.Output(readout=readout)
         )
         x = np.array([[[1.0, 0], [0, 0], [1, 0], [0, 1]], np.zeros((4, 2))])
         want = {"count": [2, 1], "mean": [0.5, 0.25], "last": [0, 1], "max": [1, 1]}
@@ -193,11 +178,11 @@ class TestForms:
 
 def test_convolutions_and_pools_in_single_precision_against_torch():
     rng = np.random.default_rng(1)
-    lif = LIF(beta=0.75, threshold=1.0, compare=">=")
-    graph = Graph.chain(
-        Header(dt_s=1e-3, steps=8, bounds=(0.0, 1.0), mean=(0.25, 0.5), std=(0.5,)),
-        input=Input(shape=(2, 9, 8)),
-        conv=Conv2d(
+    lif = ir.LIF(beta=0.75, threshold=1.0, compare=">=")
+    graph = ir.Graph.chain(
+        ir.Header(dt_s=1e-3, steps=8, bounds=(0.0, 1.0), mean=(0.25, 0.5), std=(0.5,)),
+        input=ir.Input(shape=(2, 9, 8)),
+        conv=ir.Conv2d(
             weight=rng.integers(-4, 7, (4, 1, 3, 2)) / 8,
             bias=rng.integers(-2, 3, 4) / 8,
             stride=(2, 1),
@@ -205,13 +190,13 @@ def test_convolutions_and_pools_in_single_precision_against_torch():
             groups=2,
         ),
         lif=lif,
-        sums=Pool2d(op="sum", kernel=(2, 2), stride=(1, 2)),
-        peak=Pool2d(op="max", kernel=(2, 2), stride=(1, 1), padding=(1, 0)),
-        mean=Pool2d(op="avg", kernel=(2, 1), stride=(1, 1), padding=(1, 0)),
-        flat=Flatten(),
-        fc=Affine(weight=rng.integers(-4, 6, (3, 48)) / 16),
+        sums=ir.Pool2d(op="sum", kernel=(2, 2), stride=(1, 2)),
+        peak=ir.Pool2d(op="max", kernel=(2, 2), stride=(1, 1), padding=(1, 0)),
+        mean=ir.Pool2d(op="avg", kernel=(2, 1), stride=(1, 1), padding=(1, 0)),
+        flat=ir.Flatten(),
+        fc=ir.Affine(weight=rng.integers(-4, 6, (3, 48)) / 16),
         out=lif,
-        output=Output(),
+        output=ir.Output(),
     )
     x = rng.integers(0, 9, (5, 1, 2, 9, 8)) / 8
     runs = [
@@ -226,22 +211,22 @@ def test_convolutions_and_pools_in_single_precision_against_torch():
 
 
 def hosted_program():
-    host = Graph.chain(
-        Header(dt_s=1e-3, steps=6, mean=(0.5,), std=(0.25,)),
-        input=Input(shape=(1, 2, 2)),
-        conv=Conv2d(weight=np.array([1.0, -0.75]).reshape(2, 1, 1, 1)),
-        lif=LIF(beta=0.5, threshold=1.0),
-        flat=Flatten(),
-        sent=Output(),
+    host = ir.Graph.chain(
+        ir.Header(dt_s=1e-3, steps=6, mean=(0.5,), std=(0.25,)),
+        input=ir.Input(shape=(1, 2, 2)),
+        conv=ir.Conv2d(weight=np.array([1.0, -0.75]).reshape(2, 1, 1, 1)),
+        lif=ir.LIF(beta=0.5, threshold=1.0),
+        flat=ir.Flatten(),
+        sent=ir.Output(),
     )
-    return Program.chain(
-        Header(dt_s=1e-3, steps=6),
+    return ir.Program.chain(
+        ir.Header(dt_s=1e-3, steps=6),
         {
-            "input": FixedInput(shape=(2, 2, 2), scale=1.0, high=1),
-            "flat": Flatten(),
-            "fc": FixedDense(weight=np.random.default_rng(2).integers(-40, 60, (3, 8))),
-            "lif": FixedLIF(vth=40, dv=400, reset_interval=4),
-            "output": Output(),
+            "input": ir.FixedInput(shape=(2, 2, 2), scale=1.0, high=1),
+            "flat": ir.Flatten(),
+            "fc": ir.FixedDense(weight=np.random.default_rng(2).integers(-40, 60, (3, 8))),
+            "lif": ir.FixedLIF(vth=40, dv=400, reset_interval=4),
+            "output": ir.Output(),
         },
         host=host,
     )
@@ -272,7 +257,7 @@ class TestFile:
         onnx.checker.check_model(file, full_check=True)
         assert (file.ir_version, file.opset_import[0].version) == (10, 21)
         calls = [n.op_type for _, n in nodes(file.graph) if n.domain == "ai.neurorobust"]
-        assert calls == (["LIF", "LI"] if isinstance(model, Graph) else ["FixedLIF"])
+        assert calls == (["LIF", "LI"] if isinstance(model, ir.Graph) else ["FixedLIF"])
         assert {f.name for f in file.functions} == set(calls)
 
     def test_arrays_are_kept_as_they_are(self):

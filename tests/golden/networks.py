@@ -5,29 +5,7 @@ So every sum is exact, in any order and on any machine.
 
 import numpy as np
 
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Edge,
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    FixedTernaryLIF,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-    Program,
-)
+from neurorobust import ir
 
 LEVELS = 17
 """Grey values of the images: steps of one sixteenth."""
@@ -44,56 +22,60 @@ def images(seed, count, *shape):
 
 
 def header(steps=6, **changes):
-    return Header(**{"name": "fixed", "dt_s": 1e-3, "steps": steps, "levels": LEVELS} | changes)
+    return ir.Header(**{"name": "fixed", "dt_s": 1e-3, "steps": steps, "levels": LEVELS} | changes)
 
 
 def lif(**changes):
-    return LIF(**{"beta": 0.5, "threshold": 1.0} | changes)
+    return ir.LIF(**{"beta": 0.5, "threshold": 1.0} | changes)
 
 
 def dense(seed=0, *, inputs=6, hidden=10, classes=3, given=None, last=None, readout="last", **own):
     """One hidden layer of LIF neurons, and a readout."""
-    return Graph.chain(
+    return ir.Graph.chain(
         header() if given is None else given,
-        input=Input(shape=(inputs,)),
-        fc1=Affine(weight=drawn(seed, hidden, inputs), bias=drawn(seed + 1, hidden, over=32)),
+        input=ir.Input(shape=(inputs,)),
+        fc1=ir.Affine(weight=drawn(seed, hidden, inputs), bias=drawn(seed + 1, hidden, over=32)),
         lif1=lif(**own),
-        fc2=Affine(weight=drawn(seed + 2, classes, hidden)),
-        last=LI(beta=1.0) if last is None else last,
-        output=Output(readout=readout),
+        fc2=ir.Affine(weight=drawn(seed + 2, classes, hidden)),
+        last=ir.LI(beta=1.0) if last is None else last,
+        output=ir.Output(readout=readout),
     )
 
 
 def conv(op="avg", given=None, *, hidden=None, norm=True):
     """A convolution with batch norm and pooling, and a dense layer."""
     nodes = {
-        "input": Input(shape=(2, 6, 6)),
-        "conv": Conv2d(weight=drawn(20, 4, 1, 3, 3), bias=drawn(21, 4), padding=(1, 1), groups=2),
-        "norm": BatchNorm(
+        "input": ir.Input(shape=(2, 6, 6)),
+        "conv": ir.Conv2d(
+            weight=drawn(20, 4, 1, 3, 3), bias=drawn(21, 4), padding=(1, 1), groups=2
+        ),
+        "norm": ir.BatchNorm(
             mean=drawn(22, 4), var=np.array([0.75, 1.0, 2.0, 3.75]), scale=drawn(23, 4) + 1.5,
             shift=drawn(24, 4), eps=0.25,
         ),
         "lif": hidden or lif(threshold=np.full((4, 1, 1), 0.75)),
-        "pool": Pool2d(op=op, kernel=(2, 2), stride=(2, 2)),
-        "flat": Flatten(),
-        "fc": Affine(weight=drawn(25, 3, 36, over=16)),
+        "pool": ir.Pool2d(op=op, kernel=(2, 2), stride=(2, 2)),
+        "flat": ir.Flatten(),
+        "fc": ir.Affine(weight=drawn(25, 3, 36, over=16)),
         "out": lif(beta=0.75),
-        "output": Output(),
+        "output": ir.Output(),
     }  # fmt: skip
-    return Graph.chain(given or header(), **{k: v for k, v in nodes.items() if norm or k != "norm"})
+    return ir.Graph.chain(
+        given or header(), **{k: v for k, v in nodes.items() if norm or k != "norm"}
+    )
 
 
 def wired(**own):
     """A layer with a loop, a delayed edge, and a connection past it."""
     made = dense(30, **own)
     more = {
-        "back": Affine(weight=drawn(33, 10, 10, over=16)),
-        "skip": Affine(weight=drawn(34, 3, 6)),
+        "back": ir.Affine(weight=drawn(33, 10, 10, over=16)),
+        "skip": ir.Affine(weight=drawn(34, 3, 6)),
     }
     edges = (
-        *(e for e in made.edges if e != Edge("lif1", "fc2")),
-        Edge("lif1", "fc2", 2), Edge("lif1", "back", 1), Edge("back", "lif1"),
-        Edge("input", "skip"), Edge("skip", "last", 1),
+        *(e for e in made.edges if e != ir.Edge("lif1", "fc2")),
+        ir.Edge("lif1", "fc2", 2), ir.Edge("lif1", "back", 1), ir.Edge("back", "lif1"),
+        ir.Edge("input", "skip"), ir.Edge("skip", "last", 1),
     )  # fmt: skip
     return made.with_(nodes={**made.nodes, **more}, edges=edges)
 
@@ -101,29 +83,29 @@ def wired(**own):
 def events(*, levels=2, **own):
     """Event frames of two polarities, a strided convolution, and spikes to be counted."""
     weight, top = drawn(40, 4, 2, 3, 3), float(levels - 1)
-    return Graph.chain(
+    return ir.Graph.chain(
         header(8, coding="events", levels=levels, bounds=(0.0, top), classes=("left", "up", "off")),
-        input=Input(shape=(2, 6, 6)),
-        conv=Conv2d(weight=weight.astype(np.float32), stride=(2, 2), dilation=(1, 1)),
+        input=ir.Input(shape=(2, 6, 6)),
+        conv=ir.Conv2d(weight=weight.astype(np.float32), stride=(2, 2), dilation=(1, 1)),
         lif=lif(beta=0.75, **own),
-        flat=Flatten(),
-        fc=Affine(weight=drawn(41, 3, 16)),
+        flat=ir.Flatten(),
+        fc=ir.Affine(weight=drawn(41, 3, 16)),
         out=lif(),
-        output=Output(),
+        output=ir.Output(),
     )
 
 
 def one_dimension():
     """A convolution over time-like samples."""
-    return Graph.chain(
+    return ir.Graph.chain(
         header(bounds=(-1.0, 1.0), mean=(0.25, -0.5), std=(0.5, 2.0)),
-        input=Input(shape=(2, 9)),
-        conv=Conv1d(weight=drawn(50, 4, 2, 3), bias=drawn(51, 4), stride=(2,), dilation=(2,)),
+        input=ir.Input(shape=(2, 9)),
+        conv=ir.Conv1d(weight=drawn(50, 4, 2, 3), bias=drawn(51, 4), stride=(2,), dilation=(2,)),
         lif=lif(reset="soft"),
-        flat=Flatten(),
-        fc=Affine(weight=drawn(52, 3, 12)),
-        out=LI(beta=0.75, gain_in=0.5, bias=0.125, v_init=drawn(53, 3)),
-        output=Output(readout="mean"),
+        flat=ir.Flatten(),
+        fc=ir.Affine(weight=drawn(52, 3, 12)),
+        out=ir.LI(beta=0.75, gain_in=0.5, bias=0.125, v_init=drawn(53, 3)),
+        output=ir.Output(readout="mean"),
     )
 
 
@@ -163,8 +145,8 @@ def graphs():
 
 def program(readout="count", given=None, **nodes):
     """A chain of fixed nodes."""
-    own = given or Header(dt_s=1e-3, steps=9, coding="events", bounds=(0.0, 255.0))
-    return Program.chain(own, {**nodes, "output": Output(readout=readout)}, score_unit=0.5)
+    own = given or ir.Header(dt_s=1e-3, steps=9, coding="events", bounds=(0.0, 255.0))
+    return ir.Program.chain(own, {**nodes, "output": ir.Output(readout=readout)}, score_unit=0.5)
 
 
 def whole(seed, *shape, high=100):
@@ -173,39 +155,39 @@ def whole(seed, *shape, high=100):
 
 def programs():
     """Every Program that is written by hand, by its name."""
-    source = FixedInput(shape=(5,), scale=1.0, high=255)
-    graded = FixedDense(weight=whole(1, 4, 5), message_bits=8, weight_exp=-2)
-    spiking = FixedLIF(du=2000, dv=500, vth=60)
+    source = ir.FixedInput(shape=(5,), scale=1.0, high=255)
+    graded = ir.FixedDense(weight=whole(1, 4, 5), message_bits=8, weight_exp=-2)
+    spiking = ir.FixedLIF(du=2000, dv=500, vth=60)
     return {
         "dense": program(
             input=source, fc1=graded, lif1=spiking,
-            fc2=FixedDense(weight=whole(2, 3, 4), weight_bits=4, weight_exp=2),
-            lif2=FixedLIF(du=4095, dv=np.array([0, 100, 4096]), vth=90, bias_mant=7, bias_exp=5),
+            fc2=ir.FixedDense(weight=whole(2, 3, 4), weight_bits=4, weight_exp=2),
+            lif2=ir.FixedLIF(du=4095, dv=np.array([0, 100, 4096]), vth=90, bias_mant=7, bias_exp=5),
         ),
         "signs, storage": program(
             "last", input=source,
-            fc1=FixedDense(weight=np.abs(whole(3, 4, 5)), sign_mode="exc", storage="sparse"),
+            fc1=ir.FixedDense(weight=np.abs(whole(3, 4, 5)), sign_mode="exc", storage="sparse"),
             lif1=spiking,
-            fc2=FixedDense(weight=-np.abs(whole(4, 3, 4)), sign_mode="inh"),
-            li=FixedLI(du=100, dv=200, bias_mant=whole(5, 3), reset_interval=4, reset_offset=1),
+            fc2=ir.FixedDense(weight=-np.abs(whole(4, 3, 4)), sign_mode="inh"),
+            li=ir.FixedLI(du=100, dv=200, bias_mant=whole(5, 3), reset_interval=4, reset_offset=1),
         ),
         "delays": program(
             input=source,
-            fc1=FixedDelayDense(weight=whole(6, 4, 5), delay=np.abs(whole(7, 4, 5, high=6))),
-            lif1=FixedLIF(vth=20, du=4000, dv=100, reset_interval=5),
+            fc1=ir.FixedDelayDense(weight=whole(6, 4, 5), delay=np.abs(whole(7, 4, 5, high=6))),
+            lif1=ir.FixedLIF(vth=20, du=4000, dv=100, reset_interval=5),
         ),
         "ternary": program(
             input=source, fc1=graded,
-            lif1=FixedTernaryLIF(vth_high=40, vth_low=-30, du=1000, dv=300),
-            fc2=FixedDense(weight=whole(8, 3, 4), message_bits=2),
-            lif2=FixedLIF(vth=10),
+            lif1=ir.FixedTernaryLIF(vth_high=40, vth_low=-30, du=1000, dv=300),
+            fc2=ir.FixedDense(weight=whole(8, 3, 4), message_bits=2),
+            lif2=ir.FixedLIF(vth=10),
         ),
         "conv": program(
-            "max", Header(dt_s=1e-3, steps=5, bounds=(-2.0, 2.0), coding="direct"),
-            input=FixedInput(shape=(2, 5, 5), scale=16.0, offset=0.5, low=-32, high=24),
-            conv=FixedConv2d(weight=whole(9, 3, 2, 2, 2), stride=(2, 1), padding=(1, 0)),
-            lif1=FixedLIF(vth=np.full((3, 1, 1), 300), du=3000, dv=200),
-            flat=Flatten(), fc=FixedDense(weight=whole(10, 3, 36, high=30)),
-            li=FixedLI(du=4095, dv=0),
+            "max", ir.Header(dt_s=1e-3, steps=5, bounds=(-2.0, 2.0), coding="direct"),
+            input=ir.FixedInput(shape=(2, 5, 5), scale=16.0, offset=0.5, low=-32, high=24),
+            conv=ir.FixedConv2d(weight=whole(9, 3, 2, 2, 2), stride=(2, 1), padding=(1, 0)),
+            lif1=ir.FixedLIF(vth=np.full((3, 1, 1), 300), du=3000, dv=200),
+            flat=ir.Flatten(), fc=ir.FixedDense(weight=whole(10, 3, 36, high=30)),
+            li=ir.FixedLI(du=4095, dv=0),
         ),
     }  # fmt: skip

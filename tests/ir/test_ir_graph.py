@@ -9,37 +9,16 @@ import pytest
 import torch
 from torch import nn
 
+from neurorobust import ir
 from neurorobust.errors import InvalidModel
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Edge,
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    FixedLIF,
-    FixedTernaryLIF,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-    Program,
-)
 from neurorobust.ir.base import ShapeError
 from neurorobust.ir.edges import topological_order, undelayed_cycle
 
-HEADER = Header(dt_s=1e-3, steps=4)
+HEADER = ir.Header(dt_s=1e-3, steps=4)
 
 
 def chain(**nodes):
-    return Graph.chain(HEADER, input=Input(shape=(2,)), **nodes, output=Output())
+    return ir.Graph.chain(HEADER, input=ir.Input(shape=(2,)), **nodes, output=ir.Output())
 
 
 def faults(make, *args, **kwargs):
@@ -49,36 +28,36 @@ def faults(make, *args, **kwargs):
 
 
 def conv(**changes):
-    return Conv2d(**{"weight": np.ones((4, 2, 3, 3))} | changes)
+    return ir.Conv2d(**{"weight": np.ones((4, 2, 3, 3))} | changes)
 
 
 def lif(**changes):
-    return LIF(**{"beta": 0.5, "threshold": 1.0} | changes)
+    return ir.LIF(**{"beta": 0.5, "threshold": 1.0} | changes)
 
 
 class TestFaults:
     def test_all_are_listed_at_once(self):
         nodes = {
-            "input": Input(shape=(2,)),
+            "input": ir.Input(shape=(2,)),
             "a/b": lif(),
-            "fc": Affine(weight=np.array([[np.nan, 1.0], [np.inf, 0.0]]), bias=np.zeros(3)),
+            "fc": ir.Affine(weight=np.array([[np.nan, 1.0], [np.inf, 0.0]]), bias=np.zeros(3)),
             "lif": lif(beta=1.5, compare="=", reset="most", max_spikes=0, refractory=-1),
             "orphan": lif(),
-            "out1": Output(readout="middle"),
-            "out2": Output(),
+            "out1": ir.Output(readout="middle"),
+            "out2": ir.Output(),
         }
         edges = (
-            Edge("input", "fc"),
-            Edge("fc", "lif", -1),
-            Edge("lif", "out1"),
-            Edge("lif", "nowhere"),
-            Edge("lif", "input"),
-            Edge("out1", "out2"),
+            ir.Edge("input", "fc"),
+            ir.Edge("fc", "lif", -1),
+            ir.Edge("lif", "out1"),
+            ir.Edge("lif", "nowhere"),
+            ir.Edge("lif", "input"),
+            ir.Edge("out1", "out2"),
         )
-        header = Header(
+        header = ir.Header(
             dt_s=0.0, steps=0, coding="morse", bounds=(1.0, 1.0), levels=1, std=(0.0,), mean=()
         )
-        found = faults(Graph, header=header, nodes=nodes, edges=edges)
+        found = faults(ir.Graph, header=header, nodes=nodes, edges=edges)
         expected = (
             "header: dt_s is 0.0",
             "header: steps is 0",
@@ -150,27 +129,27 @@ class TestFaults:
             (conv(groups=0), "groups is (0,)"),
             (conv(padding=(1,)), "differ in length"),
             (conv(bias=np.ones(3)), "bias has shape (3,)"),
-            (Pool2d(op="min", kernel=(2, 2), stride=(2, 2)), "op is 'min'"),
-            (Pool2d(op="avg", kernel=(2, 2), stride=(2, 2), padding=(2, 0)), "exceeds half"),
-            (Pool2d(op="avg", kernel=(2,), stride=(2, 2)), "take two entries"),
+            (ir.Pool2d(op="min", kernel=(2, 2), stride=(2, 2)), "op is 'min'"),
+            (ir.Pool2d(op="avg", kernel=(2, 2), stride=(2, 2), padding=(2, 0)), "exceeds half"),
+            (ir.Pool2d(op="avg", kernel=(2,), stride=(2, 2)), "take two entries"),
             (
-                BatchNorm(mean=[0.0], var=[-1.0], scale=[1.0], shift=[0.0]),
+                ir.BatchNorm(mean=[0.0], var=[-1.0], scale=[1.0], shift=[0.0]),
                 "var has 1 negative value(s)",
             ),
             (
-                BatchNorm(mean=[0.0], var=[1.0], scale=[1.0], shift=[0.0, 1.0]),
+                ir.BatchNorm(mean=[0.0], var=[1.0], scale=[1.0], shift=[0.0, 1.0]),
                 "must all be (C,)",
             ),
-            (BatchNorm(mean=[0.0], var=[1.0], scale=[1.0], shift=[0.0], eps=0.0), "eps is 0.0"),
+            (ir.BatchNorm(mean=[0.0], var=[1.0], scale=[1.0], shift=[0.0], eps=0.0), "eps is 0.0"),
             (
-                BatchNorm(mean=[0.0], var=[1.0], scale=[1.0], shift=[0.0], eps=float("inf")),
+                ir.BatchNorm(mean=[0.0], var=[1.0], scale=[1.0], shift=[0.0], eps=float("inf")),
                 "eps is inf",
             ),
-            (Affine(weight=np.ones(3)), "an Affine takes (out, in)"),
-            (Affine(weight=np.ones((0, 3))), "weight is empty"),
-            (LI(beta=2.0), "beta is outside 0..1"),
-            (Input(shape=()), "every axis must be at least 1"),
-            (Input(shape=(3, 0)), "every axis must be at least 1"),
+            (ir.Affine(weight=np.ones(3)), "an Affine takes (out, in)"),
+            (ir.Affine(weight=np.ones((0, 3))), "weight is empty"),
+            (ir.LI(beta=2.0), "beta is outside 0..1"),
+            (ir.Input(shape=()), "every axis must be at least 1"),
+            (ir.Input(shape=(3, 0)), "every axis must be at least 1"),
         ],
     )
     def test_other_nodes(self, node, text):
@@ -191,114 +170,126 @@ class TestFaults:
     )
     def test_header(self, header, text):
         found = faults(
-            Graph.chain,
+            ir.Graph.chain,
             replace(HEADER, **header),
-            input=Input(shape=(2,)),
+            input=ir.Input(shape=(2,)),
             lif=lif(),
-            output=Output(),
+            output=ir.Output(),
         )
         assert any(text in fault for fault in found)
 
     def test_shapes_that_do_not_fit(self):
         found = faults(
-            chain, fc=Affine(weight=np.ones((2, 3))), lif=lif(), fc2=Affine(weight=np.ones((2, 2)))
+            chain,
+            fc=ir.Affine(weight=np.ones((2, 3))),
+            lif=lif(),
+            fc2=ir.Affine(weight=np.ones((2, 2))),
         )
         assert found == ("fc: weight (2, 3) takes (3,), got (2,)",)
 
     def test_a_sum_of_different_shapes(self):
         nodes = {
-            "input": Input(shape=(2,)),
-            "a": Affine(weight=np.ones((2, 2))),
-            "b": Affine(weight=np.ones((3, 2))),
+            "input": ir.Input(shape=(2,)),
+            "a": ir.Affine(weight=np.ones((2, 2))),
+            "b": ir.Affine(weight=np.ones((3, 2))),
             "lif": lif(),
-            "output": Output(),
+            "output": ir.Output(),
         }
-        edges = [Edge("input", "a"), Edge("input", "b"), Edge("a", "lif"), Edge("b", "lif")]
-        (found,) = faults(Graph, header=HEADER, nodes=nodes, edges=(*edges, Edge("lif", "output")))
+        edges = [
+            ir.Edge("input", "a"),
+            ir.Edge("input", "b"),
+            ir.Edge("a", "lif"),
+            ir.Edge("b", "lif"),
+        ]
+        (found,) = faults(
+            ir.Graph, header=HEADER, nodes=nodes, edges=(*edges, ir.Edge("lif", "output"))
+        )
         assert found.startswith("lif: its inputs are added but differ in shape")
 
     def test_scores_need_one_axis(self):
-        graph = {"input": Input(shape=(1, 2, 2)), "lif": lif(), "output": Output()}
-        (found,) = faults(Graph.chain, HEADER, **graph)
+        graph = {"input": ir.Input(shape=(1, 2, 2)), "lif": lif(), "output": ir.Output()}
+        (found,) = faults(ir.Graph.chain, HEADER, **graph)
         assert "put a Flatten before it" in found
 
     def test_first_spike_of_what_gives_none(self):
         (found,) = faults(
-            Graph.chain,
+            ir.Graph.chain,
             HEADER,
-            input=Input(shape=(2,)),
-            li=LI(beta=1.0),
-            output=Output(readout="first"),
+            input=ir.Input(shape=(2,)),
+            li=ir.LI(beta=1.0),
+            output=ir.Output(readout="first"),
         )
         assert found == "output: readout 'first' needs spikes, but li give none"
 
     def test_integers_and_floats_do_not_mix(self):
-        found = faults(chain, lif=FixedLIF(vth=1))
+        found = faults(chain, lif=ir.FixedLIF(vth=1))
         assert "lif: a Graph cannot hold a FixedLIF, which computes in integer numbers" in found
-        nodes = {"input": FixedInput(shape=(2,), scale=1.0, high=1), "lif": lif()}
-        found = faults(Program.chain, replace(HEADER, mean=(0.5,)), {**nodes, "output": Output()})
+        nodes = {"input": ir.FixedInput(shape=(2,), scale=1.0, high=1), "lif": lif()}
+        found = faults(
+            ir.Program.chain, replace(HEADER, mean=(0.5,)), {**nodes, "output": ir.Output()}
+        )
         assert "lif: a Program cannot hold a LIF, which computes in float numbers" in found
         assert any("fold mean and std before lowering" in fault for fault in found)
 
     @pytest.mark.parametrize(
         ("node", "text"),
         [
-            (FixedLIF(vth=1 << 17), "vth spans 131072..131072; allowed is 0..131071"),
-            (FixedLIF(vth=1.5), "vth has dtype float64; a Program holds integers"),
-            (FixedLIF(vth=1, du=4096), "du spans 4096..4096"),
-            (FixedLIF(vth=1, du=-2), "du spans -2..-2"),
-            (FixedLIF(vth=1, dv=4097), "dv spans 4097..4097"),
-            (FixedLIF(vth=1, bias_mant=1 << 15), "bias_mant spans 32768..32768"),
-            (FixedLIF(vth=1, bias_exp=8), "bias_exp spans 8..8"),
-            (FixedDense(weight=np.ones((2, 2))), "weight has dtype float64"),
-            (FixedDense(weight=np.ones((2, 2), int), weight_bits=9), "weight_bits is 9"),
-            (FixedDense(weight=np.ones((2, 2), int), weight_exp=8), "weight_exp is 8"),
-            (FixedDense(weight=np.ones((2, 2), int), sign_mode="odd"), "sign_mode is 'odd'"),
-            (FixedDense(weight=np.ones((2, 2), int), message_bits=25), "message_bits is 25"),
-            (FixedDense(weight=np.ones((2, 2), int), storage="odd"), "storage is 'odd'"),
+            (ir.FixedLIF(vth=1 << 17), "vth spans 131072..131072; allowed is 0..131071"),
+            (ir.FixedLIF(vth=1.5), "vth has dtype float64; a Program holds integers"),
+            (ir.FixedLIF(vth=1, du=4096), "du spans 4096..4096"),
+            (ir.FixedLIF(vth=1, du=-2), "du spans -2..-2"),
+            (ir.FixedLIF(vth=1, dv=4097), "dv spans 4097..4097"),
+            (ir.FixedLIF(vth=1, bias_mant=1 << 15), "bias_mant spans 32768..32768"),
+            (ir.FixedLIF(vth=1, bias_exp=8), "bias_exp spans 8..8"),
+            (ir.FixedDense(weight=np.ones((2, 2))), "weight has dtype float64"),
+            (ir.FixedDense(weight=np.ones((2, 2), int), weight_bits=9), "weight_bits is 9"),
+            (ir.FixedDense(weight=np.ones((2, 2), int), weight_exp=8), "weight_exp is 8"),
+            (ir.FixedDense(weight=np.ones((2, 2), int), sign_mode="odd"), "sign_mode is 'odd'"),
+            (ir.FixedDense(weight=np.ones((2, 2), int), message_bits=25), "message_bits is 25"),
+            (ir.FixedDense(weight=np.ones((2, 2), int), storage="odd"), "storage is 'odd'"),
             (
-                FixedDelayDense(weight=np.ones((2, 2), int), delay=np.full((2, 2), 63)),
+                ir.FixedDelayDense(weight=np.ones((2, 2), int), delay=np.full((2, 2), 63)),
                 "delay spans 63..63; allowed is 0..62",
             ),
             (
-                FixedDelayDense(weight=np.ones((2, 2), int), delay=np.zeros((2, 1), int)),
+                ir.FixedDelayDense(weight=np.ones((2, 2), int), delay=np.zeros((2, 1), int)),
                 "delay has shape (2, 1), weight (2, 2)",
             ),
-            (FixedTernaryLIF(vth_high=1, vth_low=2), "the lower threshold may not exceed"),
-            (FixedTernaryLIF(vth_high=1 << 17, vth_low=0), "vth_high spans 131072..131072"),
-            (FixedLIF(vth=1, reset_interval=-1), "reset_interval is -1"),
+            (ir.FixedTernaryLIF(vth_high=1, vth_low=2), "the lower threshold may not exceed"),
+            (ir.FixedTernaryLIF(vth_high=1 << 17, vth_low=0), "vth_high spans 131072..131072"),
+            (ir.FixedLIF(vth=1, reset_interval=-1), "reset_interval is -1"),
             (
-                FixedLIF(vth=1, reset_interval=3, reset_offset=3),
+                ir.FixedLIF(vth=1, reset_interval=3, reset_offset=3),
                 "reset_offset is 3; allowed is 0..2",
             ),
-            (FixedConv2d(weight=np.ones((1, 1, 1, 1), int), bias=np.ones(1)), "bias is set"),
+            (ir.FixedConv2d(weight=np.ones((1, 1, 1, 1), int), bias=np.ones(1)), "bias is set"),
             (
-                FixedConv2d(weight=np.ones((128, 1, 1, 1), int), groups=128),
+                ir.FixedConv2d(weight=np.ones((128, 1, 1, 1), int), groups=128),
                 "groups reach 128; they are 8-bit",
             ),
-            (FixedInput(shape=(2,), scale=np.inf, high=1), "scale is inf"),
-            (FixedInput(shape=(2,), scale=1.0, offset=np.nan, high=1), "offset is nan"),
-            (FixedInput(shape=(2,), scale=1.0, high=0), "range 0..0 is empty"),
+            (ir.FixedInput(shape=(2,), scale=np.inf, high=1), "scale is inf"),
+            (ir.FixedInput(shape=(2,), scale=1.0, offset=np.nan, high=1), "offset is nan"),
+            (ir.FixedInput(shape=(2,), scale=1.0, high=0), "range 0..0 is empty"),
         ],
     )
     def test_integer_nodes(self, node, text):
-        nodes = {"input": FixedInput(shape=(2,), scale=1.0, high=1), "odd": node}
-        found = faults(Program.chain, HEADER, {**nodes, "output": Output()})
+        nodes = {"input": ir.FixedInput(shape=(2,), scale=1.0, high=1), "odd": node}
+        found = faults(ir.Program.chain, HEADER, {**nodes, "output": ir.Output()})
         assert any(fault.startswith("odd: ") and text in fault for fault in found)
 
 
 class TestLoops:
     nodes: ClassVar = {
-        "input": Input(shape=(2,)),
+        "input": ir.Input(shape=(2,)),
         "lif": lif(),
-        "back": Affine(weight=np.eye(2)),
-        "output": Output(),
+        "back": ir.Affine(weight=np.eye(2)),
+        "output": ir.Output(),
     }
-    forward = (Edge("input", "lif"), Edge("lif", "output"))
+    forward = (ir.Edge("input", "lif"), ir.Edge("lif", "output"))
 
     def loop(self, there, back):
-        edges = (*self.forward, Edge("lif", "back", there), Edge("back", "lif", back))
-        return Graph(header=HEADER, nodes=self.nodes, edges=edges)
+        edges = (*self.forward, ir.Edge("lif", "back", there), ir.Edge("back", "lif", back))
+        return ir.Graph(header=HEADER, nodes=self.nodes, edges=edges)
 
     def test_without_delay(self):
         (found,) = faults(self.loop, 0, 0)
@@ -316,20 +307,20 @@ class TestLoops:
         assert all(order[e.source] < order[e.target] for e in graph.edges if not e.delay)
 
     def test_of_one_node(self):
-        edges = (*self.forward, Edge("lif", "lif"))
+        edges = (*self.forward, ir.Edge("lif", "lif"))
         nodes = {name: node for name, node in self.nodes.items() if name != "back"}
         assert any(
             f.startswith("loop without delay")
-            for f in faults(Graph, header=HEADER, nodes=nodes, edges=edges)
+            for f in faults(ir.Graph, header=HEADER, nodes=nodes, edges=edges)
         )
-        edges = (*self.forward, Edge("lif", "lif", 1))
-        assert Graph(header=HEADER, nodes=nodes, edges=edges).recurrent
+        edges = (*self.forward, ir.Edge("lif", "lif", 1))
+        assert ir.Graph(header=HEADER, nodes=nodes, edges=edges).recurrent
 
     def test_a_delay_alone_is_no_loop(self):
-        graph = Graph(
+        graph = ir.Graph(
             header=HEADER,
             nodes={n: self.nodes[n] for n in ("input", "lif", "output")},
-            edges=(Edge("input", "lif", 3), Edge("lif", "output")),
+            edges=(ir.Edge("input", "lif", 3), ir.Edge("lif", "output")),
         )
         assert not graph.recurrent
         assert graph.order == ("input", "lif", "output")
@@ -352,7 +343,7 @@ class TestShapes:
             for dilation in ((1, 1), (2, 1), (1, 2)):
                 options = {"stride": stride, "padding": padding, "dilation": dilation}
                 layer = nn.Conv2d(4, 6, kernel, groups=groups, **options)
-                node = Conv2d(weight=layer.weight.detach().numpy(), groups=groups, **options)
+                node = ir.Conv2d(weight=layer.weight.detach().numpy(), groups=groups, **options)
                 for shape in ((4, 9, 11), (4, 8, 10), (4, 12, 9)):
                     assert node.output_shape(shape) == torch_shape(layer, shape)
 
@@ -361,7 +352,7 @@ class TestShapes:
         for kernel, stride, padding, dilation in ((1, 1, 0, 1), (3, 2, 1, 2), (5, 3, 4, 1)):
             options = {"stride": (stride,), "padding": (padding,), "dilation": (dilation,)}
             layer = nn.Conv1d(2, 4, kernel, groups=groups, **options)
-            node = Conv1d(weight=layer.weight.detach().numpy(), groups=groups, **options)
+            node = ir.Conv1d(weight=layer.weight.detach().numpy(), groups=groups, **options)
             for length in (8, 9, 10):
                 assert node.output_shape((2, length)) == torch_shape(layer, (2, length))
 
@@ -370,14 +361,14 @@ class TestShapes:
         kind = nn.MaxPool2d if op == "max" else nn.AvgPool2d
         for kernel, stride, padding in (((2, 2), (2, 2), (0, 0)), ((3, 2), (2, 1), (1, 1))):
             layer = kind(kernel, stride, padding)
-            node = Pool2d(op=op, kernel=kernel, stride=stride, padding=padding)
+            node = ir.Pool2d(op=op, kernel=kernel, stride=stride, padding=padding)
             for shape in ((3, 7, 6), (3, 8, 5)):  # incomplete windows are left out, as by default
                 assert node.output_shape(shape) == torch_shape(layer, shape)
 
     def test_the_rest(self):
-        assert Affine(weight=np.ones((5, 3))).output_shape((3,)) == (5,)
-        assert Flatten().output_shape((3, 4, 5)) == torch_shape(nn.Flatten(), (3, 4, 5)) == (60,)
-        norm = BatchNorm(mean=np.zeros(3), var=np.ones(3), scale=np.ones(3), shift=np.zeros(3))
+        assert ir.Affine(weight=np.ones((5, 3))).output_shape((3,)) == (5,)
+        assert ir.Flatten().output_shape((3, 4, 5)) == torch_shape(nn.Flatten(), (3, 4, 5)) == (60,)
+        norm = ir.BatchNorm(mean=np.zeros(3), var=np.ones(3), scale=np.ones(3), shift=np.zeros(3))
         assert norm.output_shape((3, 4, 5)) == (3, 4, 5)
         assert lif().output_shape((3, 4)) == (3, 4)
 
@@ -389,11 +380,11 @@ class TestShapes:
             (conv(), (3, 9, 9), "takes (2, H, W), got (3, 9, 9)"),
             (conv(), (2, 9), "takes (2, H, W)"),
             (conv(weight=np.ones((4, 1, 3, 3)), groups=2), (1, 9, 9), "takes (2, H, W)"),
-            (Conv1d(weight=np.ones((1, 2, 3))), (1, 9), "takes (2, L)"),
-            (Pool2d(op="avg", kernel=(3, 3), stride=(1, 1)), (1, 2, 3), "exceeds"),
-            (Pool2d(op="avg", kernel=(3, 3), stride=(1, 1)), (9,), "takes (C, H, W)"),
-            (BatchNorm(mean=[0], var=[1], scale=[1], shift=[0]), (2, 3), "1,) channels"),
-            (Affine(weight=np.ones((5, 3))), (3, 1), "takes (3,), got (3, 1)"),
+            (ir.Conv1d(weight=np.ones((1, 2, 3))), (1, 9), "takes (2, L)"),
+            (ir.Pool2d(op="avg", kernel=(3, 3), stride=(1, 1)), (1, 2, 3), "exceeds"),
+            (ir.Pool2d(op="avg", kernel=(3, 3), stride=(1, 1)), (9,), "takes (C, H, W)"),
+            (ir.BatchNorm(mean=[0], var=[1], scale=[1], shift=[0]), (2, 3), "1,) channels"),
+            (ir.Affine(weight=np.ones((5, 3))), (3, 1), "takes (3,), got (3, 1)"),
         ],
     )
     def test_refused(self, node, shape, text):
@@ -405,7 +396,7 @@ class TestShapes:
 class TestArrays:
     def test_are_copies_that_cannot_be_written(self):
         mine = np.ones((2, 2))
-        node = Affine(weight=mine, bias=[1, 2])
+        node = ir.Affine(weight=mine, bias=[1, 2])
         mine[0, 0] = 7
         assert node.weight[0, 0] == 1
         for value in node.arrays().values():
@@ -417,7 +408,7 @@ class TestArrays:
             chain(lif=lif()).nodes["lif"] = lif()
 
     def test_are_in_order_and_in_the_machines_byte_order(self):
-        node = Affine(weight=np.asfortranarray(np.arange(6.0).reshape(2, 3)).astype(">f8"))
+        node = ir.Affine(weight=np.asfortranarray(np.arange(6.0).reshape(2, 3)).astype(">f8"))
         assert node.weight.flags.c_contiguous
         assert node.weight.dtype == np.float64
         assert node.weight.dtype.isnative
@@ -431,20 +422,20 @@ class TestArrays:
 class TestHash:
     def base(self, **changes):
         nodes = {
-            "input": Input(shape=(2, 3, 3)),
-            "conv": Conv2d(weight=np.arange(8.0).reshape(2, 1, 2, 2), groups=2),
+            "input": ir.Input(shape=(2, 3, 3)),
+            "conv": ir.Conv2d(weight=np.arange(8.0).reshape(2, 1, 2, 2), groups=2),
             "lif": lif(),
-            "flat": Flatten(),
-            "fc": Affine(weight=np.ones((2, 8)), bias=np.zeros(2)),
-            "li": LI(beta=1.0),
-            "output": Output(readout="last"),
+            "flat": ir.Flatten(),
+            "fc": ir.Affine(weight=np.ones((2, 8)), bias=np.zeros(2)),
+            "li": ir.LI(beta=1.0),
+            "output": ir.Output(readout="last"),
         }
         header = replace(HEADER, **changes.pop("header", {}))
         delays = changes.pop("delays", {})
         nodes |= changes
         names = list(nodes)
-        edges = [Edge(a, b, delays.get(a, 0)) for a, b in pairwise(names)]
-        return Graph(header=header, nodes=nodes, edges=tuple(edges)).content_hash
+        edges = [ir.Edge(a, b, delays.get(a, 0)) for a, b in pairwise(names)]
+        return ir.Graph(header=header, nodes=nodes, edges=tuple(edges)).content_hash
 
     def test_ignores_name_and_origin(self):
         assert self.base(header={"name": "x", "provenance": {"a": "b"}}) == self.base()
@@ -452,14 +443,18 @@ class TestHash:
     def test_of_equal_values_in_other_clothes(self):
         assert self.base(header={"steps": np.int64(4)}) == self.base()
         swapped = np.ones((2, 8)).astype(">f8")
-        assert self.base(fc=Affine(weight=swapped, bias=np.zeros(2))) == self.base()
+        assert self.base(fc=ir.Affine(weight=swapped, bias=np.zeros(2))) == self.base()
 
     @pytest.mark.parametrize(
         "change",
         [
-            {"conv": Conv2d(weight=np.arange(8.0).reshape(2, 1, 2, 2) + 1e-15, groups=2)},
-            {"conv": Conv2d(weight=np.arange(8, dtype="f4").reshape(2, 1, 2, 2), groups=2)},
-            {"conv": Conv2d(weight=np.arange(8.0).reshape(2, 1, 2, 2), bias=np.zeros(2), groups=2)},
+            {"conv": ir.Conv2d(weight=np.arange(8.0).reshape(2, 1, 2, 2) + 1e-15, groups=2)},
+            {"conv": ir.Conv2d(weight=np.arange(8, dtype="f4").reshape(2, 1, 2, 2), groups=2)},
+            {
+                "conv": ir.Conv2d(
+                    weight=np.arange(8.0).reshape(2, 1, 2, 2), bias=np.zeros(2), groups=2
+                )
+            },
             {"lif": lif(compare=">=")},
             {"lif": lif(refractory=1)},
             {"lif": lif(reset_value=0.0)},
@@ -467,10 +462,10 @@ class TestHash:
             {"lif": lif(v_init=1e-300)},
             {"lif": lif(v_init=-0.0)},
             {"lif": lif(v_init=0)},  # the same bytes in another type
-            {"fc": Affine(weight=np.ones((2, 8)))},
-            {"fc": Affine(weight=np.ones((2, 8)), bias=np.array([0, 1e-9]))},
-            {"li": LI(beta=1.0, gain_in=2.0)},
-            {"output": Output(readout="mean")},
+            {"fc": ir.Affine(weight=np.ones((2, 8)))},
+            {"fc": ir.Affine(weight=np.ones((2, 8)), bias=np.array([0, 1e-9]))},
+            {"li": ir.LI(beta=1.0, gain_in=2.0)},
+            {"output": ir.Output(readout="mean")},
             {"delays": {"lif": 1}},
             {"delays": {"input": 1}},
             {"header": {"dt_s": 2e-3}},
@@ -489,8 +484,12 @@ class TestHash:
 
     def test_sees_geometry(self):
         def hashed(**geometry):
-            nodes = {"input": Input(shape=(2, 5, 5)), "conv": conv(**geometry), "flat": Flatten()}
-            return Graph.chain(HEADER, **nodes, output=Output()).content_hash
+            nodes = {
+                "input": ir.Input(shape=(2, 5, 5)),
+                "conv": conv(**geometry),
+                "flat": ir.Flatten(),
+            }
+            return ir.Graph.chain(HEADER, **nodes, output=ir.Output()).content_hash
 
         plain = hashed()
         for geometry in ({"stride": (1, 2)}, {"padding": (0, 1)}, {"dilation": (2, 1)}):
@@ -498,17 +497,21 @@ class TestHash:
 
     def test_sees_how_edges_run(self):
         names = ("input", "a", "b", "lif", "output")
-        nodes = dict(zip(names, (Input(shape=(2,)), lif(), lif(), lif(), Output()), strict=True))
-        rest = [Edge("input", "a"), Edge("b", "lif"), Edge("lif", "output")]
+        nodes = dict(
+            zip(names, (ir.Input(shape=(2,)), lif(), lif(), lif(), ir.Output()), strict=True)
+        )
+        rest = [ir.Edge("input", "a"), ir.Edge("b", "lif"), ir.Edge("lif", "output")]
 
         def hashed(*more):
-            return Graph(header=HEADER, nodes=nodes, edges=(*rest, *more)).content_hash
+            return ir.Graph(header=HEADER, nodes=nodes, edges=(*rest, *more)).content_hash
 
-        chained = hashed(Edge("a", "b"))
-        parallel = hashed(Edge("input", "b"), Edge("a", "lif"))
+        chained = hashed(ir.Edge("a", "b"))
+        parallel = hashed(ir.Edge("input", "b"), ir.Edge("a", "lif"))
         assert chained != parallel
-        assert hashed(Edge("a", "b"), Edge("a", "lif")) not in (chained, parallel)
-        assert hashed(Edge("a", "lif"), Edge("a", "b")) == hashed(Edge("a", "b"), Edge("a", "lif"))
+        assert hashed(ir.Edge("a", "b"), ir.Edge("a", "lif")) not in (chained, parallel)
+        assert hashed(ir.Edge("a", "lif"), ir.Edge("a", "b")) == hashed(
+            ir.Edge("a", "b"), ir.Edge("a", "lif")
+        )
 
 
 class TestOrder:
@@ -516,24 +519,29 @@ class TestOrder:
 
     def test_a_delayed_edge_out_of_a_loop_still_orders(self):
         edges = [
-            Edge("behind", "end"),
-            Edge("in", "a"),
-            Edge("a", "b"),
-            Edge("b", "a", delay=1),
-            Edge("b", "behind", delay=3),
+            ir.Edge("behind", "end"),
+            ir.Edge("in", "a"),
+            ir.Edge("a", "b"),
+            ir.Edge("b", "a", delay=1),
+            ir.Edge("b", "behind", delay=3),
         ]
         order = topological_order(["end", "behind", "b", "a", "in"], edges)
         assert order == ("in", "a", "b", "behind", "end")
 
     def test_two_loops_in_a_row(self):
         edges = [
-            Edge("d", "c", delay=1),
-            Edge("c", "d"),
-            Edge("a", "c", delay=2),
-            Edge("a", "a", delay=1),
+            ir.Edge("d", "c", delay=1),
+            ir.Edge("c", "d"),
+            ir.Edge("a", "c", delay=2),
+            ir.Edge("a", "a", delay=1),
         ]
         assert topological_order(["d", "c", "a"], edges) == ("a", "c", "d")
 
     def test_an_undelayed_loop_is_named_alone(self):
-        edges = [Edge("a", "b"), Edge("b", "a"), Edge("b", "c", delay=1), Edge("c", "b", delay=1)]
+        edges = [
+            ir.Edge("a", "b"),
+            ir.Edge("b", "a"),
+            ir.Edge("b", "c", delay=1),
+            ir.Edge("c", "b", delay=1),
+        ]
         assert set(undelayed_cycle(["a", "b", "c"], edges)) == {"a", "b"}

@@ -9,27 +9,8 @@ from hypothesis import given, settings
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from neurorobust import ir
 from neurorobust.errors import InvalidFile
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Conv2d,
-    Edge,
-    FixedDelayDense,
-    FixedInput,
-    FixedLIF,
-    FixedTernaryLIF,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-    Program,
-    load_model,
-    save_model,
-)
 from tests.support import strategies
 
 KEY = "neurorobust"
@@ -37,7 +18,7 @@ search = settings(max_examples=60, deadline=None, derandomize=True, database=Non
 
 
 def a_graph():
-    header = Header(
+    header = ir.Header(
         name="a name",
         dt_s=1e-3,
         steps=3,
@@ -50,29 +31,34 @@ def a_graph():
         provenance={"from": "a test"},
     )
     names = {
-        "input": Input(shape=(2, 4, 4)),
-        "conv": Conv2d(
+        "input": ir.Input(shape=(2, 4, 4)),
+        "conv": ir.Conv2d(
             weight=np.arange(16, dtype=np.float32).reshape(2, 2, 2, 2),
             stride=(1, 2),
             dilation=(2, 1),
         ),
-        "lif": LIF(
+        "lif": ir.LIF(
             beta=np.array(0.9),
             threshold=np.array([[[1.0]], [[2.0]]]),
             alpha=np.float32(0.25),
             v_min=np.array(-1, dtype=np.int8),
             reset="soft",
         ),
-        "pool": Pool2d(op="avg", kernel=(2, 1), stride=(2, 1)),
-        "flat": Flatten(),
-        "fc": Affine(weight=np.ones((2, 4), np.float16), bias=np.zeros(2)),
-        "li": LI(beta=1.0),
-        "output": Output(readout="last"),
+        "pool": ir.Pool2d(op="avg", kernel=(2, 1), stride=(2, 1)),
+        "flat": ir.Flatten(),
+        "fc": ir.Affine(weight=np.ones((2, 4), np.float16), bias=np.zeros(2)),
+        "li": ir.LI(beta=1.0),
+        "output": ir.Output(readout="last"),
     }
-    edges = tuple(Edge(a, b) for a, b in zip(names, list(names)[1:], strict=False))
-    extra = Affine(weight=np.full((2, 4), 0.5))
-    skip = (Edge("flat", "zz", 2), Edge("zz", "li"), Edge("flat", "aa", 1), Edge("aa", "li"))
-    return Graph(header=header, nodes=names | {"zz": extra, "aa": extra}, edges=(*edges, *skip))
+    edges = tuple(ir.Edge(a, b) for a, b in zip(names, list(names)[1:], strict=False))
+    extra = ir.Affine(weight=np.full((2, 4), 0.5))
+    skip = (
+        ir.Edge("flat", "zz", 2),
+        ir.Edge("zz", "li"),
+        ir.Edge("flat", "aa", 1),
+        ir.Edge("aa", "li"),
+    )
+    return ir.Graph(header=header, nodes=names | {"zz": extra, "aa": extra}, edges=(*edges, *skip))
 
 
 def assert_same(first, second):
@@ -97,8 +83,8 @@ def assert_same(first, second):
 
 def test_everything_comes_back(tmp_path):
     graph = a_graph()
-    path = save_model(graph, tmp_path / "deep" / "er" / "g.safetensors")
-    loaded = load_model(path, Graph)
+    path = ir.save_model(graph, tmp_path / "deep" / "er" / "g.safetensors")
+    loaded = ir.load_model(path, ir.Graph)
     assert_same(graph, loaded)
     assert loaded.nodes["lif"].beta.shape == ()
     assert loaded.nodes["lif"].v_min.dtype == np.int8
@@ -108,8 +94,8 @@ def test_everything_comes_back(tmp_path):
 
 
 def test_saving_again_gives_the_same_bytes(tmp_path):
-    first = save_model(a_graph(), tmp_path / "a")
-    again = save_model(load_model(first, Graph), tmp_path / "b")
+    first = ir.save_model(a_graph(), tmp_path / "a")
+    again = ir.save_model(ir.load_model(first, ir.Graph), tmp_path / "b")
     assert first.read_bytes() == again.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
@@ -118,8 +104,8 @@ def test_saving_again_gives_the_same_bytes(tmp_path):
 @search
 def test_random_graphs(tmp_path_factory, case):
     graph, _ = case
-    path = save_model(graph, tmp_path_factory.getbasetemp() / "random.safetensors")
-    assert_same(graph, load_model(path, Graph))
+    path = ir.save_model(graph, tmp_path_factory.getbasetemp() / "random.safetensors")
+    assert_same(graph, ir.load_model(path, ir.Graph))
 
 
 @given(strategies.programs(samples=1))
@@ -132,29 +118,31 @@ def test_random_programs(tmp_path_factory, case):
         score_unit=1 / 3,
         report=[{"layer": "x", "scale": 0.1}],
     )
-    path = save_model(program, tmp_path_factory.getbasetemp() / "random.safetensors")
-    loaded = load_model(path, Program)
+    path = ir.save_model(program, tmp_path_factory.getbasetemp() / "random.safetensors")
+    loaded = ir.load_model(path, ir.Program)
     assert_same(program, loaded)
     for field in ("profile", "source_hash", "score_unit", "report"):
         assert getattr(loaded, field) == getattr(program, field)
 
 
 def a_hosted_program(gain=2.0, name="host"):
-    host = Graph.chain(
-        Header(name=name, dt_s=1e-3, steps=3, mean=(0.5,)),
-        input=Input(shape=(1, 2, 2)),
-        flat=Flatten(),
-        fc=Affine(weight=np.full((3, 4), gain)),
-        output=Output(),
+    host = ir.Graph.chain(
+        ir.Header(name=name, dt_s=1e-3, steps=3, mean=(0.5,)),
+        input=ir.Input(shape=(1, 2, 2)),
+        flat=ir.Flatten(),
+        fc=ir.Affine(weight=np.full((3, 4), gain)),
+        output=ir.Output(),
     )
-    return Program.chain(
-        Header(dt_s=1e-3, steps=3, coding="events"),
+    return ir.Program.chain(
+        ir.Header(dt_s=1e-3, steps=3, coding="events"),
         {
-            "input": FixedInput(shape=(3,), scale=1.0, low=-4095, high=4095),
-            "host": FixedTernaryLIF(vth_high=1, vth_low=np.array([-1, -2, -3]), reset_interval=2),
-            "fc": FixedDelayDense(weight=np.ones((2, 3), int), delay=np.array([[0, 1, 62]] * 2)),
-            "lif": FixedLIF(vth=3),
-            "output": Output(),
+            "input": ir.FixedInput(shape=(3,), scale=1.0, low=-4095, high=4095),
+            "host": ir.FixedTernaryLIF(
+                vth_high=1, vth_low=np.array([-1, -2, -3]), reset_interval=2
+            ),
+            "fc": ir.FixedDelayDense(weight=np.ones((2, 3), int), delay=np.array([[0, 1, 62]] * 2)),
+            "lif": ir.FixedLIF(vth=3),
+            "output": ir.Output(),
         },
         host=host,
     )
@@ -163,7 +151,7 @@ def a_hosted_program(gain=2.0, name="host"):
 class TestHost:
     def test_comes_back(self, tmp_path):
         program = a_hosted_program()
-        loaded = load_model(save_model(program, tmp_path / "p"), Program)
+        loaded = ir.load_model(ir.save_model(program, tmp_path / "p"), ir.Program)
         assert_same(program, loaded)
         assert_same(program.host, loaded.host)
         assert loaded.input_shape == (1, 2, 2)
@@ -179,11 +167,11 @@ class TestHost:
 class TestDamage:
     @pytest.fixture
     def path(self, tmp_path):
-        return save_model(a_graph(), tmp_path / "g.safetensors")
+        return ir.save_model(a_graph(), tmp_path / "g.safetensors")
 
-    def refused(self, path, text, kind=Graph):
+    def refused(self, path, text, kind=ir.Graph):
         with pytest.raises(InvalidFile) as caught:
-            load_model(path, kind)
+            ir.load_model(path, kind)
         assert text in str(caught.value)
         assert str(path) in str(caught.value)
         assert caught.value.path == path
@@ -213,7 +201,7 @@ class TestDamage:
         for at in range(start, len(whole)):
             path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
             with pytest.raises(InvalidFile):
-                load_model(path, Graph)
+                ir.load_model(path, ir.Graph)
 
     def test_foreign(self, path):
         save_file({"weight": np.ones(3)}, path)
@@ -266,27 +254,27 @@ class TestDamage:
 
     def test_name_and_origin_may_change(self, path):
         self.rewrite(path, lambda d, _: d["header"].update(name="another"))
-        assert load_model(path, Graph).header.name == "another"
+        assert ir.load_model(path, ir.Graph).header.name == "another"
 
     def test_the_other_kind_of_model(self, path):
-        self.refused(path, "it holds a Graph, a Program is wanted", Program)
+        self.refused(path, "it holds a Graph, a Program is wanted", ir.Program)
 
 
 class TestWriting:
     def test_where_no_folder_can_be(self, tmp_path):
         (tmp_path / "file").write_text("")
         with pytest.raises(InvalidFile, match="choose another folder"):
-            save_model(a_graph(), tmp_path / "file" / "g.safetensors")
+            ir.save_model(a_graph(), tmp_path / "file" / "g.safetensors")
         assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
     def test_onto_a_folder(self, tmp_path):
         (tmp_path / "g" / "inside").mkdir(parents=True)
         with pytest.raises(InvalidFile):
-            save_model(a_graph(), tmp_path / "g")
+            ir.save_model(a_graph(), tmp_path / "g")
         assert [p.name for p in tmp_path.rglob("*")] == ["g", "inside"]
 
     def test_a_failure_on_the_way_leaves_the_old_file(self, tmp_path, monkeypatch):
-        path = save_model(a_graph(), tmp_path / "g")
+        path = ir.save_model(a_graph(), tmp_path / "g")
         before = path.read_bytes()
 
         def full(*_):
@@ -294,6 +282,6 @@ class TestWriting:
 
         monkeypatch.setattr("os.fdopen", full)
         with pytest.raises(InvalidFile, match="No space left on device"):
-            save_model(a_graph().with_(header=Header(dt_s=1.0, steps=9)), path)
+            ir.save_model(a_graph().with_(header=ir.Header(dt_s=1.0, steps=9)), path)
         assert path.read_bytes() == before
         assert [p.name for p in tmp_path.iterdir()] == ["g"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from neurorobust import ir
 from neurorobust.attacks import Linf, SignNoise, UniformNoise
 from neurorobust.attacks.optimisers.arithmetic import ArithmeticAttack, provoked
 from neurorobust.backends import get_backend, run
@@ -15,20 +16,6 @@ from neurorobust.engine.estimators import Rga, Stbp
 from neurorobust.engine.integer_gradient import IntegerTarget, StrainedTarget
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Program,
-)
 from neurorobust.lower import lower
 
 STEPS, WIDTH, DRAWS = 6, 40, 10
@@ -38,16 +25,16 @@ GRADIENT = Stbp("arctan", 0.5)
 
 def float_graph():
     draw = np.random.default_rng(4)
-    return Graph.chain(
-        Header(dt_s=1e-3, steps=STEPS, levels=256),
-        input=Input(shape=(WIDTH,)),
-        fc1=Affine(weight=draw.normal(0.06, 0.3, (60, WIDTH))),
-        lif1=LIF(beta=0.8, threshold=1.0),
-        fc2=Affine(weight=draw.normal(0.03, 0.3, (30, 60))),
-        lif2=LIF(beta=0.7, alpha=0.4, threshold=1.0),
-        fc3=Affine(weight=draw.normal(0, 0.5, (4, 30))),
-        li=LI(beta=1.0),
-        output=Output(readout="last"),
+    return ir.Graph.chain(
+        ir.Header(dt_s=1e-3, steps=STEPS, levels=256),
+        input=ir.Input(shape=(WIDTH,)),
+        fc1=ir.Affine(weight=draw.normal(0.06, 0.3, (60, WIDTH))),
+        lif1=ir.LIF(beta=0.8, threshold=1.0),
+        fc2=ir.Affine(weight=draw.normal(0.03, 0.3, (30, 60))),
+        lif2=ir.LIF(beta=0.7, alpha=0.4, threshold=1.0),
+        fc3=ir.Affine(weight=draw.normal(0, 0.5, (4, 30))),
+        li=ir.LI(beta=1.0),
+        output=ir.Output(readout="last"),
     )
 
 
@@ -155,13 +142,13 @@ class TestStrain:
     WEIGHT, CODE, LIMIT = 200, 300, 1 << 23
 
     def program(self, **neuron):
-        return Program.chain(
-            Header(dt_s=1e-3, steps=2, bounds=(0.0, 500.0)),
+        return ir.Program.chain(
+            ir.Header(dt_s=1e-3, steps=2, bounds=(0.0, 500.0)),
             {
-                "input": FixedInput(shape=(1,), scale=1.0, high=500),
-                "fc": FixedDense(weight=[[self.WEIGHT]], weight_exp=1, message_bits=16),
-                "end": FixedLI(**neuron) if "vth" not in neuron else FixedLIF(**neuron),
-                "output": Output(readout="last"),
+                "input": ir.FixedInput(shape=(1,), scale=1.0, high=500),
+                "fc": ir.FixedDense(weight=[[self.WEIGHT]], weight_exp=1, message_bits=16),
+                "end": ir.FixedLI(**neuron) if "vth" not in neuron else ir.FixedLIF(**neuron),
+                "output": ir.Output(readout="last"),
             },
         )
 
@@ -238,12 +225,12 @@ class TestRefusals:
             StrainedTarget(PROGRAM, "heat")
 
     def test_a_reference_that_has_nothing_in_common(self):
-        other = Graph.chain(
+        other = ir.Graph.chain(
             HEADER,
-            input=Input(shape=(WIDTH,)),
-            fc=Affine(weight=np.ones((4, WIDTH))),
-            other=LIF(beta=0.5, threshold=1.0),
-            output=Output(),
+            input=ir.Input(shape=(WIDTH,)),
+            fc=ir.Affine(weight=np.ones((4, WIDTH))),
+            other=ir.LIF(beta=0.5, threshold=1.0),
+            output=ir.Output(),
         )
         attack = ArithmeticAttack(GRADIENT, "rounding", steps=1, reference=other)
         with pytest.raises(InvalidInput, match="fires in other, the Program in lif1, lif2"):

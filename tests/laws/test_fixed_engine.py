@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
+from neurorobust import ir
 from neurorobust.backends import get_backend, run
 from neurorobust.data import Stimulus
 from neurorobust.engine.integer import FixedNetwork, network
@@ -16,19 +17,6 @@ from neurorobust.engine.integer.products import ExactProduct, Synapse
 from neurorobust.engine.integer.spans import SpanTable
 from neurorobust.engine.integer.trace import Counters
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import (
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    FixedTernaryLIF,
-    Flatten,
-    Header,
-    Output,
-    Program,
-)
 from tests.support.strategies import programs
 
 reference = get_backend("reference")
@@ -38,11 +26,11 @@ search = settings(max_examples=40, deadline=None, derandomize=True, database=Non
 
 
 def chain(steps, /, **nodes):
-    return Program.chain(Header(dt_s=1e-3, steps=steps, coding="events"), nodes)
+    return ir.Program.chain(ir.Header(dt_s=1e-3, steps=steps, coding="events"), nodes)
 
 
 def payloads(shape, high):
-    return FixedInput(shape=shape, scale=1.0, low=-high, high=high)
+    return ir.FixedInput(shape=shape, scale=1.0, low=-high, high=high)
 
 
 def assert_exact(program, values, steps, *networks, record=EVERYTHING):
@@ -95,14 +83,14 @@ def test_chunks_and_threads_change_nothing(monkeypatch, threads):
     program = chain(
         9,
         input=payloads((2, 5, 4), 3),
-        conv=FixedConv2d(weight=rng.integers(-90, 90, (3, 2, 3, 3)), padding=(1, 1)),
-        lif=FixedTernaryLIF(vth_high=np.array(100), vth_low=np.array(-150), dv=np.array(300)),
-        flat=Flatten(),
-        fc=FixedDelayDense(
+        conv=ir.FixedConv2d(weight=rng.integers(-90, 90, (3, 2, 3, 3)), padding=(1, 1)),
+        lif=ir.FixedTernaryLIF(vth_high=np.array(100), vth_low=np.array(-150), dv=np.array(300)),
+        flat=ir.Flatten(),
+        fc=ir.FixedDelayDense(
             weight=rng.integers(-99, 99, (4, 60)), delay=rng.integers(0, 5, (4, 60)), weight_exp=-2
         ),
-        out=FixedLIF(vth=np.array(40), du=np.array(200), reset_interval=4),
-        output=Output(),
+        out=ir.FixedLIF(vth=np.array(40), du=np.array(200), reset_interval=4),
+        output=ir.Output(),
     )
     values = rng.integers(-3, 4, (11, 9, 2, 5, 4)).astype(np.float64)
     whole = assert_exact(program, values, 9)
@@ -125,7 +113,7 @@ def test_step_by_step_equals_node_by_node(case):
     with pytest.MonkeyPatch.context() as patch:
         engines = FixedNetwork(program), FixedNetwork(program, compiled=False)
         reference_first = assert_exact(program, stimulus.values, stimulus.steps, *engines)
-        patch.setattr(Program, "recurrent", True)
+        patch.setattr(ir.Program, "recurrent", True)
         again = assert_exact(program, stimulus.values, stimulus.steps, *engines)
     assert np.array_equal(reference_first.scores, again.scores)
 
@@ -138,17 +126,17 @@ def test_populations_larger_than_a_block_and_rows_of_odd_length(static):
     program = chain(
         12,
         input=payloads((1501,), 2),
-        fc=FixedDense(weight=rng.integers(-30, 34, (n, 1501)), message_bits=8),
-        lif=FixedLIF(
+        fc=ir.FixedDense(weight=rng.integers(-30, 34, (n, 1501)), message_bits=8),
+        lif=ir.FixedLIF(
             vth=rng.integers(0, 900, n),
             du=rng.integers(-1, 4096, n),
             dv=rng.integers(0, 4097, n),
             bias_mant=rng.integers(-50, 50, n),
             bias_exp=rng.integers(-8, 8, n),
         ),
-        fc2=FixedDense(weight=rng.integers(-128, 128, (3, n)), storage="sparse"),
-        li=FixedLI(dv=np.array(100)),
-        output=Output(readout="max"),
+        fc2=ir.FixedDense(weight=rng.integers(-128, 128, (3, n)), storage="sparse"),
+        li=ir.FixedLI(dv=np.array(100)),
+        output=ir.Output(readout="max"),
     )
     values = rng.integers(-2, 3, (3, 1 if static else 12, 1501)) * (rng.random(1501) < 0.3)
     wanted = assert_exact(program, values.astype(np.float64), 12)
@@ -173,16 +161,16 @@ def test_convolutions_of_extreme_weights(geometry, size):
     shape, kernels, kernel, stride, padding, dilation, groups = geometry
     rng = np.random.default_rng(2)
     weight = rng.choice([-size, size - 1, 1], (kernels, shape[0] // groups, *kernel))
-    conv = FixedConv2d(
+    conv = ir.FixedConv2d(
         weight=weight, stride=stride, padding=padding, dilation=dilation, groups=groups
     )
     program = chain(
         4,
         input=payloads(shape, 127),
         conv=conv,
-        li=FixedLI(dv=np.array(4096)),
-        flat=Flatten(),
-        output=Output(readout="last"),
+        li=ir.FixedLI(dv=np.array(4096)),
+        flat=ir.Flatten(),
+        output=ir.Output(readout="last"),
     )
     values = rng.choice([-127.0, 0.0, 1.0, 127.0], (3, 4, *shape))
     wanted = assert_exact(program, values, 4)
@@ -213,9 +201,9 @@ def test_sparse_matrices(density):
         program = chain(
             6,
             input=payloads((70,), 9),
-            fc=FixedDense(weight=weight, storage="sparse", **fields),
-            li=FixedLI(dv=np.array(500)),
-            output=Output(readout="last"),
+            fc=ir.FixedDense(weight=weight, storage="sparse", **fields),
+            li=ir.FixedLI(dv=np.array(500)),
+            output=ir.Output(readout="last"),
         )
         assert_exact(program, values, 6)
 
@@ -229,7 +217,7 @@ def test_spans_of_a_matrix_are_its_runs():
 
 
 def test_a_pooling_layer_reaches_one_output_per_input():
-    pool = FixedConv2d(weight=np.full((2, 1, 2, 2), 3), stride=(2, 2), groups=2)
+    pool = ir.FixedConv2d(weight=np.full((2, 1, 2, 2), 3), stride=(2, 2), groups=2)
     weight, target = SpanTable.of_convolution(pool, (2, 4, 5), (2, 2, 2)).direct()
     assert weight.reshape(4, 5, 2)[:, :4].tolist() == np.full((4, 4, 2), 3).tolist()
     assert not weight.reshape(4, 5, 2)[:, 4].any()
@@ -285,10 +273,10 @@ def test_bounds_hold_and_are_met():
     program = chain(
         1,
         input=payloads((2,), 9),
-        fc=FixedDense(weight=np.array([[4, -6]]), message_bits=8, weight_exp=2),
-        fc2=FixedDense(weight=np.array([[2]]), message_bits=24, weight_exp=-3),
-        li=FixedLI(),
-        output=Output(),
+        fc=ir.FixedDense(weight=np.array([[4, -6]]), message_bits=8, weight_exp=2),
+        fc2=ir.FixedDense(weight=np.array([[2]]), message_bits=24, weight_exp=-3),
+        li=ir.FixedLI(),
+        output=ir.Output(),
     )
     arriving = magnitudes(program)
     assert {n: arriving[n] for n in ("fc", "fc2", "output")} == {
@@ -302,7 +290,7 @@ def test_bounds_hold_and_are_met():
 
 
 def test_counters_of_what_cannot_overflow_stay_zero():
-    node = FixedDense(weight=np.array([[2, 4]]))
+    node = ir.FixedDense(weight=np.array([[2, 4]]))
     counters = Counters.zeros(1, CPU)
     out = torch.empty(1, 1, 1, dtype=torch.int32)
     x = torch.ones(1, 1, 2, dtype=torch.int8)
@@ -313,7 +301,9 @@ def test_counters_of_what_cannot_overflow_stay_zero():
 @pytest.mark.parametrize("name", ["torch", "reference"])
 @pytest.mark.parametrize("compiled", [True, False])
 def test_what_is_no_number_is_refused(name, compiled):
-    program = chain(2, input=payloads((2,), 9), lif=FixedLIF(vth=np.array(1)), output=Output())
+    program = chain(
+        2, input=payloads((2,), 9), lif=ir.FixedLIF(vth=np.array(1)), output=ir.Output()
+    )
     values = np.zeros((1, 2, 2))
     values[0, 1, 0] = np.nan
     with pytest.raises(InvalidInput, match="no numbers"):
@@ -327,11 +317,11 @@ def test_stimuli_of_any_type_and_order(dtype):
     rng = np.random.default_rng(5)
     program = chain(
         4,
-        input=FixedInput(shape=(2, 3, 3), scale=1.0, high=255),
-        flat=Flatten(),
-        fc=FixedDense(weight=rng.integers(-99, 99, (4, 18)), message_bits=8),
-        lif=FixedLIF(vth=np.array(100)),
-        output=Output(),
+        input=ir.FixedInput(shape=(2, 3, 3), scale=1.0, high=255),
+        flat=ir.Flatten(),
+        fc=ir.FixedDense(weight=rng.integers(-99, 99, (4, 18)), message_bits=8),
+        lif=ir.FixedLIF(vth=np.array(100)),
+        output=ir.Output(),
     )
     values = rng.integers(0, 2, (5, 4, 2, 3, 3)).astype(dtype)
     frozen = values.copy()

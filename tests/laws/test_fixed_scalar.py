@@ -5,23 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from neurorobust import backends
+from neurorobust import backends, ir
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
-from neurorobust.ir import (
-    Edge,
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    FixedTernaryLIF,
-    Flatten,
-    Header,
-    Output,
-    Program,
-)
 
 reference = get_backend("reference")
 EVERYTHING = ("spikes", "membrane", "overflows")
@@ -97,7 +83,7 @@ def shift(total, exp):
 def synapses(node, sent):
     """Sums (T, out) of what was sent (T, in), and how many sums lost bits."""
     steps, outputs = len(sent), len(node.weight)
-    delays = node.delay if isinstance(node, FixedDelayDense) else np.zeros_like(node.weight)
+    delays = node.delay if isinstance(node, ir.FixedDelayDense) else np.zeros_like(node.weight)
     found, lost = np.zeros((steps, outputs), object), 0
     for t in range(steps):
         for i in range(outputs):
@@ -124,11 +110,11 @@ def run(program, x):
 
 
 def chain(steps, **nodes):
-    return Program.chain(Header(dt_s=1e-3, steps=steps, coding="events"), nodes)
+    return ir.Program.chain(ir.Header(dt_s=1e-3, steps=steps, coding="events"), nodes)
 
 
 def spread(n):
-    return FixedInput(shape=(n,), scale=1.0, low=1 - M, high=M - 1)
+    return ir.FixedInput(shape=(n,), scale=1.0, low=1 - M, high=M - 1)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -160,11 +146,11 @@ def test_neurons(seed):
     }
     law = {"du": du, "dv": dv, "mant": mant, "exp": exp, "interval": interval, "offset": offset}
     for node, thresholds in (
-        (FixedTernaryLIF(vth_high=np.array(high), vth_low=np.array(low), **shared), (high, low)),
-        (FixedLIF(vth=np.array(abs(high)), **shared), (abs(high), None)),
-        (FixedLI(**shared), (None, None)),
+        (ir.FixedTernaryLIF(vth_high=np.array(high), vth_low=np.array(low), **shared), (high, low)),
+        (ir.FixedLIF(vth=np.array(abs(high)), **shared), (abs(high), None)),
+        (ir.FixedLI(**shared), (None, None)),
     ):
-        result = run(chain(steps, input=spread(n), neuron=node, output=Output()), x)
+        result = run(chain(steps, input=spread(n), neuron=node, output=ir.Output()), x)
         neurons = [Neuron(high=thresholds[0], low=thresholds[1], **law) for _ in range(n)]
         for t in range(steps):
             for i, neuron in enumerate(neurons):
@@ -180,8 +166,8 @@ def test_neurons(seed):
 def test_the_ends_of_the_current_are_met():
     """±2^23 exactly, once from below and once from above."""
     x = np.array([[M // 64], [-M // 64], [0]])
-    node = FixedLI(du=np.array(-1), dv=np.array(4096))
-    result = run(chain(3, input=spread(1), neuron=node, output=Output()), x)
+    node = ir.FixedLI(du=np.array(-1), dv=np.array(4096))
+    result = run(chain(3, input=spread(1), neuron=node, output=ir.Output()), x)
     neuron = Neuron(du=-1, dv=4096)
     seen = []
     for row in x:
@@ -207,18 +193,18 @@ def test_synapses(seed):
         "message_bits": int(rng.choice([0, 24])),
     }
     if seed % 2:
-        node = FixedDelayDense(
+        node = ir.FixedDelayDense(
             delay=rng.integers(0, rng.choice([1, 4, 63]), (n_out, n_in)), **fields
         )
     else:
-        node = FixedDense(**fields)
+        node = ir.FixedDense(**fields)
     x = np.where(
         rng.random((steps, n_in)) < 0.5,
         rng.choice([0, 1, -1, M - 1, 1 - M], (steps, n_in)),
         rng.integers(-M + 1, M, (steps, n_in)),
     )
-    nodes = {"input": spread(n_in), "fc": node, "probe": FixedLI(dv=np.array(4096))}
-    result = run(chain(steps, **nodes, output=Output(readout="last")), x)
+    nodes = {"input": spread(n_in), "fc": node, "probe": ir.FixedLI(dv=np.array(4096))}
+    result = run(chain(steps, **nodes, output=ir.Output(readout="last")), x)
     sums, lost = synapses(node, x.tolist())
     assert result.overflows["fc"].wrapped.tolist() == [lost]
     assert result.overflows["fc"].saturated.tolist() == [0]
@@ -230,18 +216,18 @@ def test_synapses(seed):
 
 def test_several_sums_into_one_population():
     """They add up in 32 bits before anything else happens."""
-    edges = [Edge(a, b) for a, b in pairwise(("input", "up", "probe", "output"))]
+    edges = [ir.Edge(a, b) for a, b in pairwise(("input", "up", "probe", "output"))]
     nodes = {
         "input": spread(1),
-        "up": FixedDense(weight=np.array([[254]]), message_bits=24),
-        "down": FixedDense(weight=np.array([[254]]), message_bits=24),
-        "probe": FixedLI(dv=np.array(4096)),
-        "output": Output(readout="last"),
+        "up": ir.FixedDense(weight=np.array([[254]]), message_bits=24),
+        "down": ir.FixedDense(weight=np.array([[254]]), message_bits=24),
+        "probe": ir.FixedLI(dv=np.array(4096)),
+        "output": ir.Output(readout="last"),
     }
-    program = Program(
-        header=Header(dt_s=1e-3, steps=2, coding="events"),
+    program = ir.Program(
+        header=ir.Header(dt_s=1e-3, steps=2, coding="events"),
         nodes=nodes,
-        edges=(*edges, Edge("input", "down"), Edge("down", "probe")),
+        edges=(*edges, ir.Edge("input", "down"), ir.Edge("down", "probe")),
     )
     x = np.array([[M - 1], [3]])
     result = run(program, x)
@@ -257,7 +243,7 @@ def test_convolutions(seed):
     rng = np.random.default_rng(seed)
     stride, padding, dilation = (tuple(rng.integers(low, 3, 2).tolist()) for low in (1, 0, 1))
     groups = int(rng.choice([1, 2]))
-    node = FixedConv2d(
+    node = ir.FixedConv2d(
         weight=rng.integers(-(1 << 20), 1 << 20, (4, 2 // groups, 2, 1)),
         stride=stride,
         padding=padding,
@@ -265,9 +251,15 @@ def test_convolutions(seed):
         groups=groups,
     )
     x = rng.integers(-60, 60, (1, 2, 4, 3))
-    entry = FixedInput(shape=(2, 4, 3), scale=1.0, low=-100, high=100)
-    probe = FixedLI(dv=np.array(4096))
-    nodes = {"input": entry, "conv": node, "probe": probe, "flat": Flatten(), "output": Output()}
+    entry = ir.FixedInput(shape=(2, 4, 3), scale=1.0, low=-100, high=100)
+    probe = ir.FixedLI(dv=np.array(4096))
+    nodes = {
+        "input": entry,
+        "conv": node,
+        "probe": probe,
+        "flat": ir.Flatten(),
+        "output": ir.Output(),
+    }
     result = run(chain(1, **nodes), x)
     lost = 0
     for k, i, j in np.ndindex(result.membrane["probe"].shape[2:]):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
+from neurorobust import ir
 from neurorobust.attacks import Linf, Pgd, Request, Target, UniformNoise, craft
 from neurorobust.backends import run
 from neurorobust.chips import load_profile
@@ -24,24 +25,6 @@ from neurorobust.engine.integer import FixedNetwork
 from neurorobust.engine.integer_gradient import IntegerTarget
 from neurorobust.engine.network import EXACT, Network, Trace
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Conv2d,
-    FixedConv2d,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    FixedTernaryLIF,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Program,
-)
 from neurorobust.lower import lower
 from neurorobust.testing import random_program, random_stimulus
 from tests.support.strategies import programs
@@ -72,31 +55,31 @@ def on_the_grid():
     sizes = {"conv": (4, 1, 3, 3), "loop": (6, 64), "fc": (3, 6)}
     whole = {name: 2 * draw.integers(-20, 26, size) for name, size in sizes.items()}
     scale = {"lif1": 361, "lif2": 87, "li": 50}
-    header = Header(dt_s=1e-3, steps=STEPS, levels=LEVELS)
-    graph = Graph.chain(
+    header = ir.Header(dt_s=1e-3, steps=STEPS, levels=LEVELS)
+    graph = ir.Graph.chain(
         header,
-        input=Input(shape=(1, 6, 6)),
-        conv=Conv2d(weight=whole["conv"] * (LEVELS - 1) / scale["lif1"]),
-        lif1=LIF(beta=0.5, threshold=1.0, bias=10 / scale["lif1"]),
-        flat=Flatten(),
-        loop=Affine(weight=whole["loop"] / scale["lif2"]),
-        lif2=LIF(beta=0.5, alpha=0.5, threshold=1.0),
-        fc=Affine(weight=whole["fc"] / scale["li"]),
-        li=LI(beta=1.0),
-        output=Output(readout="last"),
+        input=ir.Input(shape=(1, 6, 6)),
+        conv=ir.Conv2d(weight=whole["conv"] * (LEVELS - 1) / scale["lif1"]),
+        lif1=ir.LIF(beta=0.5, threshold=1.0, bias=10 / scale["lif1"]),
+        flat=ir.Flatten(),
+        loop=ir.Affine(weight=whole["loop"] / scale["lif2"]),
+        lif2=ir.LIF(beta=0.5, alpha=0.5, threshold=1.0),
+        fc=ir.Affine(weight=whole["fc"] / scale["li"]),
+        li=ir.LI(beta=1.0),
+        output=ir.Output(readout="last"),
     )
-    program = Program.chain(
+    program = ir.Program.chain(
         header,
         {
-            "input": FixedInput(shape=(1, 6, 6), scale=LEVELS - 1.0, high=LEVELS - 1),
-            "conv": FixedConv2d(weight=whole["conv"]),
-            "lif1": FixedLIF(vth=scale["lif1"], dv=2048, bias_mant=10, bias_exp=6),
-            "flat": Flatten(),
-            "loop": FixedDense(weight=whole["loop"]),
-            "lif2": FixedLIF(vth=scale["lif2"], dv=2048, du=2047),
-            "fc": FixedDense(weight=whole["fc"]),
-            "li": FixedLI(),
-            "output": Output(readout="last"),
+            "input": ir.FixedInput(shape=(1, 6, 6), scale=LEVELS - 1.0, high=LEVELS - 1),
+            "conv": ir.FixedConv2d(weight=whole["conv"]),
+            "lif1": ir.FixedLIF(vth=scale["lif1"], dv=2048, bias_mant=10, bias_exp=6),
+            "flat": ir.Flatten(),
+            "loop": ir.FixedDense(weight=whole["loop"]),
+            "lif2": ir.FixedLIF(vth=scale["lif2"], dv=2048, du=2047),
+            "fc": ir.FixedDense(weight=whole["fc"]),
+            "li": ir.FixedLI(),
+            "output": ir.Output(readout="last"),
         },
         score_unit=1 / (64 * scale["li"]),
         report=[{"layer": name, "scale": float(s)} for name, s in scale.items()],
@@ -146,7 +129,7 @@ def sees_payloads_as_spikes(program):
     fed |= {
         e.target for n in fed if program.nodes[n].kind == "Flatten" for e in program.outgoing(n)
     }
-    blind = [n for n, dense in program.of_kind(FixedDense) if not dense.message_bits]
+    blind = [n for n, dense in program.of_kind(ir.FixedDense) if not dense.message_bits]
     return (node.low, node.high) != (0, 1) and bool(fed & set(blind))
 
 
@@ -165,7 +148,7 @@ def test_the_graph_receives_what_the_integers_do_where_nothing_overflows():
         seen += 1
         _, led = target.lead(x, stimulus.steps, EXACT)
         Network.run(target, x, stimulus.steps, led)
-        dense = [node for _, node in program.of_kind(FixedDense)]
+        dense = [node for _, node in program.of_kind(ir.FixedDense)]
         floors = sum(1 + np.ptp(getattr(n, "delay", 0)) for n in dense if n.weight_exp < 0)
         for name, parts in led.arrived.items():
             away = (torch.cat(parts) - led.drives[name]).abs().max()
@@ -199,13 +182,13 @@ def test_a_time_extended_gradient_runs_the_integers_longer():
 def test_one_neuron_has_the_gradient_of_the_law_by_hand():
     """One step: ``score = 1[64 w q > 64 vth]``; width 1 in thresholds of ``vth`` (no report)."""
     weight, vth, scale, value = 30, 100, 10.0, 0.31
-    program = Program.chain(
-        Header(dt_s=1e-3, steps=1),
+    program = ir.Program.chain(
+        ir.Header(dt_s=1e-3, steps=1),
         {
-            "input": FixedInput(shape=(1,), scale=scale, high=10),
-            "fc": FixedDense(weight=[[weight]], message_bits=8),
-            "lif": FixedLIF(vth=vth),
-            "output": Output(),
+            "input": ir.FixedInput(shape=(1,), scale=scale, high=10),
+            "fc": ir.FixedDense(weight=[[weight]], message_bits=8),
+            "lif": ir.FixedLIF(vth=vth),
+            "output": ir.Output(),
         },
     )
     found = gradient(Stbp("triangle", 1.0), IntegerTarget(program), np.array([[value]]), [1.0], 1)
@@ -216,18 +199,18 @@ def test_one_neuron_has_the_gradient_of_the_law_by_hand():
 @pytest.fixture(scope="module")
 def float_graph():
     draw = np.random.default_rng(1)
-    header = Header(dt_s=1e-3, steps=6, levels=256, mean=(0.4,), std=(0.5,))
-    return Graph.chain(
+    header = ir.Header(dt_s=1e-3, steps=6, levels=256, mean=(0.4,), std=(0.5,))
+    return ir.Graph.chain(
         header,
-        input=Input(shape=(1, 5, 5)),
-        conv=Conv2d(weight=draw.normal(0.1, 0.5, (3, 1, 3, 3)), bias=draw.normal(0.1, 0.1, 3)),
-        lif1=LIF(beta=0.8, threshold=1.0),
-        flat=Flatten(),
-        fc1=Affine(weight=draw.normal(0.05, 0.35, (12, 27))),
-        lif2=LIF(beta=0.7, alpha=0.3, threshold=0.5),
-        fc2=Affine(weight=draw.normal(0, 0.5, (4, 12)), bias=draw.normal(0, 0.1, 4)),
-        li=LI(beta=1.0, gain_in=np.array(1 / 6)),
-        output=Output(readout="last"),
+        input=ir.Input(shape=(1, 5, 5)),
+        conv=ir.Conv2d(weight=draw.normal(0.1, 0.5, (3, 1, 3, 3)), bias=draw.normal(0.1, 0.1, 3)),
+        lif1=ir.LIF(beta=0.8, threshold=1.0),
+        flat=ir.Flatten(),
+        fc1=ir.Affine(weight=draw.normal(0.05, 0.35, (12, 27))),
+        lif2=ir.LIF(beta=0.7, alpha=0.3, threshold=0.5),
+        fc2=ir.Affine(weight=draw.normal(0, 0.5, (4, 12)), bias=draw.normal(0, 0.1, 4)),
+        li=ir.LI(beta=1.0, gain_in=np.array(1 / 6)),
+        output=ir.Output(readout="last"),
     )
 
 
@@ -304,17 +287,19 @@ class TestAttack:
 class TestRefusals:
     def chain(self, steps, **nodes):
         front = {
-            "input": FixedInput(shape=(2,), scale=1.0, high=1),
-            "fc": FixedDense(weight=[[8, 8]]),
+            "input": ir.FixedInput(shape=(2,), scale=1.0, high=1),
+            "fc": ir.FixedDense(weight=[[8, 8]]),
         }
-        return Program.chain(Header(dt_s=1e-3, steps=steps), front | nodes | {"output": Output()})
+        return ir.Program.chain(
+            ir.Header(dt_s=1e-3, steps=steps), front | nodes | {"output": ir.Output()}
+        )
 
     def test_ternary_neurons(self):
         with pytest.raises(InvalidInput, match="lif: ternary neurons have no gradient"):
-            IntegerTarget(self.chain(3, lif=FixedTernaryLIF(vth_low=-4, vth_high=4)))
+            IntegerTarget(self.chain(3, lif=ir.FixedTernaryLIF(vth_low=-4, vth_high=4)))
 
     def test_resets_within_the_run_and_none_without(self):
-        lif = FixedLIF(vth=20, reset_interval=4)
+        lif = ir.FixedLIF(vth=20, reset_interval=4)
         with pytest.raises(InvalidInput, match="lif: its state is reset before step 4 of 5"):
             IntegerTarget(self.chain(5, lif=lif))
         target, x = IntegerTarget(self.chain(4, lif=lif)), torch.ones(1, 1, 2)
@@ -323,6 +308,6 @@ class TestRefusals:
             TimeExtended(Stbp()).scores(target, x, 4)
 
     def test_half_precision(self):
-        target = IntegerTarget(self.chain(4, lif=FixedLIF(vth=20)))
+        target = IntegerTarget(self.chain(4, lif=ir.FixedLIF(vth=20)))
         with pytest.raises(InvalidInput, match="integers do not run in bfloat16"):
             Rga(precision="bf16").scores(target, torch.ones(1, 1, 2), 4)

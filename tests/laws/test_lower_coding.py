@@ -5,27 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from neurorobust import ir
 from neurorobust.backends import compiled, get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus, encode
 from neurorobust.engine.host import sent
 from neurorobust.errors import InvalidInput, LowerError, Unsupported
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    BatchNorm,
-    Conv2d,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-    Program,
-    load_model,
-    save_model,
-)
 from neurorobust.lower import lower
 from neurorobust.lower.ranges import host_range
 from tests.support.helpers import require_backend
@@ -42,21 +27,23 @@ EXACT = [
 
 def image_net(rng, **first):
     """Normalised images, a batch norm and a maximum before the first neurons."""
-    return Graph.chain(
-        Header(dt_s=1e-3, steps=6, levels=256, mean=(0.4, 0.5), std=(0.2, 0.3)),
-        input=Input(shape=(2, 6, 6)),
-        conv=Conv2d(weight=rng.normal(size=(4, 2, 3, 3)), bias=rng.normal(size=4), padding=(1, 1)),
-        norm=BatchNorm(
+    return ir.Graph.chain(
+        ir.Header(dt_s=1e-3, steps=6, levels=256, mean=(0.4, 0.5), std=(0.2, 0.3)),
+        input=ir.Input(shape=(2, 6, 6)),
+        conv=ir.Conv2d(
+            weight=rng.normal(size=(4, 2, 3, 3)), bias=rng.normal(size=4), padding=(1, 1)
+        ),
+        norm=ir.BatchNorm(
             mean=rng.normal(size=4), var=rng.uniform(1, 4, 4), scale=np.ones(4), shift=np.zeros(4)
         ),
-        pool=Pool2d(op="max", kernel=(2, 2), stride=(2, 2)),
-        lif=LIF(**{"beta": 0.75, "threshold": 1.0} | first),
-        conv2=Conv2d(weight=rng.normal(size=(5, 4, 2, 2)) / 2),
-        lif2=LIF(beta=0.75, threshold=0.5),
-        flat=Flatten(),
-        fc=Affine(weight=rng.normal(size=(3, 20)) / 3),
-        li=LI(beta=1.0),
-        output=Output(readout="last"),
+        pool=ir.Pool2d(op="max", kernel=(2, 2), stride=(2, 2)),
+        lif=ir.LIF(**{"beta": 0.75, "threshold": 1.0} | first),
+        conv2=ir.Conv2d(weight=rng.normal(size=(5, 4, 2, 2)) / 2),
+        lif2=ir.LIF(beta=0.75, threshold=0.5),
+        flat=ir.Flatten(),
+        fc=ir.Affine(weight=rng.normal(size=(3, 20)) / 3),
+        li=ir.LI(beta=1.0),
+        output=ir.Output(readout="last"),
     )
 
 
@@ -68,9 +55,9 @@ class TestConstantCurrent:
     def test_the_mantissa_by_hand(self):
         """Weights that sum to 4095 and a whole threshold: a scale of 1, and nothing is rounded."""
         weight = np.array([[4000.0, 95.0, 0.0], [100.0, -50.0, -200.0]])
-        nodes = {"input": (3,), "fc": Affine(weight=weight)}
-        nodes |= {"n": LIF(beta=0.5, threshold=300.0)}
-        model = graph(["input fc n output"], Header(dt_s=1e-3, steps=9), **nodes)
+        nodes = {"input": (3,), "fc": ir.Affine(weight=weight)}
+        nodes |= {"n": ir.LIF(beta=0.5, threshold=300.0)}
+        model = graph(["input fc n output"], ir.Header(dt_s=1e-3, steps=9), **nodes)
         program = lower(model, LOIHI2, input_coding="bias")
         source, neuron = program.nodes[program.input], program.nodes["n"]
         assert (source.scale, source.low, source.high) == (1.0, -4095, 4095)
@@ -90,10 +77,10 @@ class TestConstantCurrent:
             changes |= {"gain_syn": 1.5, "reset_value": -0.25, "v_init": -0.25}
         model = image_net(rng, **changes) if kind == "fires" else None
         if model is None:
-            nodes = {"input": (4,), "fc": Affine(weight=rng.normal(size=(3, 4)))}
+            nodes = {"input": (4,), "fc": ir.Affine(weight=rng.normal(size=(3, 4)))}
             changes = {"gain_in": np.array([0.5, 1.0, 2.0]), "bias": rng.normal(size=3)}
-            nodes |= {"li": LI(beta=0.5, **changes), "output": Output(readout="last")}
-            model = graph(["input fc li output"], Header(dt_s=1e-3, steps=6), **nodes)
+            nodes |= {"li": ir.LI(beta=0.5, **changes), "output": ir.Output(readout="last")}
+            model = graph(["input fc li output"], ir.Header(dt_s=1e-3, steps=6), **nodes)
         program = lower(model, LOIHI2, input_coding="bias")
         name = "lif" if kind == "fires" else "li"
         values = pixels(rng)[:, None] if kind == "fires" else rng.uniform(0, 1, (12, 1, 4))
@@ -113,7 +100,7 @@ class TestConstantCurrent:
     def test_the_host_is_part_of_the_file(self, tmp_path):
         model = image_net(np.random.default_rng(2))
         program = lower(model, LOIHI2, input_coding="bias")
-        again = load_model(save_model(program, tmp_path / "p.safetensors"), Program)
+        again = ir.load_model(ir.save_model(program, tmp_path / "p.safetensors"), ir.Program)
         assert again.content_hash == program.content_hash
         assert again.host.content_hash == program.host.content_hash
         assert again.input_shape == (2, 6, 6)
@@ -154,8 +141,8 @@ class TestConstantCurrent:
 
     def test_wiring_that_has_no_cut(self):
         nodes = {"input": (2,)}
-        nodes |= {n: Affine(weight=np.eye(2)) for n in ("a", "b", "c", "d")}
-        nodes |= {n: LIF(beta=0.5, threshold=0.5) for n in ("la", "lb", "lc")}
+        nodes |= {n: ir.Affine(weight=np.eye(2)) for n in ("a", "b", "c", "d")}
+        nodes |= {n: ir.LIF(beta=0.5, threshold=0.5) for n in ("la", "lb", "lc")}
         two = graph(["input a la c lc output", "input b lb d lc"], **nodes)
         for coding in ("bias", "host"):
             with pytest.raises(LowerError, match=r"input: feeds \['la', 'lb'\]; the host computes"):
@@ -175,12 +162,12 @@ class TestConstantCurrent:
         rng = np.random.default_rng(4)
         nodes = {
             "input": (5,),
-            "a": Affine(weight=rng.normal(0.2, 0.5, (6, 5))),
-            "la": LIF(beta=0.5, threshold=0.7),
-            "loop": Affine(weight=rng.normal(0, 0.5, (6, 6))),
+            "a": ir.Affine(weight=rng.normal(0.2, 0.5, (6, 5))),
+            "la": ir.LIF(beta=0.5, threshold=0.7),
+            "loop": ir.Affine(weight=rng.normal(0, 0.5, (6, 6))),
         }
         edges = ["input a la output", "la>1 loop la"]
-        model = graph(edges, Header(dt_s=1e-3, steps=8), **nodes)
+        model = graph(edges, ir.Header(dt_s=1e-3, steps=8), **nodes)
         program = lower(model, LOIHI2, input_coding="bias")
         values = rng.uniform(0, 1, (30, 1, 5))
         exact, got = run(model, values), run(program, values)
@@ -238,13 +225,13 @@ class TestFirstOnTheHost:
         rng = np.random.default_rng(7)
         nodes = {
             "input": (5,),
-            "a": Affine(weight=rng.normal(0.2, 0.5, (6, 5))),
-            "la": LIF(beta=0.5, threshold=0.7, reset="soft"),
-            "loop": Affine(weight=rng.normal(0, 0.5, (6, 6))),
-            "b": Affine(weight=2.0 * rng.integers(-60, 128, (4, 6))),
-            "lb": LIF(beta=1.0, threshold=300.0),
+            "a": ir.Affine(weight=rng.normal(0.2, 0.5, (6, 5))),
+            "la": ir.LIF(beta=0.5, threshold=0.7, reset="soft"),
+            "loop": ir.Affine(weight=rng.normal(0, 0.5, (6, 6))),
+            "b": ir.Affine(weight=2.0 * rng.integers(-60, 128, (4, 6))),
+            "lb": ir.LIF(beta=1.0, threshold=300.0),
         }
-        header = Header(dt_s=1e-3, steps=8, coding="events")
+        header = ir.Header(dt_s=1e-3, steps=8, coding="events")
         model = graph(["input a la b lb output", "la>1 loop la"], header, **nodes)
         program = lower(model, LOIHI2, input_coding="host")
         assert set(program.nodes) == {"input", "b", "lb", "output"}
@@ -276,7 +263,7 @@ class TestGraded:
         with pytest.raises(LowerError, match=r"header: input of 256 levels from -1 to 1 has no"):
             lower(dense([[1.0, 1.0]], header=header), LOIHI2, input_coding="graded")
         for coding in ("bias", "host"):
-            changed = replace(Header(dt_s=1e-3, steps=4), **header)
+            changed = replace(ir.Header(dt_s=1e-3, steps=4), **header)
             model = image_net(np.random.default_rng(0)).with_(header=changed)
             assert lower(model, LOIHI2, input_coding=coding).header.bounds == (-1.0, 1.0)
 

@@ -10,26 +10,11 @@ import torch.nn.functional as F  # noqa: N812
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurorobust import backends
+from neurorobust import backends, ir
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
 from neurorobust.errors import LowerError
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    BatchNorm,
-    Conv2d,
-    Edge,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-    Program,
-)
 from neurorobust.lower import lower
 from neurorobust.lower.log import Log
 from neurorobust.lower.passes import compose as composing
@@ -66,7 +51,9 @@ def pairs(draw):
         weight = rng.integers(-4, 5, (channels, channels // groups, *kernel)).astype(float)
         weight[weight == 0] = 1.0
         convs.append(
-            Conv2d(weight=weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
+            ir.Conv2d(
+                weight=weight, stride=stride, padding=padding, dilation=dilation, groups=groups
+            )
         )
     return (channels, *size), convs
 
@@ -109,7 +96,7 @@ class TestCompose:
         x = torch.tensor(rng.integers(-8, 9, (2, *shape)).astype(float))
         image = by_torch(conv, x)
         weight = rng.integers(-4, 5, (3, image[0].numel())).astype(float)
-        whole = compose(conv, Affine(weight=weight), shape, tuple(image.shape[1:]))
+        whole = compose(conv, ir.Affine(weight=weight), shape, tuple(image.shape[1:]))
         wanted = image.flatten(1) @ torch.tensor(weight).T
         assert torch.equal(x.flatten(1) @ torch.tensor(whole.weight).T, wanted)
 
@@ -117,8 +104,10 @@ class TestCompose:
     def test_a_norm_on_either_side_of_a_convolution(self, groups):
         rng = np.random.default_rng(2)
         draw = rng.uniform(0.5, 2, (4, 4))
-        norm = BatchNorm(mean=draw[0], var=draw[1], scale=draw[2], shift=draw[3])
-        conv = Conv2d(weight=rng.normal(size=(4, 4 // groups, 3, 3)), padding=(1, 1), groups=groups)
+        norm = ir.BatchNorm(mean=draw[0], var=draw[1], scale=draw[2], shift=draw[3])
+        conv = ir.Conv2d(
+            weight=rng.normal(size=(4, 4 // groups, 3, 3)), padding=(1, 1), groups=groups
+        )
         image = rng.normal(size=(4, 6, 6))
         for first, second in ((norm, conv), (conv, norm)):
             whole = compose(first, second, (4, 6, 6), (4, 6, 6))
@@ -150,9 +139,13 @@ class TestPools:
     )
     def test_is_what_torch_pools(self, op, size, kernel, stride, padding):
         x = np.random.default_rng(0).normal(size=(3, *size))
-        pool = Pool2d(op=op, kernel=kernel, stride=stride, padding=padding)
-        nodes = {"input": Input(shape=x.shape), "pool": pool, "lif": LIF(beta=0.5, threshold=1.0)}
-        nodes |= {"flat": Flatten()}
+        pool = ir.Pool2d(op=op, kernel=kernel, stride=stride, padding=padding)
+        nodes = {
+            "input": ir.Input(shape=x.shape),
+            "pool": pool,
+            "lif": ir.LIF(beta=0.5, threshold=1.0),
+        }
+        nodes |= {"flat": ir.Flatten()}
         conv = pool_to_conv(graph(["input pool lif flat output"], **nodes)).nodes["pool"]
         assert conv.groups == 3
         divisor = 1 if op == "sum" else None
@@ -165,8 +158,8 @@ class TestPools:
     def test_groups_stay_within_seven_bits(self, channels, groups):
         nodes = {
             "input": (channels, 4, 4),
-            "pool": Pool2d(op="sum", kernel=(2, 2), stride=(2, 2)),
-            "lif": LIF(beta=0.5, threshold=1.0),
+            "pool": ir.Pool2d(op="sum", kernel=(2, 2), stride=(2, 2)),
+            "lif": ir.LIF(beta=0.5, threshold=1.0),
         }
         model = graph(["input pool lif flat output"], **nodes)
         conv = pool_to_conv(model).nodes["pool"]
@@ -178,8 +171,8 @@ class TestPools:
     def test_the_largest_of_a_window_is_refused(self):
         nodes = {
             "input": (1, 4, 4),
-            "pool": Pool2d(op="max", kernel=(2, 2), stride=(2, 2)),
-            "lif": LIF(beta=0.5, threshold=1.0),
+            "pool": ir.Pool2d(op="max", kernel=(2, 2), stride=(2, 2)),
+            "lif": ir.LIF(beta=0.5, threshold=1.0),
         }
         with pytest.raises(LowerError, match=r"pool: takes a maximum, .* LIF with beta 0"):
             pool_to_conv(graph(["input pool lif flat output"], **nodes))
@@ -188,15 +181,15 @@ class TestPools:
         rng = np.random.default_rng(2)
         base = {
             "input": (2, 5, 5),
-            "conv": Conv2d(weight=rng.normal(size=(3, 2, 2, 2))),
-            "lif": LIF(beta=0.5, threshold=0.3),
-            "fc": Affine(weight=rng.normal(size=(4, 12))),
-            "out": LIF(beta=0.5, threshold=0.5),
+            "conv": ir.Conv2d(weight=rng.normal(size=(3, 2, 2, 2))),
+            "lif": ir.LIF(beta=0.5, threshold=0.3),
+            "fc": ir.Affine(weight=rng.normal(size=(4, 12))),
+            "out": ir.LIF(beta=0.5, threshold=0.5),
         }
-        pool = Pool2d(op="max", kernel=(2, 2), stride=(2, 2))
+        pool = ir.Pool2d(op="max", kernel=(2, 2), stride=(2, 2))
         any_fires = {
-            "ones": Conv2d(weight=np.ones((3, 1, 2, 2)), stride=(2, 2), groups=3),
-            "any": LIF(beta=0.0, threshold=0.0),
+            "ones": ir.Conv2d(weight=np.ones((3, 1, 2, 2)), stride=(2, 2), groups=3),
+            "any": ir.LIF(beta=0.0, threshold=0.0),
         }
         first = graph(["input conv lif pool flat fc out output"], **base, pool=pool)
         second = graph(["input conv lif ones any flat fc out output"], **base, **any_fires)
@@ -222,13 +215,13 @@ class TestOneSynapse:
 
         return {
             "input": (2, size, size),
-            "conv": Conv2d(weight=whole(4, 2, 1, 1), bias=whole(4)),
-            "pool": Pool2d(op="sum", kernel=(2, 2), stride=(2, 2)),
-            "conv2": Conv2d(weight=whole(4, 4, 3, 3), padding=(1, 1)),
-            "lif": LIF(beta=0.5, threshold=20.0),
-            "fc": Affine(weight=whole(5, 4 * (size // 2) ** 2), bias=whole(5)),
-            "fc2": Affine(weight=whole(3, 5), bias=whole(3)),
-            "out": LIF(beta=0.5, threshold=4.0),
+            "conv": ir.Conv2d(weight=whole(4, 2, 1, 1), bias=whole(4)),
+            "pool": ir.Pool2d(op="sum", kernel=(2, 2), stride=(2, 2)),
+            "conv2": ir.Conv2d(weight=whole(4, 4, 3, 3), padding=(1, 1)),
+            "lif": ir.LIF(beta=0.5, threshold=20.0),
+            "fc": ir.Affine(weight=whole(5, 4 * (size // 2) ** 2), bias=whole(5)),
+            "fc2": ir.Affine(weight=whole(3, 5), bias=whole(3)),
+            "out": ir.LIF(beta=0.5, threshold=4.0),
         } | extra
 
     def values(self, rng, size=6):
@@ -238,14 +231,14 @@ class TestOneSynapse:
         rng = np.random.default_rng(0)
         before = graph(["input conv pool conv2 lif flat fc fc2 out output"], **self.nodes(rng))
         after = one_synapse(pool_to_conv(before))
-        assert [n for n, _ in after.of_kind(Conv2d)] == ["conv2"]
-        assert [n for n, _ in after.of_kind(Affine)] == ["fc2"]
+        assert [n for n, _ in after.of_kind(ir.Conv2d)] == ["conv2"]
+        assert [n for n, _ in after.of_kind(ir.Affine)] == ["fc2"]
         conv = after.nodes["conv2"]
         assert (conv.weight.shape, conv.stride, conv.padding) == ((4, 2, 6, 6), (2, 2), (2, 2))
         assert after.nodes["lif"].bias.shape == (4, 3, 3), "the bias meets padding"
         assert spiking(self.values(rng), before, after).spikes["lif"].any()
 
-    @pytest.mark.parametrize("target", [LIF(beta=0.5, threshold=20.0, alpha=0.5), "delay"])
+    @pytest.mark.parametrize("target", [ir.LIF(beta=0.5, threshold=20.0, alpha=0.5), "delay"])
     def test_a_bias_without_a_place(self, target):
         rng = np.random.default_rng(0)
         nodes, wait = self.nodes(rng), ">1" if target == "delay" else ""
@@ -258,14 +251,14 @@ class TestOneSynapse:
     @pytest.mark.parametrize("size", [5, 7])
     def test_a_pool_that_does_not_tile(self, size):
         rng = np.random.default_rng(0)
-        nodes = self.nodes(rng, size) | {"pool": Pool2d(op="sum", kernel=(2, 2), stride=(2, 2))}
+        nodes = self.nodes(rng, size) | {"pool": ir.Pool2d(op="sum", kernel=(2, 2), stride=(2, 2))}
         edges = ["input pool conv2 lif flat fc fc2 out output"]
-        nodes["conv2"] = Conv2d(weight=nodes["conv2"].weight[:, :2], padding=(1, 1))
+        nodes["conv2"] = ir.Conv2d(weight=nodes["conv2"].weight[:, :2], padding=(1, 1))
         del nodes["conv"]
         padded = pool_to_conv(graph(edges, **nodes))
         with pytest.raises(LowerError, match=rf"conv2: cannot .* see the input \(height {size}\)"):
             one_synapse(padded)
-        nodes["conv2"] = Conv2d(weight=nodes["conv2"].weight[:, :, 1:2, 1:2])
+        nodes["conv2"] = ir.Conv2d(weight=nodes["conv2"].weight[:, :, 1:2, 1:2])
         before = graph(edges, **nodes)
         after = one_synapse(pool_to_conv(before))
         assert "pool" not in after.nodes
@@ -274,12 +267,12 @@ class TestOneSynapse:
     def test_convolution_pool_matrix(self):
         rng = np.random.default_rng(4)
         nodes = self.nodes(rng)
-        nodes["pool2"] = Pool2d(op="avg", kernel=(2, 2), stride=(1, 1))
-        nodes["fc"] = Affine(weight=rng.integers(-3, 5, (5, 16)).astype(float))
+        nodes["pool2"] = ir.Pool2d(op="avg", kernel=(2, 2), stride=(1, 1))
+        nodes["fc"] = ir.Affine(weight=rng.integers(-3, 5, (5, 16)).astype(float))
         before = graph(
             ["input conv pool lif pool2 flat fc out output"],
             **{n: nodes[n] for n in ("input", "conv", "pool", "lif", "pool2", "fc")}
-            | {"out": LIF(beta=1.0, threshold=3.0)},
+            | {"out": ir.LIF(beta=1.0, threshold=3.0)},
         )
         after = one_synapse(pool_to_conv(before))
         assert set(before.nodes) - set(after.nodes) == {"pool", "pool2"}
@@ -294,54 +287,54 @@ class TestOneSynapse:
 
         nodes = {
             "input": (4,),
-            "a": Affine(weight=whole(4, 4)),
-            "la": LIF(beta=0.5, threshold=1.0),
-            "b": Affine(weight=whole(4, 4), bias=whole(4)),
-            "both": Affine(weight=whole(4, 4), bias=whole(4)),
-            "lb": LIF(beta=0.5, threshold=1.0),
-            "lc": LIF(beta=1.0, threshold=2.0),
-            "d": Affine(weight=whole(2, 4)),
-            "out": LIF(beta=0.5, threshold=1.0),
+            "a": ir.Affine(weight=whole(4, 4)),
+            "la": ir.LIF(beta=0.5, threshold=1.0),
+            "b": ir.Affine(weight=whole(4, 4), bias=whole(4)),
+            "both": ir.Affine(weight=whole(4, 4), bias=whole(4)),
+            "lb": ir.LIF(beta=0.5, threshold=1.0),
+            "lc": ir.LIF(beta=1.0, threshold=2.0),
+            "d": ir.Affine(weight=whole(2, 4)),
+            "out": ir.LIF(beta=0.5, threshold=1.0),
         }
         # `b` reads a sum and feeds `both`, which two populations read, one of them later.
         edges = ["input a la b both lb d out output", "input b", "both>2 lc d", "la>1 both"]
-        nodes["both"] = Affine(weight=nodes["both"].weight)
+        nodes["both"] = ir.Affine(weight=nodes["both"].weight)
         before = graph(edges, **nodes)
         after = one_synapse(before)
-        for name, _ in after.of_kind(Affine):
+        for name, _ in after.of_kind(ir.Affine):
             assert len(after.incoming(name)) == len(after.outgoing(name)) == 1
         values = rng.integers(0, 2, (8, 6, 4)).astype(float)
         assert spiking(values, before, after).spikes["lc"].any()
 
     def test_a_bias_is_not_moved_over_a_delay(self):
-        nodes = {n: Affine(weight=np.eye(2), bias=np.ones(2)) for n in ("a", "b")}
-        nodes |= {"input": (2,), "n": LIF(beta=1.0, threshold=1.0)}
-        model = graph(["input a>1 b n output"], **nodes, output=Output())
+        nodes = {n: ir.Affine(weight=np.eye(2), bias=np.ones(2)) for n in ("a", "b")}
+        nodes |= {"input": (2,), "n": ir.LIF(beta=1.0, threshold=1.0)}
+        model = graph(["input a>1 b n output"], **nodes, output=ir.Output())
         with pytest.raises(LowerError, match="b: delays the bias of 'a'; put the delay before"):
             one_synapse(model)
-        nodes["a"] = Affine(weight=2 * np.eye(2))
-        before = graph(["input a>1 b n output"], **nodes, output=Output())
+        nodes["a"] = ir.Affine(weight=2 * np.eye(2))
+        before = graph(["input a>1 b n output"], **nodes, output=ir.Output())
         after = one_synapse(before)
-        assert Edge("input", "b", 1) in after.edges
+        assert ir.Edge("input", "b", 1) in after.edges
         spiking(np.random.default_rng(0).integers(0, 2, (4, 6, 2)) / 4, before, after)
 
     def test_a_norm_alone_or_before_a_map(self):
         rng = np.random.default_rng(6)
-        norm = BatchNorm(
+        norm = ir.BatchNorm(
             mean=np.array([0.5, -1.0]), var=np.array([3.0, 0.0]), scale=np.array([2.0, 0.5]),
             shift=np.array([1.0, -1.0]), eps=1.0,
         )  # fmt: skip
         nodes = {
             "input": (2, 4, 4),
             "norm": norm,
-            "lif": LIF(beta=0.5, threshold=1.0),
+            "lif": ir.LIF(beta=0.5, threshold=1.0),
             "norm2": norm,
-            "conv": Conv2d(weight=rng.integers(-3, 4, (3, 2, 3, 3)) * 1.0, padding=(1, 1)),
-            "lif2": LIF(beta=0.5, threshold=1.0),
+            "conv": ir.Conv2d(weight=rng.integers(-3, 4, (3, 2, 3, 3)) * 1.0, padding=(1, 1)),
+            "lif2": ir.LIF(beta=0.5, threshold=1.0),
         }
         before = graph(["input norm lif norm2 conv lif2 flat output"], **nodes)
         after = one_synapse(fold_batch_norm(before))
-        assert not list(after.of_kind(BatchNorm))
+        assert not list(after.of_kind(ir.BatchNorm))
         assert after.nodes["norm"].groups == 2
         values = rng.integers(0, 3, (5, 6, 2, 4, 4)).astype(float)
         assert spiking(values, before, after).spikes["lif2"].any()
@@ -352,16 +345,16 @@ class TestOneSynapse:
         chain = ["input", "conv", "pool", "lif", "flat", "fc", "output"]
         before = graph([" ".join(chain)], **{n: nodes[n] for n in chain if n in nodes})
         after = one_synapse(pool_to_conv(before))
-        assert isinstance(after.nodes["readout"], LI)
+        assert isinstance(after.nodes["readout"], ir.LI)
         values = self.values(rng)
         first, second = (run(model, values) for model in (before, after))
         assert np.array_equal(first.scores, second.scores)
-        assert isinstance(lower(before, LOIHI2), Program)
+        assert isinstance(lower(before, LOIHI2), ir.Program)
 
     def test_a_loop_without_neurons(self):
-        nodes = {n: Affine(weight=np.eye(2)) for n in ("a", "b")}
-        nodes |= {"input": (2,), "n": LIF(beta=1.0, threshold=1.0)}
-        model = graph(["input a n output", "a>1 b a"], **nodes, output=Output())
+        nodes = {n: ir.Affine(weight=np.eye(2)) for n in ("a", "b")}
+        nodes |= {"input": (2,), "n": ir.LIF(beta=1.0, threshold=1.0)}
+        model = graph(["input a n output", "a>1 b a"], **nodes, output=ir.Output())
         with pytest.raises(LowerError, match="lies in a loop without neurons"):
             one_synapse(model)
 
@@ -408,23 +401,23 @@ BACKENDS = ["torch", pytest.param("lava", marks=[pytest.mark.lava, pytest.mark.s
 def test_lowered_networks_with_pools_agree_between_the_backends(request, name):
     backend = require_backend(request, name)
     rng = np.random.default_rng(11)
-    model = Graph.chain(
-        Header(dt_s=1e-3, steps=6, levels=16),
-        input=Input(shape=(2, 8, 8)),
-        conv=Conv2d(weight=rng.normal(size=(6, 2, 3, 3)), padding=(1, 1)),
-        pool=Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)),
-        lif=LIF(beta=0.75, threshold=0.5),
-        pool2=Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)),
-        conv2=Conv2d(weight=rng.normal(size=(8, 6, 3, 3)) / 2, padding=(1, 1)),
-        lif2=LIF(beta=0.75, threshold=0.5),
-        flat=Flatten(),
-        fc=Affine(weight=rng.normal(size=(4, 32)) / 4),
-        li=LI(beta=1.0),
-        output=Output(readout="last"),
+    model = ir.Graph.chain(
+        ir.Header(dt_s=1e-3, steps=6, levels=16),
+        input=ir.Input(shape=(2, 8, 8)),
+        conv=ir.Conv2d(weight=rng.normal(size=(6, 2, 3, 3)), padding=(1, 1)),
+        pool=ir.Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)),
+        lif=ir.LIF(beta=0.75, threshold=0.5),
+        pool2=ir.Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)),
+        conv2=ir.Conv2d(weight=rng.normal(size=(8, 6, 3, 3)) / 2, padding=(1, 1)),
+        lif2=ir.LIF(beta=0.75, threshold=0.5),
+        flat=ir.Flatten(),
+        fc=ir.Affine(weight=rng.normal(size=(4, 32)) / 4),
+        li=ir.LI(beta=1.0),
+        output=ir.Output(readout="last"),
     )
     program = lower(model, LOIHI2)
-    assert isinstance(program, Program)
-    assert [name for name, _ in program.of_kind(Conv2d)] == ["conv", "conv2"]
+    assert isinstance(program, ir.Program)
+    assert [name for name, _ in program.of_kind(ir.Conv2d)] == ["conv", "conv2"]
     kernel = program.nodes["conv2"].weight
     assert kernel.shape == (8, 6, 6, 6)
     for y in range(0, 6, 2):  # an average in front repeats each weight over its window
@@ -441,13 +434,13 @@ def test_lowered_networks_with_pools_agree_between_the_backends(request, name):
 @pytest.mark.parametrize("name", BACKENDS)
 def test_a_pool_of_very_many_channels_is_not_silent(request, name):
     backend = require_backend(request, name)
-    model = Graph.chain(
-        Header(dt_s=1e-3, steps=4, levels=2),
-        input=Input(shape=(128, 4, 4)),
-        pool=Pool2d(op="sum", kernel=(2, 2), stride=(2, 2)),
-        lif=LIF(beta=0.5, threshold=1.2),
-        flat=Flatten(),
-        output=Output(),
+    model = ir.Graph.chain(
+        ir.Header(dt_s=1e-3, steps=4, levels=2),
+        input=ir.Input(shape=(128, 4, 4)),
+        pool=ir.Pool2d(op="sum", kernel=(2, 2), stride=(2, 2)),
+        lif=ir.LIF(beta=0.5, threshold=1.2),
+        flat=ir.Flatten(),
+        output=ir.Output(),
     )
     program = lower(model, LOIHI2)
     assert program.nodes["pool"].groups == 64

@@ -5,22 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from neurorobust import ir
 from neurorobust.chips import load_profile
 from neurorobust.compare.lowering import measure
 from neurorobust.errors import LowerError
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-)
 from neurorobust.lower import lower
 from tests.support.lowering_oracle import ROOM, dense, graph, run
 
@@ -32,19 +20,19 @@ class TestRefusals:
         rng = np.random.default_rng(0)
         nodes = {
             "input": (2, 8, 8),
-            "conv": Conv2d(weight=rng.normal(size=(3, 2, 3, 3)), padding=(1, 1)),
-            "lif": LIF(beta=0.9, threshold=1.0, reset="soft"),
-            "pool": Pool2d(op="max", kernel=(2, 2), stride=(2, 2)),
-            "wide": Conv2d(weight=rng.normal(size=(3, 3, 3, 3)), padding=(1, 1)),
-            "wider": Conv2d(weight=rng.normal(size=(3, 3, 3, 3)), padding=(1, 1)),
-            "held": LIF(beta=0.5, threshold=1.0, gain_in=rng.uniform(1, 2, (3, 4, 4))),
-            "late": Affine(weight=rng.normal(size=(4, 48)), bias=np.ones(4)),
-            "cuba": LIF(beta=0.5, alpha=0.5, threshold=1.0, refractory=1),
-            "fc": Affine(weight=rng.normal(size=(2, 4))),
-            "li": LI(beta=1.0, v_init=0.5),
+            "conv": ir.Conv2d(weight=rng.normal(size=(3, 2, 3, 3)), padding=(1, 1)),
+            "lif": ir.LIF(beta=0.9, threshold=1.0, reset="soft"),
+            "pool": ir.Pool2d(op="max", kernel=(2, 2), stride=(2, 2)),
+            "wide": ir.Conv2d(weight=rng.normal(size=(3, 3, 3, 3)), padding=(1, 1)),
+            "wider": ir.Conv2d(weight=rng.normal(size=(3, 3, 3, 3)), padding=(1, 1)),
+            "held": ir.LIF(beta=0.5, threshold=1.0, gain_in=rng.uniform(1, 2, (3, 4, 4))),
+            "late": ir.Affine(weight=rng.normal(size=(4, 48)), bias=np.ones(4)),
+            "cuba": ir.LIF(beta=0.5, alpha=0.5, threshold=1.0, refractory=1),
+            "fc": ir.Affine(weight=rng.normal(size=(2, 4))),
+            "li": ir.LI(beta=1.0, v_init=0.5),
         }
         edges = ["input conv lif pool wide wider held flat late>70 cuba fc li output"]
-        header = Header(dt_s=1e-3, steps=4, bounds=(0.25, 1.0))
+        header = ir.Header(dt_s=1e-3, steps=4, bounds=(0.25, 1.0))
         with pytest.raises(LowerError) as caught:
             lower(graph(edges, header, **nodes), LOIHI2)
         lines = str(caught.value).splitlines()
@@ -69,9 +57,11 @@ class TestRefusals:
     def test_one_axis_convolutions_and_norms(self):
         nodes = {
             "input": (2, 6),
-            "norm": BatchNorm(mean=np.zeros(2), var=np.ones(2), scale=np.ones(2), shift=np.ones(2)),
-            "conv": Conv1d(weight=np.ones((2, 2, 2))),
-            "lif": LIF(beta=0.5, threshold=1.0),
+            "norm": ir.BatchNorm(
+                mean=np.zeros(2), var=np.ones(2), scale=np.ones(2), shift=np.ones(2)
+            ),
+            "conv": ir.Conv1d(weight=np.ones((2, 2, 2))),
+            "lif": ir.LIF(beta=0.5, threshold=1.0),
         }
         model = graph(["input norm conv lif flat output"], **nodes)
         with pytest.raises(LowerError) as caught:
@@ -97,7 +87,11 @@ class TestNonsense:
             ),
             ({"weight": [[0.0, 0.0]], "bias": np.array(2.0)}, "fc: all its 2 weights are 0"),
             (
-                {"weight": [[1e-5] * 9], "neuron": LI(beta=1.0, bias=np.array(9.0)), "steps": 90},
+                {
+                    "weight": [[1e-5] * 9],
+                    "neuron": ir.LI(beta=1.0, bias=np.array(9.0)),
+                    "steps": 90,
+                },
                 "fc: all its 9 weights round to 0 .* limited by readout range",
             ),
         ],
@@ -142,16 +136,16 @@ class TestNonsense:
 
 class TestMeasure:
     def model(self, rng):
-        return Graph.chain(
-            Header(dt_s=1e-3, steps=7, levels=16),
-            input=Input(shape=(6,)),
-            a=Affine(weight=rng.normal(0.1, 0.5, (8, 6))),
-            la=LIF(beta=0.9, threshold=0.5),
-            b=Affine(weight=rng.normal(0.1, 0.5, (9, 8))),
-            lb=LIF(beta=0.9, threshold=0.5),
-            c=Affine(weight=rng.normal(size=(3, 9))),
-            li=LI(beta=0.9),
-            output=Output(readout="last"),
+        return ir.Graph.chain(
+            ir.Header(dt_s=1e-3, steps=7, levels=16),
+            input=ir.Input(shape=(6,)),
+            a=ir.Affine(weight=rng.normal(0.1, 0.5, (8, 6))),
+            la=ir.LIF(beta=0.9, threshold=0.5),
+            b=ir.Affine(weight=rng.normal(0.1, 0.5, (9, 8))),
+            lb=ir.LIF(beta=0.9, threshold=0.5),
+            c=ir.Affine(weight=rng.normal(size=(3, 9))),
+            li=ir.LI(beta=0.9),
+            output=ir.Output(readout="last"),
         )
 
     def test_by_hand(self):

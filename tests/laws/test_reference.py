@@ -6,27 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from neurorobust import backends
+from neurorobust import backends, ir
 from neurorobust.backends import get_backend
 from neurorobust.backends.runs import read_out
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput, NeurorobustError, Unsupported
-from neurorobust.ir import (
-    LI,
-    Affine,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Edge,
-    FixedDense,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-    Program,
-)
 from neurorobust.testing.networks import (
     fixed_lif,
     fixed_neurons,
@@ -52,12 +36,12 @@ def loihi_neuron(steps):
     """The published neuron (dv 163, weight 10, vth 25), with the latency of one synapse on Lava."""
     nodes = {
         "input": spike_input(1),
-        "fc": FixedDense(weight=np.array([[10]])),
+        "fc": ir.FixedDense(weight=np.array([[10]])),
         "neuron": fixed_lif(du=4095, dv=163, vth=25),
-        "output": Output(),
+        "output": ir.Output(),
     }
-    edges = (Edge("input", "fc"), Edge("fc", "neuron", 1), Edge("neuron", "output"))
-    return Program(header=header(steps), nodes=nodes, edges=edges)
+    edges = (ir.Edge("input", "fc"), ir.Edge("fc", "neuron", 1), ir.Edge("neuron", "output"))
+    return ir.Program(header=header(steps), nodes=nodes, edges=edges)
 
 
 @pytest.mark.parametrize(
@@ -131,14 +115,14 @@ class TestMaps:
     def through(self, node, x):
         """What a node makes of one step, read through an integrator that keeps nothing."""
         shape = x.shape[1:]
-        flat = {} if len(node.output_shape(shape)) == 1 else {"flat": Flatten()}
-        graph = Graph.chain(
-            Header(dt_s=1e-3, steps=1, bounds=(-10, 10)),
-            input=Input(shape=shape),
+        flat = {} if len(node.output_shape(shape)) == 1 else {"flat": ir.Flatten()}
+        graph = ir.Graph.chain(
+            ir.Header(dt_s=1e-3, steps=1, bounds=(-10, 10)),
+            input=ir.Input(shape=shape),
             node=node,
             **flat,
-            li=LI(beta=0.0),
-            output=Output(readout="last"),
+            li=ir.LI(beta=0.0),
+            output=ir.Output(readout="last"),
         )
         return run(graph, Stimulus(x[:, None], 1)).scores
 
@@ -154,7 +138,7 @@ class TestMaps:
         )
         weight, bias = self.rng.normal(size=(6, 4 // groups, 3, 2)), self.rng.normal(size=6)
         shape = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        node = Conv2d(weight=weight, bias=bias, **shape)
+        node = ir.Conv2d(weight=weight, bias=bias, **shape)
         w, b = torch.tensor(weight), torch.tensor(bias)
         x = self.rng.normal(size=(2, 4, 7, 8))
         self.agree(node, x, lambda t: torch.nn.functional.conv2d(t, w, b, **shape))
@@ -162,20 +146,20 @@ class TestMaps:
     def test_conv1d(self):
         weight = self.rng.normal(size=(4, 1, 3))
         shape = {"stride": (2,), "padding": (1,), "dilation": (2,), "groups": 2}
-        node, w = Conv1d(weight=weight, **shape), torch.tensor(weight)
+        node, w = ir.Conv1d(weight=weight, **shape), torch.tensor(weight)
         x = self.rng.normal(size=(2, 2, 9))
         self.agree(node, x, lambda t: torch.nn.functional.conv1d(t, w, None, **shape))
 
     def test_batch_norm(self):
         mean, var, scale, shift = self.rng.uniform(0.5, 2, (4, 3))
-        node = BatchNorm(mean=mean, var=var, scale=scale, shift=shift)
+        node = ir.BatchNorm(mean=mean, var=var, scale=scale, shift=shift)
         values = [torch.tensor(v) for v in (mean, var, scale, shift)]
         x = self.rng.normal(size=(2, 3, 4, 4))
         self.agree(node, x, lambda t: torch.nn.functional.batch_norm(t, *values))
 
     @pytest.mark.parametrize("op", ["avg", "sum", "max"])
     def test_pool(self, op):
-        node = Pool2d(op=op, kernel=(3, 2), stride=(2, 1), padding=(1, 0))
+        node = ir.Pool2d(op=op, kernel=(3, 2), stride=(2, 1), padding=(1, 0))
         shape = {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0)}
         x = self.rng.normal(size=(2, 3, 7, 6)) - 3  # all negative: padding must not win the maximum
         functions = {
@@ -187,17 +171,17 @@ class TestMaps:
 
     def test_affine(self):
         weight, bias = self.rng.normal(size=(4, 3)), self.rng.normal(size=4)
-        node, w, b = Affine(weight=weight, bias=bias), torch.tensor(weight), torch.tensor(bias)
+        node, w, b = ir.Affine(weight=weight, bias=bias), torch.tensor(weight), torch.tensor(bias)
         x = self.rng.normal(size=(2, 3))
         self.agree(node, x, lambda t: torch.nn.functional.linear(t, w, b))
 
     def test_preprocessing(self):
-        graph = Graph.chain(
-            Header(dt_s=1e-3, steps=1, mean=(0.5, 1.0), std=(0.25, 2.0)),
-            input=Input(shape=(2, 1, 1)),
-            flat=Flatten(),
-            li=LI(beta=0.0),
-            output=Output(readout="last"),
+        graph = ir.Graph.chain(
+            ir.Header(dt_s=1e-3, steps=1, mean=(0.5, 1.0), std=(0.25, 2.0)),
+            input=ir.Input(shape=(2, 1, 1)),
+            flat=ir.Flatten(),
+            li=ir.LI(beta=0.0),
+            output=ir.Output(readout="last"),
         )
         result = run(graph, Stimulus(np.ones((1, 1, 2, 1, 1)), 1))
         assert result.scores.tolist() == [[2.0, 0.0]]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
+from neurorobust import ir
 from neurorobust.engine.dynamics import Neuron
 from neurorobust.engine.estimators import (
     ESTIMATORS,
@@ -24,16 +25,6 @@ from neurorobust.engine.estimators import (
 from neurorobust.engine.estimators.rga import rate_slope
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Edge,
-    Graph,
-    Header,
-    Input,
-    Output,
-)
 from tests.support.estimator_cases import STEPS, gradient, mixed, net
 from tests.support.strategies import graphs
 
@@ -96,12 +87,12 @@ class TestStbpByHand:
             else:
                 v, dv = h, dh
             wanted, count = wanted + ds, count + s
-        graph = Graph.chain(
-            Header(dt_s=1e-3, steps=STEPS),
-            input=Input(shape=(1,)),
-            fc=Affine(weight=[[w]]),
-            lif=LIF(beta=beta, threshold=theta, reset=reset),
-            output=Output(),
+        graph = ir.Graph.chain(
+            ir.Header(dt_s=1e-3, steps=STEPS),
+            input=ir.Input(shape=(1,)),
+            fc=ir.Affine(weight=[[w]]),
+            lif=ir.LIF(beta=beta, threshold=theta, reset=reset),
+            output=ir.Output(),
         )
         estimator = Stbp(surrogate, width, scale=2.0, detach_reset=detach)
         found, scores = gradient(estimator, graph, [[[x]]], [1.0])
@@ -109,11 +100,11 @@ class TestStbpByHand:
         assert scores.item() == count > 0
 
     def test_the_reset_path_counts(self):
-        graph = Graph.chain(
-            Header(dt_s=1e-3, steps=STEPS),
-            input=Input(shape=(1,)),
-            lif=LIF(beta=0.9, threshold=1.0),
-            output=Output(),
+        graph = ir.Graph.chain(
+            ir.Header(dt_s=1e-3, steps=STEPS),
+            input=ir.Input(shape=(1,)),
+            lif=ir.LIF(beta=0.9, threshold=1.0),
+            output=ir.Output(),
         )
         attached, _ = gradient(Stbp(), graph, [[[0.7]]], [1.0])
         detached, _ = gradient(Stbp(detach_reset=True), graph, [[[0.7]]], [1.0])
@@ -142,14 +133,16 @@ class TestStbpAgainstAutograd:
         b1, x = draw.normal(size=6) / 5, draw.uniform(0, 1, (4, STEPS if timed else 1, 5))
         graph = net(
             ["input a hidden b out output", "hidden>2 back hidden"],
-            Header(dt_s=1e-3, steps=STEPS, mean=(0.3,), std=(0.5,), bounds=(-1, 1)),
-            input=Input(shape=(5,)),
-            a=Affine(weight=w1, bias=b1),
-            hidden=LIF(beta=0.9, threshold=0.8, alpha=0.5, gain_in=1.5, gain_syn=0.75, bias=0.05),
-            back=Affine(weight=w2),
-            b=Affine(weight=w3),
-            out=LIF(beta=0.7, threshold=0.5, reset="soft"),
-            output=Output(readout="mean"),
+            ir.Header(dt_s=1e-3, steps=STEPS, mean=(0.3,), std=(0.5,), bounds=(-1, 1)),
+            input=ir.Input(shape=(5,)),
+            a=ir.Affine(weight=w1, bias=b1),
+            hidden=ir.LIF(
+                beta=0.9, threshold=0.8, alpha=0.5, gain_in=1.5, gain_syn=0.75, bias=0.05
+            ),
+            back=ir.Affine(weight=w2),
+            b=ir.Affine(weight=w3),
+            out=ir.LIF(beta=0.7, threshold=0.5, reset="soft"),
+            output=ir.Output(readout="mean"),
         )
         found, scores = gradient(Stbp(detach_reset=detach), graph, x)
 
@@ -181,7 +174,7 @@ class TestStbpAgainstAutograd:
 
 
 def neuron(**fields):
-    node = LIF(**{"beta": 0.5, "threshold": 1.0} | fields)
+    node = ir.LIF(**{"beta": 0.5, "threshold": 1.0} | fields)
     return Neuron.of(node, torch.empty((), dtype=torch.float64))
 
 
@@ -308,32 +301,46 @@ class TestCollapse:
         last = mixed("last")
         delayed = tuple(replace(e, delay=2) if e.source == "pool" else e for e in base.edges)
         out = [e for e in base.edges if e.target != "out"]
-        loop = (*base.edges, Edge("out", "back", 1), Edge("back", "out"))
+        loop = (*base.edges, ir.Edge("out", "back", 1), ir.Edge("back", "out"))
         leaky = last.nodes["li"]
         relay = (
-            *(Edge(e.source, "li" if e.target == "out" else e.target) for e in out),
-            *(Edge("fc", "li"), Edge("skip", "li"), Edge("li", "mix"), Edge("mix", "n")),
-            *(Edge("n", "end"), Edge("end", "li2"), Edge("li", "output"), Edge("li2", "output")),
+            *(ir.Edge(e.source, "li" if e.target == "out" else e.target) for e in out),
+            *(
+                ir.Edge("fc", "li"),
+                ir.Edge("skip", "li"),
+                ir.Edge("li", "mix"),
+                ir.Edge("mix", "n"),
+            ),
+            *(
+                ir.Edge("n", "end"),
+                ir.Edge("end", "li2"),
+                ir.Edge("li", "output"),
+                ir.Edge("li2", "output"),
+            ),
         )
         relay = tuple(dict.fromkeys(e for e in relay if e.source != "out"))
         within = {k: v for k, v in base.nodes.items() if k not in ("out", "output")}
-        within |= {"li": LI(beta=1.0), "li2": LI(beta=1.0), "output": Output(readout="last")}
-        within |= {k: Affine(weight=np.eye(3) / 2) for k in ("mix", "end")}
-        within["n"] = LIF(beta=0.9, threshold=1.0)
+        within |= {
+            "li": ir.LI(beta=1.0),
+            "li2": ir.LI(beta=1.0),
+            "output": ir.Output(readout="last"),
+        }
+        within |= {k: ir.Affine(weight=np.eye(3) / 2) for k in ("mix", "end")}
+        within["n"] = ir.LIF(beta=0.9, threshold=1.0)
         return {
             "max pool": mixed("count", pool=replace(base.nodes["pool"], op="max")),
             "delay": base.with_(edges=delayed),
             "loop": base.with_(
-                nodes=base.nodes | {"back": Affine(weight=np.eye(3) / 2)}, edges=loop
+                nodes=base.nodes | {"back": ir.Affine(weight=np.eye(3) / 2)}, edges=loop
             ),
             "leaky readout": mixed("last", li=replace(leaky, beta=np.array(0.9))),
             "one leak of three": mixed("last", li=replace(leaky, beta=np.array([1, 1, 0.5]))),
-            "last spike": mixed("count", output=Output(readout="last")),
-            "largest": mixed("count", output=Output(readout="max")),
-            "largest membrane": mixed("last", output=Output(readout="max")),
-            "mean membrane": mixed("last", output=Output(readout="mean")),
-            "counted membrane": mixed("last", output=Output(readout="count")),
-            "integral within": Graph(header=base.header, nodes=within, edges=relay),
+            "last spike": mixed("count", output=ir.Output(readout="last")),
+            "largest": mixed("count", output=ir.Output(readout="max")),
+            "largest membrane": mixed("last", output=ir.Output(readout="max")),
+            "mean membrane": mixed("last", output=ir.Output(readout="mean")),
+            "counted membrane": mixed("last", output=ir.Output(readout="count")),
+            "integral within": ir.Graph(header=base.header, nodes=within, edges=relay),
         }
 
     @pytest.mark.parametrize("timed", [False, True])
@@ -348,7 +355,7 @@ class TestCollapse:
             assert np.isfinite(full).all(), name
 
     def test_a_first_spike_has_no_slope(self):
-        graph = mixed("count", output=Output(readout="first"))
+        graph = mixed("count", output=ir.Output(readout="first"))
         assert not collapses(graph)
         x = torch.rand(1, 1, 2, 6, 6, dtype=torch.float64, requires_grad=True)
         assert not Rga().scores(Network(graph), x, STEPS).requires_grad
@@ -361,12 +368,12 @@ class TestCollapse:
         for delay in (0, 2):
             graph = net(
                 [f"input a lif>{delay} b li output"],
-                input=Input(shape=(4,)),
-                a=Affine(weight=w1),
-                lif=LIF(beta=0.5, threshold=0.5),
-                b=Affine(weight=w2),
-                li=LI(beta=0.75, gain_in=3.0),
-                output=Output(readout="last"),
+                input=ir.Input(shape=(4,)),
+                a=ir.Affine(weight=w1),
+                lif=ir.LIF(beta=0.5, threshold=0.5),
+                b=ir.Affine(weight=w2),
+                li=ir.LI(beta=0.75, gain_in=3.0),
+                output=ir.Output(readout="last"),
             )
             found, _ = gradient(Rga(), graph, x, [1.0, -2.0])
             mean = x.mean(1) @ w1.T  # knee 0.25, saturation 1
@@ -425,11 +432,11 @@ class TestForwardIdentity:
                 nodes = network.graph.nodes | {"lif": lif}
                 return super().scores(Network(network.graph.with_(nodes=nodes)), x, steps)
 
-        graph = Graph.chain(
-            Header(dt_s=1e-3, steps=2),
-            input=Input(shape=(2,)),
-            lif=LIF(beta=0.0, threshold=0.5, compare=compare),
-            output=Output(),
+        graph = ir.Graph.chain(
+            ir.Header(dt_s=1e-3, steps=2),
+            input=ir.Input(shape=(2,)),
+            lif=ir.LIF(beta=0.0, threshold=0.5, compare=compare),
+            output=ir.Output(),
         )
         network = Network(graph)
         tie = torch.tensor([[[0.5, 0.75]]], dtype=torch.float64)

@@ -5,26 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from neurorobust import ir
 from neurorobust.chips import load_profile
 from neurorobust.errors import LowerError
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Edge,
-    FixedDense,
-    FixedLIF,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-    Program,
-)
 from neurorobust.lower import lower
 from neurorobust.lower.passes import fold_batch_norm, fold_gains, fold_preprocessing, round_weights
 from tests.support.lowering_oracle import assert_equivalent, dense, graph, run
@@ -36,7 +19,7 @@ def rng():
 
 
 def norm(rng, channels):
-    return BatchNorm(
+    return ir.BatchNorm(
         mean=rng.normal(size=channels),
         var=rng.uniform(0.1, 2, channels),
         scale=rng.normal(size=channels),
@@ -49,26 +32,26 @@ class TestFoldBatchNorm:
     def conv(self, rng, **edges):
         return {
             "input": (2, 5, 6),
-            "conv": Conv2d(weight=rng.normal(size=(4, 1, 3, 2)), padding=(1, 1), groups=2),
+            "conv": ir.Conv2d(weight=rng.normal(size=(4, 1, 3, 2)), padding=(1, 1), groups=2),
             "norm": norm(rng, 4),
-            "lif": LIF(beta=0.9, threshold=1.0),
-            "fc": Affine(weight=rng.normal(size=(3, 140)) / 5, bias=rng.normal(size=3)),
+            "lif": ir.LIF(beta=0.9, threshold=1.0),
+            "fc": ir.Affine(weight=rng.normal(size=(3, 140)) / 5, bias=rng.normal(size=3)),
             "norm2": norm(rng, 3),
-            "out": LIF(beta=0.8, threshold=1.0),
+            "out": ir.LIF(beta=0.8, threshold=1.0),
         }
 
     def test_conv_and_affine(self, rng):
         before = graph(["input conv norm lif flat fc norm2 out output"], **self.conv(rng))
         after = fold_batch_norm(before)
-        assert not list(after.of_kind(BatchNorm))
+        assert not list(after.of_kind(ir.BatchNorm))
         assert after.nodes["conv"].weight.dtype == np.float64
         assert_equivalent(before, after, rng.uniform(-1, 1, (5, 6, 2, 5, 6)), ["lif", "out"])
 
     def test_by_hand(self):
         nodes = {
             "input": (1,),
-            "fc": Affine(weight=[[3.0]], bias=[1.0]),
-            "norm": BatchNorm(mean=[2.0], var=[3.0], scale=[4.0], shift=[5.0], eps=1.0),
+            "fc": ir.Affine(weight=[[3.0]], bias=[1.0]),
+            "norm": ir.BatchNorm(mean=[2.0], var=[3.0], scale=[4.0], shift=[5.0], eps=1.0),
         }
         folded = fold_batch_norm(graph(["input fc norm output"], **nodes)).nodes["fc"]
         assert folded.weight.tolist() == [[6.0]]  # 3 * 4 / sqrt(3 + 1)
@@ -77,29 +60,29 @@ class TestFoldBatchNorm:
     def test_a_delay_behind_the_norm_stays(self, rng):
         before = graph(["input conv norm>2 lif flat fc norm2 out output"], **self.conv(rng))
         after = fold_batch_norm(before)
-        assert Edge("conv", "lif", 2) in after.edges
+        assert ir.Edge("conv", "lif", 2) in after.edges
         assert_equivalent(before, after, rng.uniform(-1, 1, (3, 6, 2, 5, 6)), ["lif", "out"])
 
     def test_a_delay_before_the_norm_is_not_folded(self, rng):
         # Before the delay has passed the norm sees zeros, not the bias of the map.
         before = graph(["input conv>1 norm lif flat fc norm2 out output"], **self.conv(rng))
         after = fold_batch_norm(before)
-        assert [name for name, _ in after.of_kind(BatchNorm)] == ["norm"]
+        assert [name for name, _ in after.of_kind(ir.BatchNorm)] == ["norm"]
 
     def test_two_readers_are_not_folded(self, rng):
-        nodes = self.conv(rng) | {"other": LIF(beta=0.5, threshold=1.0), "flat2": Flatten()}
-        nodes["fc2"] = Affine(weight=rng.normal(size=(3, 140)))
+        nodes = self.conv(rng) | {"other": ir.LIF(beta=0.5, threshold=1.0), "flat2": ir.Flatten()}
+        nodes["fc2"] = ir.Affine(weight=rng.normal(size=(3, 140)))
         edges = ["input conv norm lif flat fc norm2 out output", "conv other flat2 fc2 out"]
         before = graph(edges, **nodes)
         after = fold_batch_norm(before)
-        assert [name for name, _ in after.of_kind(BatchNorm)] == ["norm"]
+        assert [name for name, _ in after.of_kind(ir.BatchNorm)] == ["norm"]
         assert_equivalent(
             before, after, rng.uniform(-1, 1, (3, 6, 2, 5, 6)), ["lif", "other", "out"]
         )
 
     def test_a_norm_of_a_sum_is_not_folded(self, rng):
         nodes = self.conv(rng) | {
-            "conv2": Conv2d(weight=rng.normal(size=(4, 2, 3, 2)), padding=(1, 1))
+            "conv2": ir.Conv2d(weight=rng.normal(size=(4, 2, 3, 2)), padding=(1, 1))
         }
         before = graph(
             ["input conv norm lif flat fc norm2 out output", "input conv2 norm"], **nodes
@@ -108,15 +91,15 @@ class TestFoldBatchNorm:
 
 
 class TestFoldPreprocessing:
-    header = Header(dt_s=1e-3, steps=4, mean=(0.4, 0.6), std=(0.2, 0.5))
+    header = ir.Header(dt_s=1e-3, steps=4, mean=(0.4, 0.6), std=(0.2, 0.5))
 
     def conv_net(self, rng, **conv):
         out, each = (4, 1) if conv.get("groups") == 2 else (3, 2)
         weight, bias = rng.normal(size=(out, each, 3, 3)) / 4, rng.normal(size=out) / 8
         return {
             "input": (2, 5, 5),
-            "conv": Conv2d(weight=weight, bias=bias, **conv),
-            "lif": LIF(beta=0.9, threshold=1.0, gain_in=0.5, gain_syn=1.5, bias=0.1),
+            "conv": ir.Conv2d(weight=weight, bias=bias, **conv),
+            "lif": ir.LIF(beta=0.9, threshold=1.0, gain_in=0.5, gain_syn=1.5, bias=0.1),
         }
 
     @pytest.mark.parametrize(
@@ -141,8 +124,8 @@ class TestFoldPreprocessing:
     def test_affine_behind_flatten(self, rng):
         nodes = {
             "input": (2, 3, 3),
-            "fc": Affine(weight=rng.normal(size=(4, 18)) / 3),
-            "lif": LIF(beta=0.9, threshold=1.0, alpha=0.5),
+            "fc": ir.Affine(weight=rng.normal(size=(4, 18)) / 3),
+            "lif": ir.LIF(beta=0.9, threshold=1.0, alpha=0.5),
         }
         before = graph(["input flat fc lif output"], self.header, **nodes)
         assert_equivalent(
@@ -158,8 +141,8 @@ class TestFoldPreprocessing:
     def test_conv1d(self, rng):
         nodes = {
             "input": (2, 7),
-            "conv": Conv1d(weight=rng.normal(size=(3, 2, 3)), padding=(1,)),
-            "lif": LIF(beta=0.9, threshold=1.0),
+            "conv": ir.Conv1d(weight=rng.normal(size=(3, 2, 3)), padding=(1,)),
+            "lif": ir.LIF(beta=0.9, threshold=1.0),
         }
         before = graph(["input conv lif flat output"], self.header, **nodes)
         after = fold_preprocessing(before)
@@ -167,8 +150,8 @@ class TestFoldPreprocessing:
 
     def test_two_padded_convolutions_before_the_same_neurons(self, rng):
         nodes = self.conv_net(rng, padding=(1, 1))
-        nodes["conv2"] = Conv2d(weight=rng.normal(size=(3, 2, 1, 1)))
-        nodes["conv3"] = Conv2d(weight=rng.normal(size=(3, 2, 5, 5)) / 9, padding=(2, 2))
+        nodes["conv2"] = ir.Conv2d(weight=rng.normal(size=(3, 2, 1, 1)))
+        nodes["conv3"] = ir.Conv2d(weight=rng.normal(size=(3, 2, 5, 5)) / 9, padding=(2, 2))
         edges = ["input conv lif flat output", "input conv2 lif", "input conv3 lif"]
         before = graph(edges, self.header, **nodes)
         after = fold_preprocessing(before)
@@ -181,24 +164,27 @@ class TestFoldPreprocessing:
     @pytest.mark.parametrize(
         ("changes", "edges", "named"),
         [
-            ({"conv": LI(beta=1.0)}, ["input conv lif flat output"], "conv: LI"),
+            ({"conv": ir.LI(beta=1.0)}, ["input conv lif flat output"], "conv: LI"),
             ({}, ["input>1 conv lif flat output"], "edge input -> conv"),
             (
-                {"lif": LIF(beta=0.9, threshold=1.0, alpha=0.5)},
+                {"lif": ir.LIF(beta=0.9, threshold=1.0, alpha=0.5)},
                 ["input conv lif flat output"],
                 "conv: pads the normalised input and feeds LIF",
             ),
             ({}, ["input conv>1 lif flat output"], "conv: pads the normalised input"),
             (
-                {"back": Affine(weight=np.ones((75, 75))), "fc": Affine(weight=np.ones((75, 50)))}
-                | {"flat0": Flatten(), "conv": LIF(beta=0.5, threshold=1.0)}
-                | {"lif": LIF(beta=0.5, threshold=1.0)},
+                {
+                    "back": ir.Affine(weight=np.ones((75, 75))),
+                    "fc": ir.Affine(weight=np.ones((75, 50))),
+                }
+                | {"flat0": ir.Flatten(), "conv": ir.LIF(beta=0.5, threshold=1.0)}
+                | {"lif": ir.LIF(beta=0.5, threshold=1.0)},
                 ["input flat0 fc conv lif output", "lif>1 back conv"],
                 None,
             ),
             (
-                {"pool": Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)), "f2": Flatten()}
-                | {"fc": Affine(weight=np.ones((75, 8)))},
+                {"pool": ir.Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)), "f2": ir.Flatten()}
+                | {"fc": ir.Affine(weight=np.ones((75, 8)))},
                 ["input conv lif flat output", "input pool f2 fc output"],
                 "pool: Pool2d",
             ),
@@ -218,10 +204,10 @@ class TestFoldPreprocessing:
     def test_what_reads_spikes_as_well(self):
         nodes = {
             "input": (2,),
-            "lif": LIF(beta=0.5, threshold=0.1),
-            "a": Affine(weight=np.eye(2)),
-            "fc": Affine(weight=np.ones((2, 2))),
-            "out": LIF(beta=0.5, threshold=1.0),
+            "lif": ir.LIF(beta=0.5, threshold=0.1),
+            "a": ir.Affine(weight=np.eye(2)),
+            "fc": ir.Affine(weight=np.ones((2, 2))),
+            "out": ir.LIF(beta=0.5, threshold=1.0),
         }
         before = graph(["input a lif fc out output", "input fc"], self.header, **nodes)
         with pytest.raises(LowerError, match=r"fc: adds something .* normalise the data before"):
@@ -232,11 +218,13 @@ class TestFoldGains:
     def nodes(self, rng, **lif):
         return {
             "input": (2, 4, 4),
-            "conv": Conv2d(weight=rng.normal(size=(3, 2, 3, 3)) / 3, bias=rng.normal(size=3) / 4),
-            "lif": LIF(**{"beta": 0.9, "threshold": 1.0} | lif),
-            "fc": Affine(weight=rng.normal(size=(4, 12)), bias=rng.normal(size=4)),
-            "li": LI(beta=0.9, gain_in=np.array([1.0, 0.5, 2.0, 0.125]), bias=0.25),
-            "output": Output(readout="last"),
+            "conv": ir.Conv2d(
+                weight=rng.normal(size=(3, 2, 3, 3)) / 3, bias=rng.normal(size=3) / 4
+            ),
+            "lif": ir.LIF(**{"beta": 0.9, "threshold": 1.0} | lif),
+            "fc": ir.Affine(weight=rng.normal(size=(4, 12)), bias=rng.normal(size=4)),
+            "li": ir.LI(beta=0.9, gain_in=np.array([1.0, 0.5, 2.0, 0.125]), bias=0.25),
+            "output": ir.Output(readout="last"),
         }
 
     @pytest.mark.parametrize("channelwise", [False, True])
@@ -276,7 +264,7 @@ class TestFoldGains:
         ],
     )
     def test_no_place(self, rng, lif, edges, text):
-        nodes = self.nodes(rng, **lif) | {"two": LIF(beta=0.5, threshold=1.0)}
+        nodes = self.nodes(rng, **lif) | {"two": ir.LIF(beta=0.5, threshold=1.0)}
         if not any("two" in line for line in edges):
             del nodes["two"]
         with pytest.raises(LowerError, match=text):
@@ -285,17 +273,17 @@ class TestFoldGains:
 
 class TestPipeline:
     def model(self, rng):
-        header = Header(dt_s=1e-3, steps=10, levels=256, mean=(0.3,), std=(0.4,))
-        return Graph.chain(
+        header = ir.Header(dt_s=1e-3, steps=10, levels=256, mean=(0.3,), std=(0.4,))
+        return ir.Graph.chain(
             header,
-            input=Input(shape=(1, 6, 6)),
-            conv=Conv2d(weight=rng.normal(size=(4, 1, 3, 3)), padding=(1, 1)),
+            input=ir.Input(shape=(1, 6, 6)),
+            conv=ir.Conv2d(weight=rng.normal(size=(4, 1, 3, 3)), padding=(1, 1)),
             norm=replace(norm(rng, 4), scale=np.ones(4)),
-            lif=LIF(beta=0.75, threshold=1.0, gain_in=0.5),
-            flat=Flatten(),
-            fc=Affine(weight=rng.normal(size=(3, 144)) / 6, bias=rng.normal(size=3)),
-            li=LI(beta=1.0, gain_in=0.1),
-            output=Output(readout="last"),
+            lif=ir.LIF(beta=0.75, threshold=1.0, gain_in=0.5),
+            flat=ir.Flatten(),
+            fc=ir.Affine(weight=rng.normal(size=(3, 144)) / 6, bias=rng.normal(size=3)),
+            li=ir.LI(beta=1.0, gain_in=0.1),
+            output=ir.Output(readout="last"),
         )
 
     def test_float_is_left_alone(self, rng):
@@ -306,7 +294,7 @@ class TestPipeline:
         model = self.model(rng)
         lowered = lower(model, load_profile("ideal-int8").profile)
         folded = fold_batch_norm(model)
-        assert isinstance(lowered, Graph)
+        assert isinstance(lowered, ir.Graph)
         assert "norm" not in lowered.nodes
         for name in ("conv", "fc"):
             weight, kept = folded.nodes[name].weight, lowered.nodes[name].weight
@@ -326,10 +314,10 @@ class TestPipeline:
         model = self.model(rng)
         profile = load_profile("loihi2").profile
         program = lower(model, profile)
-        assert isinstance(program, Program)
+        assert isinstance(program, ir.Program)
         assert program.profile == "loihi2"
-        assert isinstance(program.nodes["lif"], FixedLIF)
-        assert isinstance(program.nodes["fc"], FixedDense)
+        assert isinstance(program.nodes["lif"], ir.FixedLIF)
+        assert isinstance(program.nodes["fc"], ir.FixedDense)
         values = rng.integers(0, 256, (60, 1, 1, 6, 6)) / 255
         exact, got = run(model, values), run(program, values)
         assert exact.spikes["lif"].mean() > 0.05

@@ -6,40 +6,30 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from neurorobust import ir
 from neurorobust.chips import load_profile
 from neurorobust.cli.app import app
 from neurorobust.fit import with_cores
-from neurorobust.ir import (
-    LIF,
-    Affine,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Program,
-    load_model,
-    save_model,
-)
 from neurorobust.lower import lower
 
 
 def network(reset="hard"):
     rng = np.random.default_rng(0)
-    return Graph.chain(
-        Header(dt_s=1e-3, steps=8, coding="events", levels=2),
-        input=Input(shape=(6,)),
-        fc=Affine(weight=rng.normal(0.2, 0.5, (8, 6))),
-        lif=LIF(beta=0.9, threshold=1.0, reset=reset),
-        fc2=Affine(weight=rng.normal(size=(3, 8))),
-        lif2=LIF(beta=0.8, threshold=1.0),
-        output=Output(),
+    return ir.Graph.chain(
+        ir.Header(dt_s=1e-3, steps=8, coding="events", levels=2),
+        input=ir.Input(shape=(6,)),
+        fc=ir.Affine(weight=rng.normal(0.2, 0.5, (8, 6))),
+        lif=ir.LIF(beta=0.9, threshold=1.0, reset=reset),
+        fc2=ir.Affine(weight=rng.normal(size=(3, 8))),
+        lif2=ir.LIF(beta=0.8, threshold=1.0),
+        output=ir.Output(),
     )
 
 
 @pytest.fixture
 def files(tmp_path):
-    save_model(network(), tmp_path / "graph.safetensors")
-    save_model(network("soft"), tmp_path / "soft.safetensors")
+    ir.save_model(network(), tmp_path / "graph.safetensors")
+    ir.save_model(network("soft"), tmp_path / "soft.safetensors")
     spikes = np.random.default_rng(1).integers(0, 2, (5, 8, 6)).astype(float)
     np.save(tmp_path / "samples.npy", spikes)
     return tmp_path
@@ -58,7 +48,7 @@ def test_the_file_is_what_lower_gives(files):
     wanted = with_cores(
         lower(network(), profile, weight_bits=5, decay_bits=6, scaling="mse"), profile
     )
-    made = load_model(files / "out.safetensors", Program)
+    made = ir.load_model(files / "out.safetensors", ir.Program)
     assert made.content_hash == wanted.content_hash
     printed = json.loads(result.stdout)
     assert printed["report"] == wanted.report
@@ -93,7 +83,7 @@ def test_what_cannot_be_done_says_so(files, options, model, code, text):
 
 
 def test_a_program_is_not_lowered_twice(files):
-    save_model(lower(network(), load_profile("loihi2").profile), files / "program.safetensors")
+    ir.save_model(lower(network(), load_profile("loihi2").profile), files / "program.safetensors")
     result = command(files, model="program.safetensors")
     assert result.exit_code == 2
     assert "holds a Program already" in result.stderr
@@ -101,10 +91,10 @@ def test_a_program_is_not_lowered_twice(files):
 
 def test_floored_sums_have_no_netx_form(files):
     weight = np.random.default_rng(2).normal(0.1, 1, (4, 400))
-    header = Header(dt_s=1e-3, steps=8, levels=256)
-    lif = LIF(beta=0.9, threshold=1.0)
-    chain = {"input": Input(shape=(400,)), "fc": Affine(weight=weight), "lif": lif}
-    save_model(Graph.chain(header, **chain, output=Output()), files / "wide.safetensors")
+    header = ir.Header(dt_s=1e-3, steps=8, levels=256)
+    lif = ir.LIF(beta=0.9, threshold=1.0)
+    chain = {"input": ir.Input(shape=(400,)), "fc": ir.Affine(weight=weight), "lif": lif}
+    ir.save_model(ir.Graph.chain(header, **chain, output=ir.Output()), files / "wide.safetensors")
     result = command(files, "--net", str(files / "out.net"), model="wide.safetensors")
     assert result.exit_code == 2
     assert "floors its sums" in result.stderr

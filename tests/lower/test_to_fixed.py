@@ -6,21 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from neurorobust import ir
 from neurorobust.errors import LowerError
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    BatchNorm,
-    Conv2d,
-    FixedConv2d,
-    FixedLI,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-)
 from neurorobust.lower.passes import to_fixed
 from tests.support.lowering_oracle import LOIHI, ROOM, dense, graph, run
 
@@ -87,7 +74,7 @@ class TestToFixed:
 
     @pytest.mark.parametrize("bias", [1e-4, 0.01, 0.5, -3.0, 400.0, -1e5])
     def test_bias_within_mantissa_and_exponent(self, bias):
-        neuron = LI(beta=0.5, bias=np.array([bias]))
+        neuron = ir.LI(beta=0.5, bias=np.array([bias]))
         weight = [[max(1.0, abs(bias))]]
         program = self.fixed(dense(weight, neuron=neuron, header={"levels": 2}))
         node, scale = program.nodes["n"], program.report[0]["scale"]
@@ -109,7 +96,7 @@ class TestToFixed:
             ),
             ({"weight": [[1.0]], "bias": np.array([1e2]), "header": {"levels": 2}}, "bias"),
             ({"weight": [[1.0] * 300], "threshold": 1e-2}, "synaptic current"),
-            ({"weight": [[1.0] * 3], "neuron": LI(beta=1.0), "steps": 100}, "readout range"),
+            ({"weight": [[1.0] * 3], "neuron": ir.LI(beta=1.0), "steps": 100}, "readout range"),
             (
                 {"weight": [[1.0], [-1.0]], "compare": ">=", "bias": np.array([-1.0, 0.5])}
                 | {"steps": 600, "header": {"levels": 2}},
@@ -152,10 +139,10 @@ class TestToFixed:
     def test_a_readout_never_saturates(self, inputs, beta, bias):
         steps = 6
         weight = np.full((2, inputs), np.sign(bias) * 0.01 or 0.01)
-        neuron = LI(beta=beta, bias=np.array([bias, bias]))
+        neuron = ir.LI(beta=beta, bias=np.array([bias, bias]))
         program = self.fixed(dense(weight, neuron=neuron, steps=steps))
         node = program.nodes["n"]
-        assert isinstance(node, FixedLI)
+        assert isinstance(node, ir.FixedLI)
         fc = program.nodes["fc"]
         summed = 255 * fc.effective_weight.sum(1) * 2.0**fc.weight_exp
         drive = 64 * np.floor(summed).astype(int).astype(object)
@@ -178,15 +165,19 @@ class TestToFixed:
         for _ in range(40):
             n, m = rng.integers(2, 120, 2)
             nodes = {
-                "input": Input(shape=(int(n),)),
-                "a": Affine(weight=rng.normal(size=(m, n))),
-                "h": LIF(beta=0.0, threshold=0.0),
-                "b": Affine(weight=rng.uniform(-0.2, 1, (3, m)) * 10.0 ** rng.uniform(-0.5, 0.5)),
-                "c": Affine(weight=rng.uniform(-3, 0.3, (3, n)) * 10.0 ** rng.uniform(-0.5, 0.5)),
-                "n": LI(beta=rng.uniform(0.5, 1)),
-                "output": Output(readout="last"),
+                "input": ir.Input(shape=(int(n),)),
+                "a": ir.Affine(weight=rng.normal(size=(m, n))),
+                "h": ir.LIF(beta=0.0, threshold=0.0),
+                "b": ir.Affine(
+                    weight=rng.uniform(-0.2, 1, (3, m)) * 10.0 ** rng.uniform(-0.5, 0.5)
+                ),
+                "c": ir.Affine(
+                    weight=rng.uniform(-3, 0.3, (3, n)) * 10.0 ** rng.uniform(-0.5, 0.5)
+                ),
+                "n": ir.LI(beta=rng.uniform(0.5, 1)),
+                "output": ir.Output(readout="last"),
             }
-            header = Header(dt_s=1e-3, steps=8, levels=4)
+            header = ir.Header(dt_s=1e-3, steps=8, levels=4)
             model = graph(["input a h b n output", "input c n"], header, **nodes)
             program = self.fixed(model)
             synapses = [program.nodes[k] for k in "bc"]
@@ -203,26 +194,26 @@ class TestToFixed:
         """IF and memoryless neurons, weights k/127 and threshold j/127: equal spike for spike."""
         for seed in range(8):
             draw = np.random.default_rng(seed)
-            nodes = {"input": Input(shape=(6,))}
+            nodes = {"input": ir.Input(shape=(6,))}
             width = 6
             for layer in range(3):
                 weight = 2 * draw.integers(-60, 100, (8, width))
                 weight[0, 0] = 254
-                nodes[f"fc{layer}"] = Affine(weight=weight / 254)
+                nodes[f"fc{layer}"] = ir.Affine(weight=weight / 254)
                 theta = 2 * draw.integers(30, 140) / 254
-                nodes[f"lif{layer}"] = LIF(beta=float(layer % 2 == 0), threshold=theta)
+                nodes[f"lif{layer}"] = ir.LIF(beta=float(layer % 2 == 0), threshold=theta)
                 width = 8
-            header = Header(dt_s=1e-3, steps=20, coding="events", levels=2)
-            model = Graph.chain(header, **nodes, output=Output())
+            header = ir.Header(dt_s=1e-3, steps=20, coding="events", levels=2)
+            model = ir.Graph.chain(header, **nodes, output=ir.Output())
             program = self.fixed(model)
             values = draw.integers(0, 2, (5, 20, 6)).astype(float)
             # On the float side the thresholds are met exactly now and then; integers decide.
             scaled = model.with_(
                 nodes={
                     name: replace(node, weight=np.rint(node.weight * 254))
-                    if isinstance(node, Affine)
+                    if isinstance(node, ir.Affine)
                     else replace(node, threshold=np.rint(node.threshold * 254))
-                    if isinstance(node, LIF)
+                    if isinstance(node, ir.LIF)
                     else node
                     for name, node in model.nodes.items()
                 }
@@ -234,14 +225,14 @@ class TestToFixed:
             assert np.array_equal(exact.scores, integer.scores)
 
     def test_more_bits_come_closer(self, rng):
-        nodes = {"input": Input(shape=(16,))}
+        nodes = {"input": ir.Input(shape=(16,))}
         for layer, width in enumerate((16, 24, 24)):
-            nodes[f"fc{layer}"] = Affine(weight=rng.normal(0.05, 0.3, (24, width)))
-            nodes[f"lif{layer}"] = LIF(beta=0.9, threshold=1.0, bias=0.01)
-        nodes["fc"] = Affine(weight=rng.normal(size=(4, 24)))
-        nodes["li"] = LI(beta=1.0)
-        header = Header(dt_s=1e-3, steps=12, levels=256)
-        model = Graph.chain(header, **nodes, output=Output(readout="last"))
+            nodes[f"fc{layer}"] = ir.Affine(weight=rng.normal(0.05, 0.3, (24, width)))
+            nodes[f"lif{layer}"] = ir.LIF(beta=0.9, threshold=1.0, bias=0.01)
+        nodes["fc"] = ir.Affine(weight=rng.normal(size=(4, 24)))
+        nodes["li"] = ir.LI(beta=1.0)
+        header = ir.Header(dt_s=1e-3, steps=12, levels=256)
+        model = ir.Graph.chain(header, **nodes, output=ir.Output(readout="last"))
         values = rng.integers(0, 256, (40, 1, 16)) / 255
         exact = run(model, values)
         wrong, error = [], []
@@ -258,7 +249,7 @@ class TestToFixed:
 
     def test_score_unit_gives_the_readout_in_the_graphs_units(self, rng):
         model = dense(
-            rng.normal(size=(3, 20)), neuron=LI(beta=0.75, bias=0.5), header={"levels": 2}
+            rng.normal(size=(3, 20)), neuron=ir.LI(beta=0.75, bias=0.5), header={"levels": 2}
         )
         values = rng.integers(0, 2, (30, 1, 20)).astype(float)
         exact, got = run(model, values).scores, run(self.fixed(model), values).scores
@@ -268,15 +259,18 @@ class TestToFixed:
     def test_conv_is_taken_as_it_is(self, rng):
         nodes = {
             "input": (2, 5, 5),
-            "conv": Conv2d(
+            "conv": ir.Conv2d(
                 weight=rng.normal(size=(4, 1, 3, 2)), stride=(2, 1), padding=(1, 0), groups=2
             ),
-            "lif": LIF(beta=0.5, threshold=1.0),
+            "lif": ir.LIF(beta=0.5, threshold=1.0),
         }
-        nodes["fc"], nodes["out"] = Affine(weight=np.ones((2, 48))), LIF(beta=0.5, threshold=3.0)
-        model = graph(["input conv lif flat fc out output"], Header(dt_s=1e-3, steps=4), **nodes)
+        nodes["fc"], nodes["out"] = (
+            ir.Affine(weight=np.ones((2, 48))),
+            ir.LIF(beta=0.5, threshold=3.0),
+        )
+        model = graph(["input conv lif flat fc out output"], ir.Header(dt_s=1e-3, steps=4), **nodes)
         node = self.fixed(model).nodes["conv"]
-        assert isinstance(node, FixedConv2d)
+        assert isinstance(node, ir.FixedConv2d)
         assert (node.stride, node.padding, node.groups) == ((2, 1), (1, 0), 2)
         assert (node.weight % 2 == 0).all()
 
@@ -303,20 +297,22 @@ class TestRefusals:
     def test_everything_at_once_by_name(self):
         nodes = {
             "input": (1, 4, 4),
-            "conv": Conv2d(weight=np.ones((2, 1, 1, 1)), bias=np.ones(2)),
-            "norm": BatchNorm(
+            "conv": ir.Conv2d(weight=np.ones((2, 1, 1, 1)), bias=np.ones(2)),
+            "norm": ir.BatchNorm(
                 mean=np.zeros(2), var=np.ones(2), scale=np.ones(2), shift=np.zeros(2)
             ),
-            "soft": LIF(beta=0.9, threshold=1.0, reset="soft", compare=">="),
-            "pool": Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)),
-            "a": Affine(weight=np.ones((8, 8))),
-            "b": Affine(weight=np.ones((8, 8))),
-            "odd": LIF(beta=0.9, threshold=-1.0, v_init=0.5, v_min=-1.0, max_spikes=1, gain_in=2.0),
-            "rest": LIF(beta=0.9, threshold=1.0, refractory=2, reset_value=0.1),
-            "many": LIF(beta=0.9, threshold=1.0, max_spikes=3),
-            "fc": Affine(weight=np.ones((2, 8))),
-            "li": LI(beta=1.0, v_init=1.0, gain_in=0.5),
-            "output": Output(readout="last"),
+            "soft": ir.LIF(beta=0.9, threshold=1.0, reset="soft", compare=">="),
+            "pool": ir.Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)),
+            "a": ir.Affine(weight=np.ones((8, 8))),
+            "b": ir.Affine(weight=np.ones((8, 8))),
+            "odd": ir.LIF(
+                beta=0.9, threshold=-1.0, v_init=0.5, v_min=-1.0, max_spikes=1, gain_in=2.0
+            ),
+            "rest": ir.LIF(beta=0.9, threshold=1.0, refractory=2, reset_value=0.1),
+            "many": ir.LIF(beta=0.9, threshold=1.0, max_spikes=3),
+            "fc": ir.Affine(weight=np.ones((2, 8))),
+            "li": ir.LI(beta=1.0, v_init=1.0, gain_in=0.5),
+            "output": ir.Output(readout="last"),
         }
         edges = [
             "input conv norm soft pool flat a b odd",
@@ -325,7 +321,7 @@ class TestRefusals:
             "rest fc",
             "flat>1 a",
         ]
-        header = Header(dt_s=1e-3, steps=4, bounds=(-1.0, 1.0), levels=256)
+        header = ir.Header(dt_s=1e-3, steps=4, bounds=(-1.0, 1.0), levels=256)
         with pytest.raises(LowerError) as caught:
             to_fixed(graph(edges, header, **nodes), LOIHI, profile="loihi2")
         text = str(caught.value)
@@ -359,29 +355,33 @@ class TestRefusals:
         """A dense layer without messages counts any input once; two spikes would be lost as one."""
         nodes = {"input": (2,)}
         for name in ("a", "b", "fc"):
-            nodes[name] = Affine(weight=np.eye(2))
-        nodes |= {name: LIF(beta=0.0, threshold=0.4) for name in ("la", "lb", "out")}
+            nodes[name] = ir.Affine(weight=np.eye(2))
+        nodes |= {name: ir.LIF(beta=0.0, threshold=0.4) for name in ("la", "lb", "out")}
         model = graph(["input a la fc out output", "input b lb fc"], **nodes)
         with pytest.raises(LowerError, match=r"fc: reads the sum of \['la', 'lb'\]"):
             to_fixed(model, LOIHI, profile="x")
 
     def test_membranes_stay_where_they_are(self):
-        nodes = {"input": Input(shape=(2,)), "a": Affine(weight=np.eye(2)), "li": LI(beta=1.0)}
-        nodes |= {"b": Affine(weight=np.eye(2)), "n": LIF(beta=1.0, threshold=1.0)}
-        model = Graph.chain(Header(dt_s=1e-3, steps=2), **nodes, output=Output())
+        nodes = {
+            "input": ir.Input(shape=(2,)),
+            "a": ir.Affine(weight=np.eye(2)),
+            "li": ir.LI(beta=1.0),
+        }
+        nodes |= {"b": ir.Affine(weight=np.eye(2)), "n": ir.LIF(beta=1.0, threshold=1.0)}
+        model = ir.Graph.chain(ir.Header(dt_s=1e-3, steps=2), **nodes, output=ir.Output())
         with pytest.raises(LowerError, match=r"li: feeds \['b'\]; only an Output takes membranes"):
             to_fixed(model, LOIHI, profile="x")
 
     def test_one_output_from_one_population(self):
-        nodes = {"input": (2,), "fc": Affine(weight=np.eye(2))}
+        nodes = {"input": (2,), "fc": ir.Affine(weight=np.eye(2))}
         with pytest.raises(
             LowerError, match=r"output: is fed by \['Affine'\]; needs one LIF or LI"
         ):
             to_fixed(graph(["input fc output"], **nodes), LOIHI, profile="x")
 
     def test_a_synapse_of_two_populations(self):
-        nodes = {"input": (2,), "fc": Affine(weight=np.eye(2))}
-        nodes |= {"a": LIF(beta=1.0, threshold=1.0), "b": LIF(beta=1.0, threshold=1.0)}
+        nodes = {"input": (2,), "fc": ir.Affine(weight=np.eye(2))}
+        nodes |= {"a": ir.LIF(beta=1.0, threshold=1.0), "b": ir.LIF(beta=1.0, threshold=1.0)}
         model = graph(["input fc a output", "fc b output"], **nodes)
         with pytest.raises(LowerError, match=r"fc: feeds \['a', 'b'\]; one population per synapse"):
             to_fixed(model, LOIHI, profile="x")

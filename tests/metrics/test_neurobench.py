@@ -10,34 +10,12 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from typer.testing import CliRunner
 
-from neurorobust import backends
+from neurorobust import backends, ir
 from neurorobust.backends import get_backend
 from neurorobust.cli import app
 from neurorobust.data import Stimulus
 from neurorobust.engine.linear import linear_map
 from neurorobust.errors import InvalidInput, Unsupported
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Edge,
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    FixedLIF,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-    Program,
-    save_model,
-)
 from neurorobust.metrics.footprint import footprint
 from neurorobust.metrics.neurobench import count
 from neurorobust.metrics.synapses import fan_out
@@ -45,7 +23,7 @@ from neurorobust.testing.draws import random_stimulus
 from neurorobust.testing.random_networks import random_graph
 
 STEPS = 7
-EVENTS = Header(dt_s=1e-3, steps=STEPS, coding="events", bounds=(-9.0, 9.0))
+EVENTS = ir.Header(dt_s=1e-3, steps=STEPS, coding="events", bounds=(-9.0, 9.0))
 
 
 def weights(rng, *shape):
@@ -55,77 +33,77 @@ def weights(rng, *shape):
 
 
 def lif(**fields):
-    return LIF(**{"beta": 0.8, "threshold": 0.7} | fields)
+    return ir.LIF(**{"beta": 0.8, "threshold": 0.7} | fields)
 
 
 def dense(rng):
-    return Graph.chain(
+    return ir.Graph.chain(
         EVENTS,
-        input=Input(shape=(6,)),
-        fc1=Affine(weight=weights(rng, 9, 6), bias=weights(rng, 9)),
+        input=ir.Input(shape=(6,)),
+        fc1=ir.Affine(weight=weights(rng, 9, 6), bias=weights(rng, 9)),
         lif1=lif(),
-        fc2=Affine(weight=weights(rng, 4, 9)),
+        fc2=ir.Affine(weight=weights(rng, 4, 9)),
         lif2=lif(reset="soft", compare=">="),
-        output=Output(),
+        output=ir.Output(),
     )
 
 
 def deep(rng):
     """Every kind of neuron state, heterogeneous parameters and a readout without spikes."""
-    return Graph.chain(
+    return ir.Graph.chain(
         EVENTS,
-        input=Input(shape=(6,)),
-        fc1=Affine(weight=weights(rng, 9, 6)),
+        input=ir.Input(shape=(6,)),
+        fc1=ir.Affine(weight=weights(rng, 9, 6)),
         lif1=lif(alpha=0.4, beta=rng.uniform(0.3, 0.9, 9), reset="soft", reset_timing="next"),
-        fc2=Affine(weight=weights(rng, 8, 9)),
+        fc2=ir.Affine(weight=weights(rng, 8, 9)),
         lif2=lif(refractory=2, v_min=-0.2, bias=0.1),
-        fc3=Affine(weight=weights(rng, 7, 8)),
+        fc3=ir.Affine(weight=weights(rng, 7, 8)),
         lif3=lif(max_spikes=3, threshold=0.3),
-        fc4=Affine(weight=weights(rng, 3, 7)),
-        li=LI(beta=0.9),
-        output=Output(readout="last"),
+        fc4=ir.Affine(weight=weights(rng, 3, 7)),
+        li=ir.LI(beta=0.9),
+        output=ir.Output(readout="last"),
     )
 
 
 def convolutional(rng, op, **header):
-    return Graph.chain(
+    return ir.Graph.chain(
         replace(EVENTS, **header),
-        input=Input(shape=(2, 8, 7)),
-        conv1=Conv2d(weight=weights(rng, 4, 2, 3, 2), stride=(1, 2), padding=(1, 1)),
-        norm=BatchNorm(
+        input=ir.Input(shape=(2, 8, 7)),
+        conv1=ir.Conv2d(weight=weights(rng, 4, 2, 3, 2), stride=(1, 2), padding=(1, 1)),
+        norm=ir.BatchNorm(
             mean=weights(rng, 4), var=np.ones(4), scale=np.full(4, 1.5), shift=weights(rng, 4)
         ),
         lif1=lif(),
-        pool=Pool2d(op=op, kernel=(2, 2), stride=(2, 2)),
-        conv2=Conv2d(weight=weights(rng, 4, 2, 2, 2), groups=2, padding=(1, 0)),
+        pool=ir.Pool2d(op=op, kernel=(2, 2), stride=(2, 2)),
+        conv2=ir.Conv2d(weight=weights(rng, 4, 2, 2, 2), groups=2, padding=(1, 0)),
         lif2=lif(),
-        flat=Flatten(),
-        fc=Affine(weight=weights(rng, 3, 20)),
+        flat=ir.Flatten(),
+        fc=ir.Affine(weight=weights(rng, 3, 20)),
         lif3=lif(),
-        output=Output(),
+        output=ir.Output(),
     )
 
 
 def recurrent(rng):
-    return Graph(
+    return ir.Graph(
         header=EVENTS,
         nodes={
-            "input": Input(shape=(5,)),
-            "into": Affine(weight=weights(rng, 6, 5)),
+            "input": ir.Input(shape=(5,)),
+            "into": ir.Affine(weight=weights(rng, 6, 5)),
             "lif.1": lif(),
-            "loop": Affine(weight=weights(rng, 6, 6), bias=weights(rng, 6)),
-            "out": Affine(weight=weights(rng, 3, 6)),
+            "loop": ir.Affine(weight=weights(rng, 6, 6), bias=weights(rng, 6)),
+            "out": ir.Affine(weight=weights(rng, 3, 6)),
             "type": lif(),
-            "output": Output(),
+            "output": ir.Output(),
         },
         edges=(
-            Edge("input", "into"),
-            Edge("into", "lif.1"),
-            Edge("lif.1", "loop"),
-            Edge("loop", "lif.1", 1),
-            Edge("lif.1", "out", 2),
-            Edge("out", "type"),
-            Edge("type", "output"),
+            ir.Edge("input", "into"),
+            ir.Edge("into", "lif.1"),
+            ir.Edge("lif.1", "loop"),
+            ir.Edge("loop", "lif.1", 1),
+            ir.Edge("lif.1", "out", 2),
+            ir.Edge("out", "type"),
+            ir.Edge("type", "output"),
         ),
     )
 
@@ -133,13 +111,13 @@ def recurrent(rng):
 def residual(rng):
     """The sum of two populations makes MACs of a call in which both fire."""
     nodes = dict(dense(rng).nodes) | {
-        "fc2": Affine(weight=weights(rng, 9, 9)),
-        "fc3": Affine(weight=weights(rng, 4, 9)),
+        "fc2": ir.Affine(weight=weights(rng, 9, 9)),
+        "fc3": ir.Affine(weight=weights(rng, 4, 9)),
         "lif3": lif(),
     }
     pairs = [("input", "fc1"), ("fc1", "lif1"), ("lif1", "fc2"), ("fc2", "lif2")]
     pairs += [("lif1", "fc3"), ("lif2", "fc3"), ("fc3", "lif3"), ("lif3", "output")]
-    return Graph(header=EVENTS, nodes=nodes, edges=[Edge(*pair) for pair in pairs])
+    return ir.Graph(header=EVENTS, nodes=nodes, edges=[ir.Edge(*pair) for pair in pairs])
 
 
 NETWORKS = {
@@ -223,16 +201,16 @@ def test_equals_neurobench_on_a_network_of_snntorch_itself():
     from neurobench.models import SNNTorchModel
 
     rng = np.random.default_rng(5)
-    graph = Graph.chain(
+    graph = ir.Graph.chain(
         EVENTS,
-        input=Input(shape=(2, 6, 6)),
-        conv=Conv2d(weight=weights(rng, 3, 2, 3, 3).astype(np.float32)),
+        input=ir.Input(shape=(2, 6, 6)),
+        conv=ir.Conv2d(weight=weights(rng, 3, 2, 3, 3).astype(np.float32)),
         lif1=lif(),
-        pool=Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)),
-        flat=Flatten(),
-        fc=Affine(weight=weights(rng, 4, 12).astype(np.float32)),
+        pool=ir.Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)),
+        flat=ir.Flatten(),
+        fc=ir.Affine(weight=weights(rng, 4, 12).astype(np.float32)),
         lif2=lif(),
-        output=Output(),
+        output=ir.Output(),
     )
     hidden = {"beta": 0.8, "threshold": 0.7, "reset_mechanism": "zero", "init_hidden": True}
     hidden["reset_delay"] = False
@@ -274,21 +252,21 @@ def test_fan_out_is_that_of_unit_vectors(seed):
         tuple(map(int, rng.integers(0, 3, 2))),
         tuple(map(int, rng.integers(1, 3, 2))),
     )
-    plane = Conv2d(
+    plane = ir.Conv2d(
         weight=weights(rng, 4, 2, *kernel),
         stride=stride,
         padding=padding,
         dilation=dilation,
         groups=groups,
     )
-    line = Conv1d(
+    line = ir.Conv1d(
         weight=weights(rng, 4, 2, kernel[0]),
         stride=stride[:1],
         padding=padding[:1],
         dilation=dilation[:1],
         groups=groups,
     )
-    flat = Affine(weight=weights(rng, 5, 7), bias=np.ones(5))
+    flat = ir.Affine(weight=weights(rng, 5, 7), bias=np.ones(5))
     cases = ((plane, (2 * groups, 9, 8)), (line, (2 * groups, 9)), (flat, (7,)))
     for node, shape in cases:
         (fan,) = fan_out(node, shape)
@@ -323,7 +301,7 @@ def test_kinds_of_input():
     """Spikes of a sample are 0, 1 and -1, or whole events; grey values are graded."""
     rng = np.random.default_rng(0)
     graph, fan = dense(rng), 9
-    graph = graph.with_(nodes=dict(graph.nodes) | {"fc1": Affine(weight=np.ones((fan, 6)))})
+    graph = graph.with_(nodes=dict(graph.nodes) | {"fc1": ir.Affine(weight=np.ones((fan, 6)))})
     events = np.zeros((2, STEPS, 6))
     events[0, 1, 2], events[1, 0, 0] = 3, -1
     assert count(graph, events).layers["fc1"].by_event == replace(
@@ -354,13 +332,13 @@ def test_program_with_delays():
     """Synaptic delays that reach beyond the end cost nothing; anything but 0 is one spike."""
     weight = np.array([[10, 0, -20], [0, 4, 6]])
     delay = np.array([[0, 0, 2], [0, 1, 5]])
-    program = Program.chain(
-        Header(dt_s=1e-3, steps=4, coding="events", bounds=(-9.0, 9.0)),
+    program = ir.Program.chain(
+        ir.Header(dt_s=1e-3, steps=4, coding="events", bounds=(-9.0, 9.0)),
         {
-            "input": FixedInput(shape=(3,), scale=1.0, low=-8, high=8),
-            "fc": FixedDelayDense(weight=weight, delay=delay, weight_bits=8),
-            "lif": FixedLIF(du=4095, dv=1024, vth=5),
-            "output": Output(),
+            "input": ir.FixedInput(shape=(3,), scale=1.0, low=-8, high=8),
+            "fc": ir.FixedDelayDense(weight=weight, delay=delay, weight_bits=8),
+            "lif": ir.FixedLIF(du=4095, dv=1024, vth=5),
+            "output": ir.Output(),
         },
     )
     events = np.zeros((1, 4, 3))
@@ -376,24 +354,24 @@ def test_program_with_delays():
 
 def test_program_with_convolution_and_host():
     rng = np.random.default_rng(1)
-    conv = FixedConv2d(weight=rng.integers(-5, 4, (2, 1, 2, 2)))
+    conv = ir.FixedConv2d(weight=rng.integers(-5, 4, (2, 1, 2, 2)))
     nodes = {
-        "input": FixedInput(shape=(1, 4, 4), scale=1.0, low=-8, high=8),
+        "input": ir.FixedInput(shape=(1, 4, 4), scale=1.0, low=-8, high=8),
         "conv": conv,
-        "lif": FixedLIF(du=4095, dv=1024, vth=2),
-        "flat": Flatten(),
-        "fc": FixedDense(weight=np.full((3, 18), 2), message_bits=0),
-        "last": FixedLIF(du=4095, dv=1024, vth=2),
-        "output": Output(),
+        "lif": ir.FixedLIF(du=4095, dv=1024, vth=2),
+        "flat": ir.Flatten(),
+        "fc": ir.FixedDense(weight=np.full((3, 18), 2), message_bits=0),
+        "last": ir.FixedLIF(du=4095, dv=1024, vth=2),
+        "output": ir.Output(),
     }
-    header = Header(dt_s=1e-3, steps=5, bounds=(0.0, 1.0))
-    program = Program.chain(header, nodes)
-    host = Graph.chain(
+    header = ir.Header(dt_s=1e-3, steps=5, bounds=(0.0, 1.0))
+    program = ir.Program.chain(header, nodes)
+    host = ir.Graph.chain(
         header,
-        input=Input(shape=(3,)),
-        fc=Affine(weight=rng.normal(size=(16, 3))),
+        input=ir.Input(shape=(3,)),
+        fc=ir.Affine(weight=rng.normal(size=(16, 3))),
         lif=lif(),
-        output=Output(),
+        output=ir.Output(),
     )
     whole = program.with_(host=host)
     samples = rng.random((4, 3))
@@ -442,15 +420,16 @@ def test_refusals():
         count(graph, np.zeros((1, STEPS, 6)), batch=0)
     with pytest.raises(InvalidInput, match="at least one sample"):
         count(graph, np.zeros((0, STEPS, 6)))
-    loop = Graph(
+    loop = ir.Graph(
         header=EVENTS,
-        nodes=dict(graph.nodes) | {"a": Affine(weight=np.eye(6)), "b": Affine(weight=np.eye(6))},
+        nodes=dict(graph.nodes)
+        | {"a": ir.Affine(weight=np.eye(6)), "b": ir.Affine(weight=np.eye(6))},
         edges=(
             *graph.edges,
-            Edge("input", "a"),
-            Edge("a", "b"),
-            Edge("b", "a", 1),
-            Edge("a", "fc1"),
+            ir.Edge("input", "a"),
+            ir.Edge("a", "b"),
+            ir.Edge("b", "a", 1),
+            ir.Edge("a", "fc1"),
         ),
     )
     with pytest.raises(Unsupported, match="a loop without neurons"):
@@ -465,7 +444,7 @@ def test_command(tmp_path):
     rng = np.random.default_rng(0)
     graph, file, data = dense(rng), tmp_path / "graph.safetensors", tmp_path / "data.npz"
     samples = samples_for(rng, graph)
-    save_model(graph, file)
+    ir.save_model(graph, file)
     np.savez(data, x=samples, y=np.zeros(len(samples), np.int64))
     arguments = ["neurobench", str(file), "--data", str(data), "--batch", "2"]
     shown = CliRunner().invoke(app, arguments)

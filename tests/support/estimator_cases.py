@@ -3,21 +3,8 @@
 import numpy as np
 import torch
 
+from neurorobust import ir
 from neurorobust.engine.network import Network
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    BatchNorm,
-    Conv2d,
-    Edge,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-)
 
 STEPS = 7
 
@@ -39,42 +26,42 @@ def net(edges, header=None, **nodes):
         words = line.split()
         for at in range(len(words) - 1):
             source, _, delay = words[at].partition(">")
-            made.append(Edge(source, words[at + 1].partition(">")[0], int(delay or 0)))
-    header = header or Header(dt_s=1e-3, steps=STEPS)
-    return Graph(header=header, nodes=nodes, edges=tuple(made))
+            made.append(ir.Edge(source, words[at + 1].partition(">")[0], int(delay or 0)))
+    header = header or ir.Header(dt_s=1e-3, steps=STEPS)
+    return ir.Graph(header=header, nodes=nodes, edges=tuple(made))
 
 
 def mixed(readout, **changes):
     """Convolution, norm, average and skip edges: everything that treats all steps alike."""
     draw = np.random.default_rng(5)
     nodes = {
-        "input": Input(shape=(2, 6, 6)),
-        "conv": Conv2d(weight=draw.normal(size=(4, 2, 3, 3)) / 2, padding=(1, 1)),
-        "norm": BatchNorm(
+        "input": ir.Input(shape=(2, 6, 6)),
+        "conv": ir.Conv2d(weight=draw.normal(size=(4, 2, 3, 3)) / 2, padding=(1, 1)),
+        "norm": ir.BatchNorm(
             mean=draw.normal(size=4) / 4,
             var=draw.uniform(0.5, 2, 4),
             scale=draw.uniform(0.5, 1.5, 4),
             shift=draw.uniform(0.1, 0.5, 4),
         ),
-        "lif": LIF(beta=0.9, threshold=np.linspace(0.5, 1.5, 4).reshape(4, 1, 1)),
-        "pool": Pool2d(op="avg", kernel=(3, 2), stride=(2, 2), padding=(1, 0)),
-        "conv2": Conv2d(
+        "lif": ir.LIF(beta=0.9, threshold=np.linspace(0.5, 1.5, 4).reshape(4, 1, 1)),
+        "pool": ir.Pool2d(op="avg", kernel=(3, 2), stride=(2, 2), padding=(1, 0)),
+        "conv2": ir.Conv2d(
             weight=draw.normal(size=(4, 2, 2, 2)), groups=2, bias=draw.normal(size=4) / 4
         ),
-        "lif2": LIF(beta=0.6, threshold=1.0, alpha=0.5, gain_in=0.5, reset="soft", bias=0.1),
-        "flat": Flatten(),
-        "fc": Affine(weight=draw.normal(size=(3, 16)), bias=draw.normal(size=3)),
-        "flat0": Flatten(),
-        "skip": Affine(weight=draw.normal(size=(3, 72)) / 8),
+        "lif2": ir.LIF(beta=0.6, threshold=1.0, alpha=0.5, gain_in=0.5, reset="soft", bias=0.1),
+        "flat": ir.Flatten(),
+        "fc": ir.Affine(weight=draw.normal(size=(3, 16)), bias=draw.normal(size=3)),
+        "flat0": ir.Flatten(),
+        "skip": ir.Affine(weight=draw.normal(size=(3, 72)) / 8),
     }
     edges = ["input conv norm lif pool conv2 lif2 flat fc", "input flat0 skip"]
     if readout == "last":
-        nodes["li"] = LI(beta=1.0, gain_in=np.array([0.5, 1.0, 2.0]), bias=0.3, v_init=0.1)
+        nodes["li"] = ir.LI(beta=1.0, gain_in=np.array([0.5, 1.0, 2.0]), bias=0.3, v_init=0.1)
         edges += ["fc li output", "skip li"]
     elif readout == "count":
-        nodes["out"] = LIF(beta=0.8, threshold=0.7)
+        nodes["out"] = ir.LIF(beta=0.8, threshold=0.7)
         edges += ["fc out output", "skip out"]
     else:
         edges += ["fc output", "skip output"]
-    nodes = nodes | {"output": Output(readout=readout)} | changes
+    nodes = nodes | {"output": ir.Output(readout=readout)} | changes
     return net(changes.pop("edges", edges) if "edges" in changes else edges, **nodes)

@@ -4,18 +4,7 @@ from math import prod
 
 import numpy as np
 
-from neurorobust.ir import (
-    Edge,
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    FixedLIF,
-    Flatten,
-    Header,
-    Output,
-    Program,
-)
+from neurorobust import ir
 
 KINDS = ("dense", "conv", "delay", "recurrent", "bias", "graded", "block", "signed", "covering")
 STEPS = 24
@@ -33,11 +22,11 @@ class ProgramWriter:
         self.count = 0
 
     def source(self, **fields) -> None:
-        self._add("input", FixedInput(shape=self.shape, **fields))
+        self._add("input", ir.FixedInput(shape=self.shape, **fields))
 
     def _add(self, name, node, *sources) -> str:
         self.nodes[name] = node
-        self.edges += [Edge(source, name) for source in sources]
+        self.edges += [ir.Edge(source, name) for source in sources]
         self.last = name
         return name
 
@@ -55,7 +44,7 @@ class ProgramWriter:
             bias = {"bias_mant": rng.integers(low, bound + 3, per), "bias_exp": np.array(6)}
         return self._add(
             f"lif{self.count}",
-            FixedLIF(
+            ir.FixedLIF(
                 du=rng.integers(decay - 100, decay + 1, size) if du is None else np.array(du),
                 dv=rng.integers(0, 1500, size),
                 vth=rng.integers(int(drive) + 1, int(2 * drive) + 3, size),
@@ -78,20 +67,20 @@ class ProgramWriter:
     def dense(self, out: int, *, delay=False, recurrent=False, mode="mixed", bits=0) -> None:
         self.count += 1
         if len(self.shape) > 1:
-            self._add(f"flatten{self.count}", Flatten(), self.last)
+            self._add(f"flatten{self.count}", ir.Flatten(), self.last)
         weight = self.weights((out, prod(self.shape)), mode)
         fields = {"weight": weight, "sign_mode": mode, "message_bits": bits}
         if delay:
-            node = FixedDelayDense(**fields, delay=self.rng.integers(0, 7, weight.shape))
+            node = ir.FixedDelayDense(**fields, delay=self.rng.integers(0, 7, weight.shape))
         else:
-            node = FixedDense(**fields)
+            node = ir.FixedDense(**fields)
         self.shape = (out,)
         drive = np.abs(weight).sum(1).mean() / 6 * (1 << max(bits - 1, 0))
         name = self.neuron(drive, self._add(f"dense{self.count}", node, self.last))
         if recurrent:
             back = f"recurrent{self.count}"
-            self.nodes[back] = FixedDense(weight=self.weights((out, out)) // 8 * 2)
-            self.edges += [Edge(name, back, 1), Edge(back, name)]
+            self.nodes[back] = ir.FixedDense(weight=self.weights((out, out)) // 8 * 2)
+            self.edges += [ir.Edge(name, back, 1), ir.Edge(back, name)]
 
     def conv(self, channels: int, *, pooling=False) -> None:
         self.count += 1
@@ -105,22 +94,22 @@ class ProgramWriter:
             stride, padding = tuple(rng.integers(1, 3, 2)), tuple(rng.integers(0, 2, 2))
             dilation = tuple(rng.integers(1, 3, 2))
         pairs = [tuple(int(n) for n in pair) for pair in (stride, padding, dilation)]
-        node = FixedConv2d(
+        node = ir.FixedConv2d(
             weight=weight, stride=pairs[0], padding=pairs[1], dilation=pairs[2], groups=groups
         )
         self.shape = node.output_shape(self.shape)
         drive = np.abs(weight).reshape(len(weight), -1).sum(1).mean() / 5
         self.neuron(drive, self._add(f"conv{self.count}", node, self.last))
 
-    def program(self) -> Program:
+    def program(self) -> ir.Program:
         if len(self.shape) > 1:
-            self._add("flatten", Flatten(), self.last)
-        self._add("output", Output(), self.last)
-        header = Header(dt_s=1e-3, steps=STEPS, coding="events")
-        return Program(header=header, nodes=self.nodes, edges=tuple(self.edges))
+            self._add("flatten", ir.Flatten(), self.last)
+        self._add("output", ir.Output(), self.last)
+        header = ir.Header(dt_s=1e-3, steps=STEPS, coding="events")
+        return ir.Program(header=header, nodes=self.nodes, edges=tuple(self.edges))
 
 
-def random_program(kind: str, seed: int) -> Program:
+def random_program(kind: str, seed: int) -> ir.Program:
     """A Program of a kind."""
     rng = np.random.default_rng([KINDS.index(kind), seed])
     n = int(rng.integers(4, 20))
@@ -146,7 +135,7 @@ def random_program(kind: str, seed: int) -> Program:
         weight = -(2 ** rng.integers(0, 5, (5, n)))
         weight[0, 0] = -16
         write.count, write.shape = 1, (5,)
-        node = FixedDense(weight=weight, sign_mode="inh")
+        node = ir.FixedDense(weight=weight, sign_mode="inh")
         write.neuron(40, write._add("dense1", node, write.last))
         write.dense(6)
     else:
@@ -160,12 +149,12 @@ def random_program(kind: str, seed: int) -> Program:
     return write.program()
 
 
-def stimulus(program: Program, seed: int) -> np.ndarray:
+def stimulus(program: ir.Program, seed: int) -> np.ndarray:
     """Integers for the input, (T, *shape)."""
     rng = np.random.default_rng([99, seed])
     node = program.nodes[program.input]
     shape = (STEPS, *node.shape)
-    if isinstance(program.nodes[program.outgoing(program.input)[0].target], FixedLIF):
+    if isinstance(program.nodes[program.outgoing(program.input)[0].target], ir.FixedLIF):
         return np.broadcast_to(rng.integers(0, node.high + 1, node.shape), shape)
     if node.high > 1:
         return rng.integers(0, node.high + 1, shape)

@@ -4,26 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from neurorobust.ir import (
-    LIF,
-    Affine,
-    Array,
-    Conv2d,
-    Edge,
-    Flatten,
-    Graph,
-    Header,
-    Input,
-    Output,
-    Pool2d,
-    Shape,
-)
+from neurorobust import ir
 from neurorobust.testing.draws import Draws, Wiring
 
 
 def random_nir_graph(
     rng: np.random.Generator, profile: str, *, grid: bool = False, steps: int = 20
-) -> Graph:
+) -> ir.Graph:
     """Two or three layers of neurons, some with a skip connection, convolution or recurrence.
 
     Args:
@@ -35,8 +22,8 @@ def random_nir_graph(
     draws = Draws(rng, (), grid)
     wiring = Wiring(Draws(rng, ("edge delays",), grid))
     soft = profile == "norse" and draws.chance(0.3)
-    shape: Shape = (draws.whole(1, 2), 6, 6) if draws.chance(0.3) else (draws.whole(3, 8),)
-    at = wiring.add(Input(shape=shape))
+    shape: ir.Shape = (draws.whole(1, 2), 6, 6) if draws.chance(0.3) else (draws.whole(3, 8),)
+    at = wiring.add(ir.Input(shape=shape))
     if len(shape) == 3:
         at, shape = _image_layer(wiring, at, shape, profile, soft=soft)
     for _ in range(draws.whole(1, 2)):
@@ -46,16 +33,16 @@ def random_nir_graph(
             at = _residual_layer(wiring, at, shape, profile, soft=soft)
     fc = wiring.add(_affine(draws, shape, 4), at)
     last = wiring.add(_neurons(draws, (4,), profile, soft=soft), fc)
-    wiring.finish(Output(), last)
-    header = Header(dt_s=1e-3, steps=steps, coding="events")
-    return Graph(header=header, nodes=wiring.nodes, edges=tuple(wiring.edges))
+    wiring.finish(ir.Output(), last)
+    header = ir.Header(dt_s=1e-3, steps=steps, coding="events")
+    return ir.Graph(header=header, nodes=wiring.nodes, edges=tuple(wiring.edges))
 
 
 def _image_layer(
-    wiring: Wiring, at: str, shape: Shape, profile: str, *, soft: bool
-) -> tuple[str, Shape]:
+    wiring: Wiring, at: str, shape: ir.Shape, profile: str, *, soft: bool
+) -> tuple[str, ir.Shape]:
     draws = wiring.draws
-    conv = Conv2d(
+    conv = ir.Conv2d(
         weight=draws.weights((3, shape[0], 3, 3)),
         bias=draws.uniform(-0.2, 0.3, (3,)) if draws.chance(0.5) else None,
         padding=(draws.whole(0, 1), draws.whole(0, 1)),
@@ -66,36 +53,36 @@ def _image_layer(
     at = wiring.add(_neurons(draws, shape, profile, soft=soft), at)
     if draws.chance(0.6):
         average = profile == "snntorch" and draws.chance(0.5)
-        pool = Pool2d(op="avg" if average else "sum", kernel=(2, 2), stride=(2, 2))
+        pool = ir.Pool2d(op="avg" if average else "sum", kernel=(2, 2), stride=(2, 2))
         at, shape = wiring.add(pool, at), pool.output_shape(shape)
-    return wiring.add(Flatten(), at), (int(np.prod(shape)),)
+    return wiring.add(ir.Flatten(), at), (int(np.prod(shape)),)
 
 
 def _dense_layer(
-    wiring: Wiring, at: str, shape: Shape, width: int, profile: str, *, soft: bool
-) -> tuple[str, Shape]:
+    wiring: Wiring, at: str, shape: ir.Shape, width: int, profile: str, *, soft: bool
+) -> tuple[str, ir.Shape]:
     draws = wiring.draws
     fc = wiring.add(_affine(draws, shape, width), at)
     name = wiring.add(_neurons(draws, (width,), profile, soft=soft), fc)
     if profile == "norse" and draws.chance(0.3):
         back = wiring.add(_affine(draws, (width,), width), name)
-        wiring.edges.append(Edge(back, name, 1))
+        wiring.edges.append(ir.Edge(back, name, 1))
     return name, (width,)
 
 
-def _residual_layer(wiring: Wiring, at: str, shape: Shape, profile: str, *, soft: bool) -> str:
+def _residual_layer(wiring: Wiring, at: str, shape: ir.Shape, profile: str, *, soft: bool) -> str:
     """Neurons that get what the layer before gave, weighted and as it is."""
     draws = wiring.draws
     fc = wiring.add(_affine(draws, shape, shape[0]), at)
     return wiring.add(_neurons(draws, shape, profile, soft=soft), fc, at)
 
 
-def _affine(draws: Draws, shape: Shape, width: int) -> Affine:
+def _affine(draws: Draws, shape: ir.Shape, width: int) -> ir.Affine:
     bias = draws.uniform(-0.2, 0.3, (width,)) if draws.chance(0.5) else None
-    return Affine(weight=draws.weights((width, *shape)), bias=bias)
+    return ir.Affine(weight=draws.weights((width, *shape)), bias=bias)
 
 
-def _neurons(draws: Draws, shape: Shape, profile: str, *, soft: bool) -> LIF:
+def _neurons(draws: Draws, shape: ir.Shape, profile: str, *, soft: bool) -> ir.LIF:
     each = shape if profile != "portable" and draws.chance(0.4) else ()
     fields: dict[str, Any] = {
         "beta": _decay(draws, each),
@@ -108,10 +95,10 @@ def _neurons(draws: Draws, shape: Shape, profile: str, *, soft: bool) -> LIF:
         fields["alpha"] = _decay(draws, each) / 2
     if draws.chance(0.3):
         fields["gain_in"] = draws.rng.choice([0.5, 2.0])
-    return LIF(**fields)
+    return ir.LIF(**fields)
 
 
-def _decay(draws: Draws, shape: Shape) -> Array:
+def _decay(draws: Draws, shape: ir.Shape) -> ir.Array:
     if draws.grid:
         return draws.rng.choice([0.0, 0.5, 0.5, 0.75, 1.0], shape)
     return np.where(draws.rng.random(shape) < 0.2, 1.0, draws.rng.uniform(0.3, 0.97, shape))

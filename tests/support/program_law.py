@@ -5,17 +5,7 @@ Kept apart from every backend on purpose: this one checks the adapter to Lava.
 
 import numpy as np
 
-from neurorobust.ir import (
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedLI,
-    FixedLIF,
-    FixedNeuron,
-    FixedTernaryLIF,
-    Flatten,
-    Output,
-)
+from neurorobust import ir
 
 LIMIT = 2**23
 
@@ -49,13 +39,13 @@ class NeuronLaw:
         self.u = np.where(x > LIMIT, x - 2 * LIMIT, np.where(x <= -LIMIT, x + 2 * LIMIT, x))
         v = wrapped(decayed(self.v, 4096 - dv) + self.u + bias, 32)
         v = v.clip(1 - LIMIT, LIMIT - 1)
-        if isinstance(node, FixedLI):
+        if isinstance(node, ir.FixedLI):
             self.v = v
             return v
-        if isinstance(node, FixedLIF):
+        if isinstance(node, ir.FixedLIF):
             spikes = (v > 64 * node.vth.astype(np.int64)).astype(np.int64)
         else:
-            assert isinstance(node, FixedTernaryLIF)
+            assert isinstance(node, ir.FixedTernaryLIF)
             above = v > 64 * node.vth_high.astype(np.int64)
             spikes = above.astype(np.int64) - (v < 64 * node.vth_low.astype(np.int64))
         self.v = np.where(spikes != 0, 0, v)
@@ -65,7 +55,7 @@ class NeuronLaw:
 def matrix_law(node, history, t):
     """``history[k]`` is the input of step k."""
     weight = node.effective_weight.astype(np.int64)
-    delay = node.delay if isinstance(node, FixedDelayDense) else np.zeros(weight.shape, np.int64)
+    delay = node.delay if isinstance(node, ir.FixedDelayDense) else np.zeros(weight.shape, np.int64)
     total = np.zeros(len(weight), np.int64)
     for k in range(min(int(delay.max()), t) + 1):
         x = history[t - k] if node.message_bits else history[t - k] != 0
@@ -98,7 +88,7 @@ def run_law(program, codes):
         inputs = {name: [] for name in program.nodes}
         laws = {
             name: NeuronLaw(node, program.shapes[name])
-            for name, node in program.of_kind(FixedNeuron)
+            for name, node in program.of_kind(ir.FixedNeuron)
         }
         for t, row in enumerate(sample):
             for name in program.order:
@@ -110,20 +100,20 @@ def run_law(program, codes):
                 inputs[name].append(np.asarray(x))
                 if name == program.input:
                     y = row.astype(np.int64)
-                elif isinstance(node, FixedNeuron):
+                elif isinstance(node, ir.FixedNeuron):
                     y = laws[name].step(t, x)
-                elif isinstance(node, FixedConv2d):
+                elif isinstance(node, ir.FixedConv2d):
                     y = conv_law(node, x, program.shapes[name])
-                elif isinstance(node, FixedDense):
+                elif isinstance(node, ir.FixedDense):
                     shape = program.shapes[program.incoming(name)[0].source]
                     history = [np.broadcast_to(past, shape) for past in inputs[name]]
                     y = matrix_law(node, history, t)
-                elif isinstance(node, Flatten):
+                elif isinstance(node, ir.Flatten):
                     y = np.broadcast_to(
                         x, program.shapes[program.incoming(name)[0].source]
                     ).reshape(-1)
                 else:
-                    assert isinstance(node, Output)
+                    assert isinstance(node, ir.Output)
                     y = x
                 outputs[name].append(y)
         for name, rows in outputs.items():

@@ -11,20 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
-from neurorobust.ir import (
-    Edge,
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    FixedLIF,
-    Flatten,
-    Header,
-    Output,
-    Program,
-)
 from neurorobust_lava.lava_dl import LAVA_DL, SlayerBlock, slayer_forward
 from neurorobust_lava.process import LavaWorker
 
@@ -95,42 +84,42 @@ def random_blocks(rng, sort):
 
 def as_program(blocks, shape, steps):
     """The integers that SLAYER computes with, by its own rounding, and the populations' names."""
-    nodes = {"input": FixedInput(shape=shape, scale=1.0, high=1)}
+    nodes = {"input": ir.FixedInput(shape=shape, scale=1.0, high=1)}
     edges, names, last = [], [], "input"
 
     def add(name, node, *sources):
         nodes[name] = node
-        edges.extend(Edge(source, name) for source in sources)
+        edges.extend(ir.Edge(source, name) for source in sources)
         return name
 
     for number, block in enumerate(blocks):
         if block.kind == "flatten":
-            last = add(f"flatten{number}", Flatten(), last)
+            last = add(f"flatten{number}", ir.Flatten(), last)
             names.append(names[-1])
             continue
         decays = np.float32(4096) * np.float32([block.current_decay, block.voltage_decay])
         du, dv = np.rint(decays).astype(np.int64)
         vth = np.array(int(block.threshold * block.scale))
-        lif = FixedLIF(du=du - 1, dv=dv, vth=vth)
+        lif = ir.FixedLIF(du=du - 1, dv=dv, vth=vth)
         if block.kind == "conv":
             geometry = {k: getattr(block, k) for k in ("stride", "padding", "dilation", "groups")}
-            synapse = FixedConv2d(weight=_integers(block.weight, block.scale), **geometry)
+            synapse = ir.FixedConv2d(weight=_integers(block.weight, block.scale), **geometry)
         elif block.delay is None:
-            synapse = FixedDense(weight=_integers(block.weight, block.scale))
+            synapse = ir.FixedDense(weight=_integers(block.weight, block.scale))
         else:
             # Spikes held back behind a neuron are spikes of a neuron with its inputs held back.
             delay = np.broadcast_to(np.asarray(block.delay)[:, None], block.weight.shape)
             weights = _integers(block.weight, block.scale)
-            synapse = FixedDelayDense(weight=weights, delay=delay.astype(np.int64))
+            synapse = ir.FixedDelayDense(weight=weights, delay=delay.astype(np.int64))
         last = add(f"lif{number}", lif, add(f"synapse{number}", synapse, last))
         if block.kind == "recurrent":
-            back = FixedDense(weight=_integers(block.recurrent_weight, block.scale))
+            back = ir.FixedDense(weight=_integers(block.recurrent_weight, block.scale))
             nodes[f"back{number}"] = back
-            edges += [Edge(last, f"back{number}", 1), Edge(f"back{number}", last)]
+            edges += [ir.Edge(last, f"back{number}", 1), ir.Edge(f"back{number}", last)]
         names.append(last)
-    add("output", Output(), last)
-    header = Header(dt_s=1e-3, steps=steps, coding="events", bounds=(0.0, 1.0))
-    return Program(header=header, nodes=nodes, edges=tuple(edges)), names
+    add("output", ir.Output(), last)
+    header = ir.Header(dt_s=1e-3, steps=steps, coding="events", bounds=(0.0, 1.0))
+    return ir.Program(header=header, nodes=nodes, edges=tuple(edges)), names
 
 
 def _integers(weight, scale):

@@ -3,29 +3,16 @@
 import numpy as np
 import pytest
 
+from neurorobust import ir
 from neurorobust.data import Stimulus
 from neurorobust.formats.lava.wiring import wire
-from neurorobust.ir import (
-    Edge,
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    FixedTernaryLIF,
-    Flatten,
-    Header,
-    Output,
-    Program,
-)
 from neurorobust_lava.backend import LavaBackend, _Run
 from neurorobust_lava.process import LavaWorker
 from tests.support.program_law import run_law
 
 pytestmark = pytest.mark.lava
 
-HEADER = Header(dt_s=1e-3, steps=12, coding="events", bounds=(-1e9, 1e9))
+HEADER = ir.Header(dt_s=1e-3, steps=12, coding="events", bounds=(-1e9, 1e9))
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +28,8 @@ def rng():
 
 def program(nodes, edges=None):
     if edges is None:
-        return Program.chain(HEADER, nodes)
-    return Program(header=HEADER, nodes=nodes, edges=tuple(edges))
+        return ir.Program.chain(HEADER, nodes)
+    return ir.Program(header=HEADER, nodes=nodes, edges=tuple(edges))
 
 
 def compare(worker, model, codes, *, silent=()):
@@ -65,8 +52,8 @@ def spikes(rng, *shape, rate=0.3):
     return (rng.random(shape) < rate).astype(np.int64)
 
 
-INPUT = FixedInput(shape=(9,), scale=1.0, low=-(1 << 20), high=1 << 20)
-LIF = FixedLIF(vth=np.array(60), du=np.array(2500), dv=np.array(300))
+INPUT = ir.FixedInput(shape=(9,), scale=1.0, low=-(1 << 20), high=1 << 20)
+LIF = ir.FixedLIF(vth=np.array(60), du=np.array(2500), dv=np.array(300))
 PAYLOAD = {"message_bits": 24}
 
 
@@ -74,12 +61,16 @@ def matrix(rng, out, inputs, **fields):
     weight = rng.integers(-60, 120, (out, inputs))
     delay = fields.pop("delay", None)
     if delay is None:
-        return FixedDense(weight=weight, **fields)
-    return FixedDelayDense(weight=weight, delay=rng.integers(0, delay + 1, (out, inputs)), **fields)
+        return ir.FixedDense(weight=weight, **fields)
+    return ir.FixedDelayDense(
+        weight=weight, delay=rng.integers(0, delay + 1, (out, inputs)), **fields
+    )
 
 
 def ternary(**fields):
-    return FixedTernaryLIF(vth_high=np.array(60), vth_low=np.array(-40), dv=np.array(200), **fields)
+    return ir.FixedTernaryLIF(
+        vth_high=np.array(60), vth_low=np.array(-40), dv=np.array(200), **fields
+    )
 
 
 @pytest.mark.parametrize("storage", ["dense", "sparse"])
@@ -93,10 +84,10 @@ def test_storage_and_delays(worker, rng, storage, exponent, delay):
         {
             "in": INPUT,
             "fc1": matrix(rng, 8, 9, **weights, **PAYLOAD),
-            "lif1": FixedLIF(vth=np.array(2000), du=np.array(3000)),
+            "lif1": ir.FixedLIF(vth=np.array(2000), du=np.array(3000)),
             "fc2": matrix(rng, 6, 8, **weights),
-            "lif2": FixedLIF(vth=vth, du=np.array(4000), dv=np.array(100)),
-            "out": Output(),
+            "lif2": ir.FixedLIF(vth=vth, du=np.array(4000), dv=np.array(100)),
+            "out": ir.Output(),
         }
     )
     codes = rng.integers(-(1 << 20), 1 << 20, (3, 12, 9)) * spikes(rng, 3, 12, 9)
@@ -106,15 +97,15 @@ def test_storage_and_delays(worker, rng, storage, exponent, delay):
 def test_a_payload_beyond_32_bits_wraps_before_its_sum_is_shifted(worker):
     """2^23 · 255 · 3 > 2^32: shifted by 8 it tells which of Lava's processes computed it."""
     rows = np.array([[255, 255, 255], [255, -255, 100]])
-    wide = FixedInput(shape=(3,), scale=1.0, low=0, high=(1 << 23) - 1)
+    wide = ir.FixedInput(shape=(3,), scale=1.0, low=0, high=(1 << 23) - 1)
     model = program(
         {
             "in": wide,
-            "fc": FixedDelayDense(
+            "fc": ir.FixedDelayDense(
                 weight=rows, delay=np.array([[0, 0, 2], [1, 1, 1]]), weight_exp=-8, message_bits=24
             ),
-            "lif": FixedLI(dv=np.array(4096)),
-            "out": Output(readout="max"),
+            "lif": ir.FixedLI(dv=np.array(4096)),
+            "out": ir.Output(readout="max"),
         }
     )
     codes = np.full((2, 12, 3), (1 << 23) - 1)
@@ -128,22 +119,22 @@ def test_delays_with_a_skip_that_waits_by_itself(worker, rng):
         {
             "in": INPUT,
             "fc1": matrix(rng, 8, 9, **PAYLOAD),
-            "lif1": FixedLIF(vth=np.array(90), du=np.array(2500)),
+            "lif1": ir.FixedLIF(vth=np.array(90), du=np.array(2500)),
             "fc2": matrix(rng, 7, 8, delay=3, storage="sparse"),
             "lif2": LIF,
-            "skip": FixedDelayDense(
+            "skip": ir.FixedDelayDense(
                 weight=rng.integers(0, 120, (7, 9)), delay=rng.choice([0, 5, 62], (7, 9))
             ),
-            "out": Output(),
+            "out": ir.Output(),
         },
         [
-            Edge("in", "fc1"),
-            Edge("fc1", "lif1"),
-            Edge("lif1", "fc2"),
-            Edge("fc2", "lif2"),
-            Edge("in", "skip"),
-            Edge("skip", "lif2"),
-            Edge("lif2", "out"),
+            ir.Edge("in", "fc1"),
+            ir.Edge("fc1", "lif1"),
+            ir.Edge("lif1", "fc2"),
+            ir.Edge("fc2", "lif2"),
+            ir.Edge("in", "skip"),
+            ir.Edge("skip", "lif2"),
+            ir.Edge("lif2", "out"),
         ],
     )
     compare(worker, model, spikes(rng, 2, 70, 9, rate=0.15))
@@ -162,18 +153,19 @@ def test_periodic_resets(worker, rng, interval, offset, loop):
     nodes = {
         "in": INPUT,
         "fc1": matrix(rng, 8, 9, **PAYLOAD),
-        "lif1": FixedLIF(vth=np.array(90), du=np.array(1000), **biases, **resets),
+        "lif1": ir.FixedLIF(vth=np.array(90), du=np.array(1000), **biases, **resets),
         "fc2": matrix(rng, 8, 8),
         "lif2": ternary(du=np.array(2000), **biases, **shifted),
         "fc3": matrix(rng, 4, 8, **PAYLOAD),
-        "li": FixedLI(dv=np.array(0), bias_mant=np.array(3), bias_exp=np.array(5), **resets),
-        "out": Output(readout="count" if loop else "last"),
+        "li": ir.FixedLI(dv=np.array(0), bias_mant=np.array(3), bias_exp=np.array(5), **resets),
+        "out": ir.Output(readout="count" if loop else "last"),
     }
     model = program(nodes)
     if loop:
         back = matrix(rng, 8, 8)
         model = program(
-            {**nodes, "back": back}, [*model.edges, Edge("lif1", "back", 1), Edge("back", "lif1")]
+            {**nodes, "back": back},
+            [*model.edges, ir.Edge("lif1", "back", 1), ir.Edge("back", "lif1")],
         )
     compare(worker, model, spikes(rng, 3, 12, 9))
 
@@ -184,8 +176,8 @@ def test_resets_of_an_integrator_without_any_synapse(worker, rng, readout):
     model = program(
         {
             "in": INPUT,
-            "li": FixedLI(dv=np.array(200), reset_interval=5, reset_offset=1),
-            "out": Output(readout=readout),
+            "li": ir.FixedLI(dv=np.array(200), reset_interval=5, reset_offset=1),
+            "out": ir.Output(readout=readout),
         }
     )
     compare(worker, model, rng.integers(-9, 90, (3, 12, 9)))
@@ -198,24 +190,24 @@ def test_ternary_neurons_of_their_own_thresholds(worker, rng):
         {
             "in": INPUT,
             "fc1": matrix(rng, 8, 9, **PAYLOAD),
-            "t1": FixedTernaryLIF(vth_high=high, vth_low=high - 80, dv=np.array(100)),
+            "t1": ir.FixedTernaryLIF(vth_high=high, vth_low=high - 80, dv=np.array(100)),
             "fc2": matrix(rng, 7, 8),
             "t2": ternary(),
             "fc3": matrix(rng, 7, 8, **PAYLOAD),
             "fc4": matrix(rng, 5, 7, **PAYLOAD),
             "t3": ternary(du=np.array(1500)),
-            "out": Output(),
+            "out": ir.Output(),
         },
         [
-            Edge("in", "fc1"),
-            Edge("fc1", "t1"),
-            Edge("t1", "fc2"),
-            Edge("t1", "fc3"),
-            Edge("fc2", "t2"),
-            Edge("fc3", "t2"),
-            Edge("t2", "fc4"),
-            Edge("fc4", "t3"),
-            Edge("t3", "out"),
+            ir.Edge("in", "fc1"),
+            ir.Edge("fc1", "t1"),
+            ir.Edge("t1", "fc2"),
+            ir.Edge("t1", "fc3"),
+            ir.Edge("fc2", "t2"),
+            ir.Edge("fc3", "t2"),
+            ir.Edge("t2", "fc4"),
+            ir.Edge("fc4", "t3"),
+            ir.Edge("t3", "out"),
         ],
     )
     expected = compare(worker, model, spikes(rng, 4, 12, 9, rate=0.2))
@@ -224,12 +216,12 @@ def test_ternary_neurons_of_their_own_thresholds(worker, rng):
 
 def test_a_ternary_population_keeps_32_bits_after_a_reset(worker, rng):
     """Currents that no single wrap brings back into 24 bits, before and after a reset."""
-    wide = FixedInput(shape=(6,), scale=1.0, low=1 - (1 << 23), high=(1 << 23) - 1)
+    wide = ir.FixedInput(shape=(6,), scale=1.0, low=1 - (1 << 23), high=(1 << 23) - 1)
     limit = (1 << 17) - 1
     model = program(
         {
             "in": wide,
-            "t": FixedTernaryLIF(
+            "t": ir.FixedTernaryLIF(
                 vth_high=np.array(limit),
                 vth_low=np.array(-limit),
                 du=np.array(-1),
@@ -239,7 +231,7 @@ def test_a_ternary_population_keeps_32_bits_after_a_reset(worker, rng):
                 bias_mant=np.array(1 - (1 << 15)),
                 bias_exp=np.array(7),
             ),
-            "out": Output(),
+            "out": ir.Output(),
         }
     )
     compare(worker, model, rng.integers(1 - (1 << 23), 1 << 23, (5, 12, 6)), silent=("t",))
@@ -249,41 +241,41 @@ def test_a_ternary_population_keeps_32_bits_after_a_reset(worker, rng):
 @pytest.mark.parametrize("delay", [0, 2])
 def test_input_straight_to_a_population(worker, rng, flat, delay):
     """Currents of an image, alone and in a sum with a synapse."""
-    image = FixedInput(shape=(2, 3, 4), scale=1.0, low=-200, high=200)
+    image = ir.FixedInput(shape=(2, 3, 4), scale=1.0, low=-200, high=200)
     nodes = {
         "in": image,
-        "lif1": FixedLIF(vth=rng.integers(40, 200, (2, 3, 4)), dv=np.array(300)),
-        "conv": FixedConv2d(weight=rng.integers(-40, 90, (2, 2, 3, 3)), padding=(1, 1)),
-        "lif2": FixedLIF(vth=rng.integers(60, 200, (2, 3, 4)), du=np.array(3000)),
+        "lif1": ir.FixedLIF(vth=rng.integers(40, 200, (2, 3, 4)), dv=np.array(300)),
+        "conv": ir.FixedConv2d(weight=rng.integers(-40, 90, (2, 2, 3, 3)), padding=(1, 1)),
+        "lif2": ir.FixedLIF(vth=rng.integers(60, 200, (2, 3, 4)), du=np.array(3000)),
         "fc": matrix(rng, 5, 24),
-        "flat": Flatten(),
-        "lif3": FixedLIF(vth=np.array(2000)),
-        "out": Output(),
+        "flat": ir.Flatten(),
+        "lif3": ir.FixedLIF(vth=np.array(2000)),
+        "out": ir.Output(),
     }
     edges = [
-        Edge("in", "lif1", delay),
-        Edge("lif1", "conv"),
-        Edge("conv", "lif2"),
-        Edge("in", "lif2"),
-        Edge("lif2", "flat"),
-        Edge("flat", "fc"),
-        Edge("fc", "lif3"),
-        Edge("lif3", "out"),
+        ir.Edge("in", "lif1", delay),
+        ir.Edge("lif1", "conv"),
+        ir.Edge("conv", "lif2"),
+        ir.Edge("in", "lif2"),
+        ir.Edge("lif2", "flat"),
+        ir.Edge("flat", "fc"),
+        ir.Edge("fc", "lif3"),
+        ir.Edge("lif3", "out"),
     ]
     if flat:
-        nodes |= {"flat_in": Flatten(), "lif1": FixedLIF(vth=rng.integers(40, 200, 24))}
+        nodes |= {"flat_in": ir.Flatten(), "lif1": ir.FixedLIF(vth=rng.integers(40, 200, 24))}
         nodes["fc1"] = matrix(rng, 24, 24)
-        nodes["lif2"] = FixedLIF(vth=rng.integers(60, 200, 24), du=np.array(3000))
+        nodes["lif2"] = ir.FixedLIF(vth=rng.integers(60, 200, 24), du=np.array(3000))
         del nodes["conv"], nodes["flat"]
         edges = [
-            Edge("in", "flat_in"),
-            Edge("flat_in", "lif1", delay),
-            Edge("lif1", "fc1"),
-            Edge("fc1", "lif2"),
-            Edge("flat_in", "lif2"),
-            Edge("lif2", "fc"),
-            Edge("fc", "lif3"),
-            Edge("lif3", "out"),
+            ir.Edge("in", "flat_in"),
+            ir.Edge("flat_in", "lif1", delay),
+            ir.Edge("lif1", "fc1"),
+            ir.Edge("fc1", "lif2"),
+            ir.Edge("flat_in", "lif2"),
+            ir.Edge("lif2", "fc"),
+            ir.Edge("fc", "lif3"),
+            ir.Edge("lif3", "out"),
         ]
     compare(worker, program(nodes, edges), rng.integers(-50, 200, (3, 12, 2, 3, 4)))
 
@@ -292,16 +284,16 @@ def test_a_population_straight_into_another(worker, rng):
     """Without a synapse there is no step between them; a loop through a delay has one."""
     model = program(
         {
-            "in": FixedInput(shape=(6,), scale=1.0, low=0, high=500),
-            "lif1": FixedLIF(vth=np.array(200), dv=np.array(50)),
-            "lif2": FixedLIF(vth=np.array(2), dv=np.array(500)),
-            "out": Output(),
+            "in": ir.FixedInput(shape=(6,), scale=1.0, low=0, high=500),
+            "lif1": ir.FixedLIF(vth=np.array(200), dv=np.array(50)),
+            "lif2": ir.FixedLIF(vth=np.array(2), dv=np.array(500)),
+            "out": ir.Output(),
         },
         [
-            Edge("in", "lif1"),
-            Edge("lif1", "lif2"),
-            Edge("lif2", "lif2", 1),
-            Edge("lif2", "out"),
+            ir.Edge("in", "lif1"),
+            ir.Edge("lif1", "lif2"),
+            ir.Edge("lif2", "lif2", 1),
+            ir.Edge("lif2", "out"),
         ],
     )
     compare(worker, model, rng.integers(0, 200, (3, 12, 6)))
@@ -313,10 +305,10 @@ def test_an_integrator_that_feeds_a_synapse_is_refused(rng):
         {
             "in": INPUT,
             "fc1": matrix(rng, 8, 9),
-            "li": FixedLI(),
+            "li": ir.FixedLI(),
             "fc2": matrix(rng, 4, 8, **PAYLOAD),
             "lif": LIF,
-            "out": Output(),
+            "out": ir.Output(),
         }
     )
     (gap,) = LavaBackend().capabilities().gaps(model, "quantised")

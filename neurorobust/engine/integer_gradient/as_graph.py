@@ -15,51 +15,30 @@ from functools import cached_property
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Array,
-    BatchNorm,
-    Conv2d,
-    Edge,
-    FixedConv2d,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    FixedTernaryLIF,
-    Graph,
-    Header,
-    Input,
-    Node,
-    Output,
-    Program,
-    Shape,
-)
 from neurorobust.ir.fixed import DECAY_ONE, STATE_SHIFT, FixedDelayDense, FixedNeuron
 
 STATE_ONE = 1 << STATE_SHIFT
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Quantiser(Node):
+class Quantiser(ir.Node):
     """The law of a FixedInput within a Graph; the host's flat values get the chip's shape.
 
     Attributes:
         input: What it stands for.
     """
 
-    input: FixedInput
+    input: ir.FixedInput
 
-    def output_shape(self, input_shape: Shape) -> Shape:
+    def output_shape(self, input_shape: ir.Shape) -> ir.Shape:
         """That of the chip's input."""
         return self.input.shape
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ProgramGraph(Graph):
+class ProgramGraph(ir.Graph):
     """The Graph of a Program, known by the Program's hash: what is crafted on it names the Program.
 
     Attributes:
@@ -67,7 +46,7 @@ class ProgramGraph(Graph):
         units: Of every neuron node, integers of the membrane per unit of the Graph's membrane.
     """
 
-    program: Program
+    program: ir.Program
     units: dict[str, float] = field(default_factory=dict)
 
     @cached_property
@@ -76,7 +55,7 @@ class ProgramGraph(Graph):
         return self.program.content_hash
 
 
-def as_graph(program: Program) -> ProgramGraph:
+def as_graph(program: ir.Program) -> ProgramGraph:
     """The float Graph of a Program, its host's part in front.
 
     Synapses with delays become one per delay, a filtered readout two integrators in a row. Only an
@@ -96,10 +75,10 @@ class _Translation:
         outs: Where its output comes from.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: ir.Program) -> None:
         self.program = program
-        self.nodes: dict[str, Node] = {}
-        self.edges: list[Edge] = []
+        self.nodes: dict[str, ir.Node] = {}
+        self.edges: list[ir.Edge] = []
         self.units: dict[str, float] = {}
         self.ins: dict[str, list[tuple[str, int]]] = {}
         self.outs: dict[str, list[str]] = {}
@@ -107,7 +86,7 @@ class _Translation:
         sources = [edge.source for edge in program.incoming(program.output)]
         readers = {edge.target for name in sources for edge in program.outgoing(name)}
         alone = readers == {program.output}
-        self.read_out = alone and all(isinstance(program.nodes[n], FixedLI) for n in sources)
+        self.read_out = alone and all(isinstance(program.nodes[n], ir.FixedLI) for n in sources)
         """Whether integrators can give scores, not integers."""
 
     def graph(self) -> ProgramGraph:
@@ -119,7 +98,7 @@ class _Translation:
         for edge in program.edges:
             for source in self.outs[edge.source]:
                 for target, wait in self.ins[edge.target]:
-                    self.edges.append(Edge(source, target, edge.delay + wait))
+                    self.edges.append(ir.Edge(source, target, edge.delay + wait))
         return ProgramGraph(
             header=header,
             nodes=self.nodes,
@@ -128,40 +107,40 @@ class _Translation:
             units=self.units,
         )
 
-    def _before(self, host: Graph | None) -> Header:
+    def _before(self, host: ir.Graph | None) -> ir.Header:
         """What comes before the chip's input; the header of the whole."""
         program, given = self.program, self.program.input
         if host is None:
             name = self._fresh("sensor")
-            self.nodes[name] = Input(shape=program.shapes[given])
-            self.edges.append(Edge(name, given))
+            self.nodes[name] = ir.Input(shape=program.shapes[given])
+            self.edges.append(ir.Edge(name, given))
             return program.header
         names = {name: self._fresh(f"host.{name}") for name in host.nodes} | {host.output: given}
         self.nodes |= {names[n]: node for n, node in host.nodes.items() if n != host.output}
-        self.edges += [Edge(names[e.source], names[e.target], e.delay) for e in host.edges]
+        self.edges += [ir.Edge(names[e.source], names[e.target], e.delay) for e in host.edges]
         return replace(program.header, mean=host.header.mean, std=host.header.std)
 
-    def _add(self, name: str, node: Node) -> None:
+    def _add(self, name: str, node: ir.Node) -> None:
         match node:
-            case FixedInput():
+            case ir.FixedInput():
                 self.nodes[name] = Quantiser(input=node)
             case FixedDelayDense():
                 self._delayed(name, node)
-            case FixedDense():
-                self.nodes[name] = Affine(weight=_weight(node))
-            case FixedConv2d():
-                self.nodes[name] = Conv2d(
+            case ir.FixedDense():
+                self.nodes[name] = ir.Affine(weight=_weight(node))
+            case ir.FixedConv2d():
+                self.nodes[name] = ir.Conv2d(
                     weight=node.weight.astype(np.float64),
                     stride=node.stride,
                     padding=node.padding,
                     dilation=node.dilation,
                     groups=node.groups,
                 )
-            case FixedLIF():
+            case ir.FixedLIF():
                 self.nodes[name] = self._lif(name, node)
-            case FixedLI():
+            case ir.FixedLI():
                 self._integrator(name, node)
-            case FixedTernaryLIF():
+            case ir.FixedTernaryLIF():
                 msg = (
                     f"{name}: ternary neurons have no gradient here; attack this Program by its "
                     "scores, with Queried"
@@ -169,22 +148,22 @@ class _Translation:
                 raise InvalidInput(msg)
             case _:
                 self.nodes[name] = node
-        if isinstance(node, Output) and node.readout != "first":
+        if isinstance(node, ir.Output) and node.readout != "first":
             self._score(name)  # the step of a first spike has no gradient to scale
 
     def _delayed(self, name: str, node: FixedDelayDense) -> None:
         waits = [int(wait) for wait in np.unique(node.delay)]
         parts = {wait: self._fresh(f"{name}.{wait}") for wait in waits}
         for wait, part in parts.items():
-            self.nodes[part] = Affine(weight=np.where(node.delay == wait, _weight(node), 0.0))
+            self.nodes[part] = ir.Affine(weight=np.where(node.delay == wait, _weight(node), 0.0))
         self.ins[name] = [(part, wait) for wait, part in parts.items()]
         self.outs[name] = list(parts.values())
 
-    def _lif(self, name: str, node: FixedLIF) -> LIF:
+    def _lif(self, name: str, node: ir.FixedLIF) -> ir.LIF:
         scale = float(self.scales.get(name) or max(int(node.vth.max()), 1))
         self.units[name] = unit = scale * STATE_ONE
         alpha, beta = _decays(node)
-        return LIF(
+        return ir.LIF(
             beta=beta,
             alpha=alpha if alpha.any() else None,
             gain_in=np.array(1 / scale),
@@ -192,17 +171,17 @@ class _Translation:
             threshold=node.vth / scale,
         )
 
-    def _integrator(self, name: str, node: FixedLI) -> None:
+    def _integrator(self, name: str, node: ir.FixedLI) -> None:
         factor = self.program.score_unit if self.read_out else 1.0
         self.units[name] = 1 / factor
         alpha, beta = _decays(node)
-        self.nodes[name] = LI(
+        self.nodes[name] = ir.LI(
             beta=beta, gain_in=np.array(STATE_ONE * factor), bias=bias_of(node) * factor
         )
         if alpha.any():
             current = self._fresh(f"{name}.current")
-            self.nodes[current] = LI(beta=alpha)
-            self.edges.append(Edge(current, name))
+            self.nodes[current] = ir.LI(beta=alpha)
+            self.edges.append(ir.Edge(current, name))
             self.ins[name] = [(current, 0)]
 
     def _score(self, name: str) -> None:
@@ -213,8 +192,8 @@ class _Translation:
         one, zero = np.ones(classes), np.zeros(classes)
         factor = one * self.program.score_unit
         unit = self._fresh("score_unit")
-        self.nodes[unit] = BatchNorm(mean=zero, var=one, scale=factor, shift=zero, eps=1e-300)
-        self.edges.append(Edge(unit, name))
+        self.nodes[unit] = ir.BatchNorm(mean=zero, var=one, scale=factor, shift=zero, eps=1e-300)
+        self.edges.append(ir.Edge(unit, name))
         self.ins[name] = [(unit, 0)]
 
     def _fresh(self, name: str) -> str:
@@ -223,7 +202,7 @@ class _Translation:
         return name
 
 
-def require_no_reset(program: Program, steps: int) -> None:
+def require_no_reset(program: ir.Program, steps: int) -> None:
     """Refuse states that are reset within the run: no node of a Graph does that.
 
     Raises:
@@ -241,18 +220,18 @@ def require_no_reset(program: Program, steps: int) -> None:
             raise InvalidInput(msg)
 
 
-def bias_of(node: FixedNeuron) -> Array:
+def bias_of(node: FixedNeuron) -> ir.Array:
     """``B``, in integers of the membrane."""
     mant, exp = node.bias_mant.astype(np.int64), node.bias_exp.astype(np.int64)
-    bias: Array = mant << np.maximum(exp, 0) >> np.maximum(-exp, 0)
+    bias: ir.Array = mant << np.maximum(exp, 0) >> np.maximum(-exp, 0)
     return bias
 
 
-def _decays(node: FixedNeuron) -> tuple[Array, Array]:
+def _decays(node: FixedNeuron) -> tuple[ir.Array, ir.Array]:
     """``alpha`` and ``beta``."""
     return (DECAY_ONE - 1 - node.du) / DECAY_ONE, (DECAY_ONE - node.dv) / DECAY_ONE
 
 
-def _weight(node: FixedDense) -> Array:
-    weight: Array = node.effective_weight * 2.0**node.weight_exp
+def _weight(node: ir.FixedDense) -> ir.Array:
+    weight: ir.Array = node.effective_weight * 2.0**node.weight_exp
     return weight

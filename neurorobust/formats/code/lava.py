@@ -9,20 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.backends import get_backend, require_support
 from neurorobust.errors import Unsupported
 from neurorobust.formats.code.names import identifiers
 from neurorobust.formats.code.text import block, call, listed, quoted, sizes, wrapped
 from neurorobust.formats.code.torch_module import Source
-from neurorobust.ir import (
-    Array,
-    FixedInput,
-    FixedNeuron,
-    FixedTernaryLIF,
-    Output,
-    Program,
-    Shape,
-)
 
 if TYPE_CHECKING:
     from neurorobust.formats.lava.network import LavaNetwork, Process
@@ -53,7 +45,7 @@ _SAID = frozenset({"name", "du", "dv", "vth"})
 """Parameters that are written although they may have Lava's own default, or are not Lava's."""
 
 
-def lava_source(program: Program, weights: str, about: str) -> Source:
+def lava_source(program: ir.Program, weights: str, about: str) -> Source:
     """The file for Lava.
 
     Args:
@@ -79,7 +71,7 @@ def lava_source(program: Program, weights: str, about: str) -> Source:
     return _File(program, wiring, network, ways, depth).source(weights, about)
 
 
-def _refuse(program: Program) -> None:
+def _refuse(program: ir.Program) -> None:
     require_support("lava", get_backend("lava").capabilities(), program, "quantised")
     if program.host is not None:
         msg = (
@@ -87,8 +79,8 @@ def _refuse(program: Program) -> None:
             "input_coding='graded' or 'bias'"
         )
         raise Unsupported(msg)
-    for name, node in program.of_kind(FixedNeuron):
-        if isinstance(node, FixedTernaryLIF):
+    for name, node in program.of_kind(ir.FixedNeuron):
+        if isinstance(node, ir.FixedTernaryLIF):
             msg = f"{name}: Lava's TernaryLIF has no reset between samples; run it as a backend"
             raise Unsupported(msg)
         if node.reset_interval:
@@ -102,7 +94,7 @@ def _refuse(program: Program) -> None:
 class _File:
     def __init__(
         self,
-        program: Program,
+        program: ir.Program,
         wiring: "Wiring",
         network: "LavaNetwork",
         ways: list[tuple[str, int]],
@@ -112,7 +104,7 @@ class _File:
         self.ways, self.depth = ways, depth
         self.names = identifiers(process.name for process in network.processes)
         self.by_name = {process.name: process for process in network.processes}
-        self.tensors: dict[str, Array] = {}
+        self.tensors: dict[str, ir.Array] = {}
         self.imports: set[str] = set()
 
     @property
@@ -239,19 +231,19 @@ class _File:
             return f"np.full(({sizes(process.shape)},), {value})"  # type: ignore[union-attr]
         return repr(value)
 
-    def shape_of(self, process: "Process") -> Shape:
+    def shape_of(self, process: "Process") -> ir.Shape:
         """Shape of what a process sends."""
         if process.kind in {"source", "sink", "lif_reset"}:
-            shape: Shape = process.shape  # type: ignore[union-attr]
+            shape: ir.Shape = process.shape  # type: ignore[union-attr]
             return shape
         if process.kind == "conv":
             return self.program.shapes[process.name][::-1]
         return (len(process.weights),)  # type: ignore[union-attr]
 
-    def taken(self, process: "Process") -> Shape:
+    def taken(self, process: "Process") -> ir.Shape:
         """Shape of what a process receives."""
         if process.kind == "conv":
-            shape: Shape = process.input_shape  # type: ignore[union-attr]
+            shape: ir.Shape = process.input_shape  # type: ignore[union-attr]
             return shape
         if process.kind in {"source", "sink", "lif_reset"}:
             return self.shape_of(process)
@@ -334,8 +326,8 @@ class _File:
         """From values to integers, and from what arrives to scores."""
         node = self.program.nodes[self.program.input]
         output = self.program.nodes[self.program.output]
-        assert isinstance(node, FixedInput)  # noqa: S101  # holds for every Program
-        assert isinstance(output, Output)  # noqa: S101
+        assert isinstance(node, ir.FixedInput)  # noqa: S101  # holds for every Program
+        assert isinstance(output, ir.Output)  # noqa: S101
         direct = self.program.header.coding == "direct"
         encode = ['"""The integers of the input, (B, STEPS, ...)."""']
         if direct:

@@ -2,23 +2,13 @@
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.errors import Unsupported
 from neurorobust.formats.code.piece import Piece
 from neurorobust.formats.code.text import call, pair
-from neurorobust.ir import (
-    Affine,
-    Array,
-    BatchNorm,
-    Conv1d,
-    Conv2d,
-    Flatten,
-    Node,
-    Pool2d,
-    Shape,
-)
 
 
-def map_piece(name: str, identifier: str, node: Node, shape: Shape, x: str) -> Piece:
+def map_piece(name: str, identifier: str, node: ir.Node, shape: ir.Shape, x: str) -> Piece:
     """A layer of ``torch.nn``.
 
     Args:
@@ -31,7 +21,7 @@ def map_piece(name: str, identifier: str, node: Node, shape: Shape, x: str) -> P
     Raises:
         Unsupported: if torch has no layer for it.
     """
-    if isinstance(node, Flatten):
+    if isinstance(node, ir.Flatten):
         inner = f"({x})" if " " in x else x
         return Piece(step=(f"{identifier} = {inner}.flatten(1)",), out=identifier)
     return Piece(
@@ -42,12 +32,12 @@ def map_piece(name: str, identifier: str, node: Node, shape: Shape, x: str) -> P
     )
 
 
-def _layer(name: str, node: Node, shape: Shape) -> str:
+def _layer(name: str, node: ir.Node, shape: ir.Shape) -> str:
     match node:
-        case Affine():
+        case ir.Affine():
             out, into = node.weight.shape
             return call("nn.Linear", str(into), str(out), **_no_bias(node.bias))
-        case Conv1d() | Conv2d():
+        case ir.Conv1d() | ir.Conv2d():
             options = {
                 key: pair(value)
                 for key, value, usual in (
@@ -63,13 +53,13 @@ def _layer(name: str, node: Node, shape: Shape) -> str:
             kind = f"nn.Conv{len(kernel)}d"
             channels = str(into * node.groups), str(out), pair(tuple(kernel))
             return call(kind, *channels, **options, **_no_bias(node.bias))
-        case BatchNorm():
+        case ir.BatchNorm():
             if len(shape) > 3:
                 msg = f"{name}: torch has no batch norm for {len(shape)} axes; fold it first"
                 raise Unsupported(msg)
             kind = f"nn.BatchNorm{max(len(shape) - 1, 1)}d"
             return call(kind, str(len(node.mean)), eps=repr(node.eps))
-        case Pool2d():
+        case ir.Pool2d():
             options = {"stride": pair(node.stride)} if node.stride != node.kernel else {}
             if any(node.padding):
                 options["padding"] = pair(node.padding)
@@ -85,23 +75,23 @@ def _layer(name: str, node: Node, shape: Shape) -> str:
 _KNOWN = "Affine, Conv1d, Conv2d, BatchNorm, Pool2d, Flatten, LIF and LI"
 
 
-def _no_bias(bias: Array | None) -> dict[str, str]:
+def _no_bias(bias: ir.Array | None) -> dict[str, str]:
     return {"bias": "False"} if bias is None else {}
 
 
-def _state(node: Node) -> dict[str, Array]:
-    if isinstance(node, BatchNorm):
+def _state(node: ir.Node) -> dict[str, ir.Array]:
+    if isinstance(node, ir.BatchNorm):
         named = {
             "running_mean": node.mean,
             "running_var": node.var,
             "weight": node.scale,
             "bias": node.shift,
         }
-        counted: Array = np.zeros((), np.int64)
+        counted: ir.Array = np.zeros((), np.int64)
         return {"num_batches_tracked": counted} | {k: _single(v) for k, v in named.items()}
     return {key: _single(value) for key, value in node.arrays().items()}
 
 
-def _single(value: Array) -> Array:
-    single: Array = value.astype(np.float32)
+def _single(value: ir.Array) -> ir.Array:
+    single: ir.Array = value.astype(np.float32)
     return single

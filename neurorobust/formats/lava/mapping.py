@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.formats.lava.network import (
     Connection,
     Conv,
@@ -30,22 +31,6 @@ from neurorobust.formats.lava.network import (
 )
 from neurorobust.formats.lava.schedule import Schedule
 from neurorobust.formats.lava.wiring import SYNAPSES, Path, Wiring
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Array,
-    Conv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedLIF,
-    FixedNeuron,
-    FixedTernaryLIF,
-    Model,
-    Node,
-    Program,
-    Shape,
-)
 from neurorobust.ir.fixed import STATE_LIMIT, STATE_SHIFT
 
 MAX_DELAY = 62
@@ -64,27 +49,27 @@ SIGN_MODES: dict[str, SignMode] = {
 }
 
 
-def quiet_start(node: Node) -> Array | float:
+def quiet_start(node: ir.Node) -> ir.Array | float:
     """The membrane, farthest from its thresholds, from which a population waits for its input."""
-    if isinstance(node, FixedTernaryLIF):
+    if isinstance(node, ir.FixedTernaryLIF):
         middle = (node.vth_low.astype(np.int64) + node.vth_high) << (STATE_SHIFT - 1)
         return np.asarray(middle.clip(LOW_INTEGER, -LOW_INTEGER))
-    return LOW_INTEGER if isinstance(node, FixedNeuron) else LOW_FLOAT
+    return LOW_INTEGER if isinstance(node, ir.FixedNeuron) else LOW_FLOAT
 
 
-def to_lava(shape: Shape) -> Shape:
+def to_lava(shape: ir.Shape) -> ir.Shape:
     """(C, H, W) → (W, H, C); one axis stays."""
     return shape[::-1]
 
 
-def image_to_lava(values: Array, axes: int) -> Array:
+def image_to_lava(values: ir.Array, axes: int) -> ir.Array:
     """Reverse the last ``axes`` axes of an array."""
     lead = values.ndim - axes
     return values.transpose(*range(lead), *range(values.ndim - 1, lead - 1, -1))
 
 
 def build(
-    model: Model, wiring: Wiring, schedule: Schedule, recorded: Collection[str]
+    model: ir.Model, wiring: Wiring, schedule: Schedule, recorded: Collection[str]
 ) -> LavaNetwork:
     """The processes of a wired model.
 
@@ -121,13 +106,13 @@ def build(
             sink = f"{name}.spikes"
             processes.append(Sink(sink, to_lava(model.shapes[name])))
             connections.append(Connection(name, sink))
-    tag: Tag = "fixed_pt" if isinstance(model, Program) else "floating_pt"
+    tag: Tag = "fixed_pt" if isinstance(model, ir.Program) else "floating_pt"
     return LavaNetwork(tag, tuple(processes), tuple(connections))
 
 
-def periodic(node: Node, schedule: Schedule) -> tuple[int, int] | None:
+def periodic(node: ir.Node, schedule: Schedule) -> tuple[int, int] | None:
     """Interval and first step of the resets within a sample of this length, if there are any."""
-    if not isinstance(node, FixedNeuron) or not node.reset_interval:
+    if not isinstance(node, ir.FixedNeuron) or not node.reset_interval:
         return None
     interval, first = node.reset_interval, node.reset_offset
     if first >= schedule.steps:
@@ -135,18 +120,18 @@ def periodic(node: Node, schedule: Schedule) -> tuple[int, int] | None:
     return (interval, first) if first + interval < schedule.steps else (schedule.period, first)
 
 
-def _shared_wait(node: Node, waits: list[int]) -> int:
+def _shared_wait(node: ir.Node, waits: list[int]) -> int:
     """Steps that the synapse itself waits for all its ways."""
-    own = int(node.delay.max()) if isinstance(node, FixedDelayDense) else 0
-    alone = isinstance(node, Conv2d) or len(set(waits)) > 1 or own + waits[0] > MAX_DELAY
+    own = int(node.delay.max()) if isinstance(node, ir.FixedDelayDense) else 0
+    alone = isinstance(node, ir.Conv2d) or len(set(waits)) > 1 or own + waits[0] > MAX_DELAY
     return 0 if alone else waits[0]
 
 
-def _relay(model: Model, name: str, path: Path, delay: int, *, ordered: bool) -> Process:
+def _relay(model: ir.Model, name: str, path: Path, delay: int, *, ordered: bool) -> Process:
     """One synapse per place; with ``ordered`` into the order of a Flatten."""
     shape = model.shapes[path.source]
     size = int(np.prod(shape))
-    fixed = isinstance(model, Program)
+    fixed = isinstance(model, ir.Program)
     identity = np.eye(size, dtype=np.int64 if fixed else np.float64)
     weights = identity[:, _places(shape)] if ordered else identity
     mode: SignMode | None = "excitatory" if fixed else None
@@ -154,10 +139,10 @@ def _relay(model: Model, name: str, path: Path, delay: int, *, ordered: bool) ->
     return DelaySparse(name, weights, np.full((size, size), delay), **settings)
 
 
-def _synapse(model: Model, name: str, paths: list[Path], wait: int) -> Synapse:
+def _synapse(model: ir.Model, name: str, paths: list[Path], wait: int) -> Synapse:
     """The process of a synapse that waits for all its ways."""
     node = model.nodes[name]
-    if isinstance(node, Conv2d):
+    if isinstance(node, ir.Conv2d):
         channels, height, width = model.shapes[paths[0].source]
         return Conv(
             name,
@@ -169,15 +154,15 @@ def _synapse(model: Model, name: str, paths: list[Path], wait: int) -> Synapse:
             groups=node.groups,
             num_message_bits=PAYLOAD_BITS,
         )
-    assert isinstance(node, Affine | FixedDense)  # noqa: S101  # the synapses there are
-    weight = _stored(node) if isinstance(node, FixedDense) else node.weight
+    assert isinstance(node, ir.Affine | ir.FixedDense)  # noqa: S101  # the synapses there are
+    weight = _stored(node) if isinstance(node, ir.FixedDense) else node.weight
     delay = np.full(weight.shape, wait)
-    if isinstance(node, FixedDelayDense):
+    if isinstance(node, ir.FixedDelayDense):
         delay += node.delay
     if any(path.flattened for path in paths):
         places = _places(model.shapes[paths[0].source])
         weight, delay = weight[:, places], delay[:, places]
-    if not isinstance(node, FixedDense):
+    if not isinstance(node, ir.FixedDense):
         if not wait:
             return Dense(name, weight, num_message_bits=PAYLOAD_BITS)
         return DelayDense(name, weight, delay, num_message_bits=PAYLOAD_BITS)
@@ -196,21 +181,21 @@ def _synapse(model: Model, name: str, paths: list[Path], wait: int) -> Synapse:
     )
 
 
-def _places(shape: Shape) -> Array:
+def _places(shape: ir.Shape) -> ir.Array:
     """For each place of Lava's flat population (w, h, c) the column (c, h, w) of the weights."""
     order = np.arange(int(np.prod(shape))).reshape(shape)
     return image_to_lava(order, len(shape)).ravel()
 
 
-def _stored(node: FixedDense) -> Array:
+def _stored(node: ir.FixedDense) -> ir.Array:
     """Weights within the range of their sign mode; Lava itself drops the bits it does not keep."""
     low, high = {"mixed": (-256, 255), "exc": (0, 255), "inh": (-255, 0)}[node.sign_mode]
-    clipped: Array = np.clip(node.weight.astype(np.int64), low, high)
+    clipped: ir.Array = np.clip(node.weight.astype(np.int64), low, high)
     return clipped
 
 
 def _population(
-    model: Model, name: str, schedule: Schedule, layer: int, *, quiet: bool
+    model: ir.Model, name: str, schedule: Schedule, layer: int, *, quiet: bool
 ) -> list[Process]:
     """A population that is reset in its first step of every sample.
 
@@ -223,17 +208,17 @@ def _population(
     """
     node, shape = model.nodes[name], model.shapes[name]
 
-    def laid(value: Array) -> int | float | Array:
+    def laid(value: ir.Array) -> int | float | ir.Array:
         if value.ndim == 0:
             return value.item()  # type: ignore[no-any-return]
         return np.ascontiguousarray(image_to_lava(np.broadcast_to(value, shape), len(shape)))
 
     start = laid(np.asarray(quiet_start(node))) if quiet else 0
     period = schedule.period
-    if not isinstance(node, FixedNeuron):
-        assert isinstance(node, LIF | LI)  # noqa: S101  # the other populations there are
-        alpha = node.alpha if isinstance(node, LIF) and node.alpha is not None else np.zeros(())
-        vth = laid(node.threshold.astype(np.float64)) if isinstance(node, LIF) else UNREACHED
+    if not isinstance(node, ir.FixedNeuron):
+        assert isinstance(node, ir.LIF | ir.LI)  # noqa: S101  # the other populations there are
+        alpha = node.alpha if isinstance(node, ir.LIF) and node.alpha is not None else np.zeros(())
+        vth = laid(node.threshold.astype(np.float64)) if isinstance(node, ir.LIF) else UNREACHED
         return [
             LifReset(
                 name,
@@ -252,7 +237,7 @@ def _population(
     settings["v"] = start
     again = periodic(node, schedule)
     each_sample = Reset(f"{name}.start", name, period, (layer - 1) % period)
-    if isinstance(node, FixedTernaryLIF):
+    if isinstance(node, ir.FixedTernaryLIF):
         high, low = (laid(vth.astype(np.int64)) for vth in (node.vth_high, node.vth_low))
         made: list[Process] = [
             TernaryLif(name, to_lava(shape), vth_hi=high, vth_lo=low, **settings),
@@ -263,12 +248,12 @@ def _population(
             resets = replace(each_sample, name=f"{name}.reset", interval=interval)
             made.append(replace(resets, offset=(first + layer - 1) % interval))
         return made
-    settings["vth"] = laid(node.vth.astype(np.int64)) if isinstance(node, FixedLIF) else NEVER
+    settings["vth"] = laid(node.vth.astype(np.int64)) if isinstance(node, ir.FixedLIF) else NEVER
     interval, first = again or (period, 0)
     lif = LifReset(name, to_lava(shape), interval, (first + layer + 1) % interval, **settings)
     return [lif] if (interval, first) == (period, 0) else [lif, each_sample]
 
 
-def _swap(pair: Shape) -> tuple[int, int]:
+def _swap(pair: ir.Shape) -> tuple[int, int]:
     height, width = pair
     return width, height

@@ -8,20 +8,10 @@ late. A way of ``delay`` steps between populations of layers a and b has to wait
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Conv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedNeuron,
-    Flatten,
-    Model,
-)
+from neurorobust import ir
 
-SYNAPSES = (Affine, Conv2d, FixedDense)
-POPULATIONS = (LIF, LI, FixedNeuron)
+SYNAPSES = (ir.Affine, ir.Conv2d, ir.FixedDense)
+POPULATIONS = (ir.LIF, ir.LI, ir.FixedNeuron)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +40,7 @@ class Wiring:
     chained: bool
 
 
-def wire(model: Model) -> Wiring:
+def wire(model: ir.Model) -> Wiring:
     """Layers and waits of a model that passes ``limits.LIMITS``."""
     paths = entries(model)
     layers, _ = layers_of(model, paths)
@@ -63,12 +53,12 @@ def wire(model: Model) -> Wiring:
             arrival = layers[name]
         waits[name] = [arrival - layers[way.source] + way.delay for way in ways]
     late = any(edge.delay for edge in model.edges) or any(
-        node.delay.any() for _, node in model.of_kind(FixedDelayDense)
+        node.delay.any() for _, node in model.of_kind(ir.FixedDelayDense)
     )
     return Wiring(paths, layers, waits, chained=not (model.recurrent or late))
 
 
-def entries(model: Model) -> dict[str, list[Path]]:
+def entries(model: ir.Model) -> dict[str, list[Path]]:
     """The ways into every synapse, and those into every population that pass none."""
     found = {}
     for name, node in model.nodes.items():
@@ -82,17 +72,19 @@ def entries(model: Model) -> dict[str, list[Path]]:
     return found
 
 
-def paths_into(model: Model, name: str) -> Iterator[Path]:
+def paths_into(model: ir.Model, name: str) -> Iterator[Path]:
     """All ways into a node, seen through Flatten."""
     for edge in model.incoming(name):
-        if isinstance(model.nodes[edge.source], Flatten):
+        if isinstance(model.nodes[edge.source], ir.Flatten):
             for path in paths_into(model, edge.source):
                 yield replace(path, delay=path.delay + edge.delay, flattened=True)
         else:
             yield Path(edge.source, edge.delay)
 
 
-def layers_of(model: Model, paths: dict[str, list[Path]]) -> tuple[dict[str, int], tuple[str, ...]]:
+def layers_of(
+    model: ir.Model, paths: dict[str, list[Path]]
+) -> tuple[dict[str, int], tuple[str, ...]]:
     """The smallest layers in which no edge has to act before its spikes, and what prevents them."""
     populations = [name for name in model.order if isinstance(model.nodes[name], POPULATIONS)]
     layers = dict.fromkeys([model.input, *populations], 0)

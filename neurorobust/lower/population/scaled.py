@@ -26,21 +26,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from neurorobust.ir import (
-    LI,
-    LIF,
-    Affine,
-    Array,
-    Conv2d,
-    FixedConv2d,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    Graph,
-    Input,
-    Node,
-)
+from neurorobust import ir
 from neurorobust.ir.fixed import DECAY_ONE, STATE_LIMIT, STATE_SHIFT, SignMode
 from neurorobust.lower.population.limits import Limits
 from neurorobust.lower.ranges import held
@@ -79,13 +65,15 @@ class Population:
         fine: Per synapse, the scale at which its weights use their grid best; see ``tuned``.
     """
 
-    def __init__(self, graph: Graph, name: str, source: FixedInput | None, limits: Limits) -> None:
+    def __init__(
+        self, graph: ir.Graph, name: str, source: ir.FixedInput | None, limits: Limits
+    ) -> None:
         node = graph.nodes[name]
-        assert isinstance(node, LIF | LI)  # noqa: S101  # the caller's case
+        assert isinstance(node, ir.LIF | ir.LI)  # noqa: S101  # the caller's case
         self.name, self.node, self.limits = name, node, limits
         self.steps, self.shape = graph.header.steps, graph.shapes[name]
-        self.synapses: dict[str, Affine | Conv2d] = {}
-        self.weights: dict[str, Array] = {}
+        self.synapses: dict[str, ir.Affine | ir.Conv2d] = {}
+        self.weights: dict[str, ir.Array] = {}
         self.payload: dict[str, tuple[int, int]] = {}
         self.grids: dict[str, Grid] = {}
         self.drive = 0.0
@@ -93,13 +81,13 @@ class Population:
         self.bias = np.zeros(self.shape) + node.bias
         for edge in graph.incoming(name):
             synapse = graph.nodes[edge.source]
-            if isinstance(synapse, Input):
+            if isinstance(synapse, ir.Input):
                 self.drive = float(graph.header.bounds[1])
                 continue
-            assert isinstance(synapse, Affine | Conv2d)  # noqa: S101  # refused otherwise
+            assert isinstance(synapse, ir.Affine | ir.Conv2d)  # noqa: S101  # refused otherwise
             self.synapses[edge.source] = synapse
             weight, payload = synapse.weight, (0, 1)
-            if isinstance(graph.nodes[sources_of(graph, edge.source)[0]], Input):
+            if isinstance(graph.nodes[sources_of(graph, edge.source)[0]], ir.Input):
                 assert source is not None  # noqa: S101  # currents enter neurons only
                 weight, payload = weight * (1 / source.scale), (source.low, source.high)
             self.weights[edge.source], self.payload[edge.source] = weight, payload
@@ -108,13 +96,13 @@ class Population:
     @property
     def closed(self) -> bool:
         """Whether the neurons fire at their threshold, too."""
-        return isinstance(self.node, LIF) and self.node.compare == ">="
+        return isinstance(self.node, ir.LIF) and self.node.compare == ">="
 
     @cached_property
     def bounds(self) -> dict[str, float]:
         """Largest scale by all but the weights, by name in the report."""
         found = {"bias": self._bias_bound()}
-        if isinstance(self.node, LIF):
+        if isinstance(self.node, ir.LIF):
             found["threshold"] = self.limits.threshold_max / max(self.node.threshold.max(), 1e-300)
         if self.drive:
             found["input current"] = self.current_max / self.drive
@@ -144,7 +132,7 @@ class Population:
     def exponent(self, key: str, scale: float) -> int:
         """The least exponent at which the weights of a synapse do not go beyond ``fine``."""
         fine = self.fine.get(key, np.inf)
-        if isinstance(self.synapses[key], Conv2d) or not isfinite(fine):
+        if isinstance(self.synapses[key], ir.Conv2d) or not isfinite(fine):
             return 0
         low, high = EXPONENTS
         return min(max(ceil(log2(scale / fine) - 1e-9), low), high)
@@ -164,13 +152,13 @@ class Population:
         least = min(known.values(), default=np.inf)
         if not known:
             return [least]
-        fixed = [f for key, f in known.items() if isinstance(self.synapses[key], Conv2d)]
+        fixed = [f for key, f in known.items() if isinstance(self.synapses[key], ir.Conv2d)]
         room = floor(log2(min([max(known.values()), *fixed]) / least) + 1e-9)
         return [least * 2.0**k for k in range(min(room, EXPONENTS[1]), -1, -1)]
 
     def aligned(self, scale: float) -> float:
         """The next scale down at which a uniform threshold is an integer."""
-        if isinstance(self.node, LIF) and np.ptp(self.node.threshold) == 0:
+        if isinstance(self.node, ir.LIF) and np.ptp(self.node.threshold) == 0:
             theta = float(self.node.threshold.flat[0])
             if theta > 0 and (units := np.floor(scale * theta)) >= 1:
                 return float(units / theta)
@@ -196,14 +184,14 @@ class Population:
         peak = max(float(np.max(up)), float(np.max(down))) * STATE_ONE
         current = peak * float(held((DECAY_ONE - 1 - neuron.du.min()) / DECAY_ONE, self.steps))
         use = {"synaptic current": current / (STATE_LIMIT - 1)}
-        if isinstance(self.node, LI) or self.closed:
+        if isinstance(self.node, ir.LI) or self.closed:
             bias = np.abs(neuron.bias_mant * 2.0**neuron.bias_exp).max()
             reached = (peak + bias) * float(held(1 - neuron.dv.min() / DECAY_ONE, self.steps))
-            name = "readout range" if isinstance(self.node, LI) else "membrane range"
+            name = "readout range" if isinstance(self.node, ir.LI) else "membrane range"
             use[name] = reached / (STATE_LIMIT - 1)
         return use
 
-    def reach(self, weights: dict[str, Array], drive: float) -> tuple[Array, Array]:
+    def reach(self, weights: dict[str, ir.Array], drive: float) -> tuple[ir.Array, ir.Array]:
         """Largest sums of a step, downwards and upwards, over all inputs; shape (C, 1, ...).
 
         Args:
@@ -221,11 +209,11 @@ class Population:
         return down.reshape(column), up.reshape(column)
 
     def highest(
-        self, down_up: tuple[Array, Array], bias: Array, alpha: Array, beta: Array
-    ) -> Array:
+        self, down_up: tuple[ir.Array, ir.Array], bias: ir.Array, alpha: ir.Array, beta: ir.Array
+    ) -> ir.Array:
         """A bound from above for membranes that start from 0, per neuron."""
         current = down_up[1] * held(alpha, self.steps)
-        top: Array = np.maximum(current + bias, 0) * held(beta, self.steps)
+        top: ir.Array = np.maximum(current + bias, 0) * held(beta, self.steps)
         return top
 
     def _bias_bound(self) -> float:
@@ -237,13 +225,13 @@ class Population:
         room = self.limits.bias_mantissa_max << self.limits.bias_exponent_max
         return room / (largest * STATE_ONE)
 
-    def integers(self, key: str, scale: float) -> Array:
+    def integers(self, key: str, scale: float) -> ir.Array:
         """The weights of a synapse on its grid."""
         grid = self.grids[key]
-        clipped: Array = self._whole(key, scale).clip(grid.low, grid.high).astype(np.int32)
+        clipped: ir.Array = self._whole(key, scale).clip(grid.low, grid.high).astype(np.int32)
         return clipped
 
-    def acting(self, scale: float) -> dict[str, Array]:
+    def acting(self, scale: float) -> dict[str, ir.Array]:
         """Per synapse, its weights with their exponent, in integer steps of the scale."""
         return {
             key: self.integers(key, scale) * 2.0 ** self.exponent(key, scale)
@@ -255,17 +243,17 @@ class Population:
         grid, whole = self.grids[key], self._whole(key, scale)
         return int(((whole < grid.low) | (whole > grid.high)).sum())
 
-    def _whole(self, key: str, scale: float) -> Array:
+    def _whole(self, key: str, scale: float) -> ir.Array:
         step, factor = self.grids[key].step, scale * 2.0 ** -self.exponent(key, scale)
-        whole: Array = np.rint(self.weights[key] * factor / step) * step
+        whole: ir.Array = np.rint(self.weights[key] * factor / step) * step
         return whole
 
-    def nodes(self, scale: float) -> dict[str, Node]:
+    def nodes(self, scale: float) -> dict[str, ir.Node]:
         """The integer nodes by name."""
-        nodes: dict[str, Node] = {}
+        nodes: dict[str, ir.Node] = {}
         for key, synapse in self.synapses.items():
-            if isinstance(synapse, Conv2d):
-                nodes[key] = FixedConv2d(
+            if isinstance(synapse, ir.Conv2d):
+                nodes[key] = ir.FixedConv2d(
                     weight=self.integers(key, scale),
                     stride=synapse.stride,
                     padding=synapse.padding,
@@ -273,7 +261,7 @@ class Population:
                     groups=synapse.groups,
                 )
             else:
-                nodes[key] = FixedDense(
+                nodes[key] = ir.FixedDense(
                     weight=self.integers(key, scale),
                     weight_exp=self.exponent(key, scale),
                     weight_bits=self.limits.weight_bits,
@@ -283,7 +271,7 @@ class Population:
         nodes[self.name] = self.neuron(scale)
         return nodes
 
-    def neuron(self, scale: float) -> FixedLIF | FixedLI:
+    def neuron(self, scale: float) -> ir.FixedLIF | ir.FixedLI:
         """The neurons in integers."""
         mantissa, exponent = self.bias_integers(scale)
         # The law has decays in units of 1/4096; a coarser target uses some of these only.
@@ -293,19 +281,19 @@ class Population:
             "bias_mant": mantissa,
             "bias_exp": np.array(exponent, dtype=np.int32),
         }
-        if isinstance(self.node, LI):
-            return FixedLI(**shared)
+        if isinstance(self.node, ir.LI):
+            return ir.FixedLI(**shared)
         alpha = self.node.alpha
         kept = np.zeros(()) if alpha is None else _whole(self.limits.decay_one * alpha) * unit
         vth = _whole(self.node.threshold * scale)
-        return FixedLIF(
+        return ir.FixedLIF(
             **shared,
             du=_whole(DECAY_ONE - 1 - kept).clip(-1, DECAY_ONE - 1),
             # On whole units, at a threshold or above is above the unit before; see `nonsense`.
             vth=(vth - 1).clip(min=0) if self.closed else vth,
         )
 
-    def bias_integers(self, scale: float) -> tuple[Array, int]:
+    def bias_integers(self, scale: float) -> tuple[ir.Array, int]:
         """Mantissas and the exponent of the biases."""
         wanted = self.bias * scale * STATE_ONE
         exponent = STATE_SHIFT if self.closed and self.bias.any() else 0
@@ -321,7 +309,7 @@ class Population:
         return mantissa, exponent
 
 
-def grid_of(weight: Array, bits: int) -> Grid:
+def grid_of(weight: ir.Array, bits: int) -> Grid:
     """The grid of a weight by the signs in it."""
     if weight.min() >= 0:
         step = 1 << (8 - bits)
@@ -340,5 +328,5 @@ def _message_bits(low: int, high: int) -> int:
     return max(high, -low).bit_length() + (low < 0)
 
 
-def _whole(value: Array) -> Array:
+def _whole(value: ir.Array) -> ir.Array:
     return np.rint(value).astype(np.int32)

@@ -15,25 +15,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from neurorobust import ir
 from neurorobust.backends import RunResult
 from neurorobust.data import Stimulus
 from neurorobust.engine.linear import linear_map
 from neurorobust.errors import Unsupported
-from neurorobust.ir import (
-    LI,
-    Array,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    Flatten,
-    Header,
-    Input,
-    Model,
-    Node,
-    Output,
-    Pool2d,
-    preprocess,
-)
 from neurorobust.metrics.synapses import is_synapse
 
 
@@ -47,9 +33,9 @@ class Signal:
         graded: What is not spikes; None if all of it is.
     """
 
-    value: Array
-    events: Array | None
-    graded: Array | None
+    value: ir.Array
+    events: ir.Array | None
+    graded: ir.Array | None
 
     def __add__(self, other: "Signal") -> "Signal":
         return Signal(
@@ -65,7 +51,7 @@ class Signal:
         return type(self)(*(_shift(part, steps) for part in (self.value, self.events, self.graded)))  # type: ignore[arg-type]
 
 
-def arriving(model: Model, stimulus: Stimulus, run: RunResult) -> Iterator[tuple[str, Signal]]:
+def arriving(model: ir.Model, stimulus: Stimulus, run: RunResult) -> Iterator[tuple[str, Signal]]:
     """What arrives at each layer of weights, in no particular order.
 
     Args:
@@ -106,8 +92,8 @@ def arriving(model: Model, stimulus: Stimulus, run: RunResult) -> Iterator[tuple
             kept[name] = _through(name, model.nodes[name], total)
 
 
-def _recorded(node: Node) -> bool:
-    return node.spiking or isinstance(node, Input | LI | FixedLI)
+def _recorded(node: ir.Node) -> bool:
+    return node.spiking or isinstance(node, ir.Input | ir.LI | ir.FixedLI)
 
 
 def _sorted(behind: dict[str, list[str]]) -> tuple[str, ...]:
@@ -122,9 +108,9 @@ def _sorted(behind: dict[str, list[str]]) -> tuple[str, ...]:
         raise Unsupported(msg) from error
 
 
-def _source(model: Model, name: str, stimulus: Stimulus, run: RunResult) -> Signal:
+def _source(model: ir.Model, name: str, stimulus: Stimulus, run: RunResult) -> Signal:
     node = model.nodes[name]
-    if isinstance(node, Input):
+    if isinstance(node, ir.Input):
         return _shown(model.header, node, stimulus)
     if node.spiking:
         spikes = run.spikes[name].astype(np.int64)
@@ -133,12 +119,12 @@ def _source(model: Model, name: str, stimulus: Stimulus, run: RunResult) -> Sign
     return Signal(membrane, None, membrane)
 
 
-def _shown(header: Header, node: Input, stimulus: Stimulus) -> Signal:
+def _shown(header: ir.Header, node: ir.Input, stimulus: Stimulus) -> Signal:
     """The stimulus as the network gets it: spikes of a sample are 0, 1, -1, or whole events."""
     values = stimulus.values.astype(np.float64)
-    if isinstance(node, FixedInput):
+    if isinstance(node, ir.FixedInput):
         values = np.rint((values - node.offset) * node.scale).clip(node.low, node.high)
-    values = preprocess(header, values, 2)
+    values = ir.preprocess(header, values, 2)
     values = np.broadcast_to(values, (len(values), stimulus.steps, *node.shape))
     size, inner = np.abs(values), tuple(range(1, values.ndim))
     spikes = ((size == 0) | (size == 1)).all(axis=inner, keepdims=True)
@@ -148,17 +134,17 @@ def _shown(header: Header, node: Input, stimulus: Stimulus) -> Signal:
     return Signal(values, events, None if spikes.all() else np.where(spikes, 0, values))
 
 
-def _through(name: str, node: Node, arrived: Signal) -> Signal:
+def _through(name: str, node: ir.Node, arrived: Signal) -> Signal:
     """What a map without memory makes of it."""
     value, events, graded = arrived.value, arrived.events, arrived.graded
-    if isinstance(node, Flatten | Output):
+    if isinstance(node, ir.Flatten | ir.Output):
         flat = (*value.shape[:2], -1)
         return Signal(value.reshape(flat), _as(events, flat), _as(graded, flat))
-    if is_synapse(node) and (isinstance(node, FixedDense) or node.arithmetic == "integer"):
+    if is_synapse(node) and (isinstance(node, ir.FixedDense) or node.arithmetic == "integer"):
         msg = f"{name}: feeds weights directly; operations are counted where neurons lie between"
         raise Unsupported(msg)
     value = _mapped(node, value)
-    if not isinstance(node, Pool2d):
+    if not isinstance(node, ir.Pool2d):
         return Signal(value, None, value)
     if node.op == "max":
         spikes = np.abs(value).astype(np.int64) if graded is None else None
@@ -170,23 +156,23 @@ def _through(name: str, node: Node, arrived: Signal) -> Signal:
     return Signal(value, events, None if graded is None else _mapped(node, graded))
 
 
-def _mapped(node: Node, values: Array) -> Array:
+def _mapped(node: ir.Node, values: ir.Array) -> ir.Array:
     function = linear_map(node, torch.zeros((), dtype=torch.float64))
     assert function is not None  # noqa: S101  # all that has memory was recorded
     x = torch.tensor(np.ascontiguousarray(values))
     with torch.no_grad():
-        mapped: Array = function(x.flatten(0, 1)).unflatten(0, x.shape[:2]).numpy()
+        mapped: ir.Array = function(x.flatten(0, 1)).unflatten(0, x.shape[:2]).numpy()
     return mapped
 
 
-def _sum(a: Array | None, b: Array | None) -> Array | None:
+def _sum(a: ir.Array | None, b: ir.Array | None) -> ir.Array | None:
     if a is None or b is None:
         return b if a is None else a
-    total: Array = a + b
+    total: ir.Array = a + b
     return total
 
 
-def _shift(values: Array | None, steps: int) -> Array | None:
+def _shift(values: ir.Array | None, steps: int) -> ir.Array | None:
     if values is None:
         return None
     shifted = np.zeros_like(values)
@@ -194,5 +180,5 @@ def _shift(values: Array | None, steps: int) -> Array | None:
     return shifted
 
 
-def _as(values: Array | None, shape: tuple[int, ...]) -> Array | None:
+def _as(values: ir.Array | None, shape: tuple[int, ...]) -> ir.Array | None:
     return None if values is None else values.reshape(shape)

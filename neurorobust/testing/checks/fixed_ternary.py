@@ -5,17 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.data import Stimulus
-from neurorobust.ir import (
-    Edge,
-    FixedConv2d,
-    FixedDense,
-    FixedInput,
-    FixedTernaryLIF,
-    Flatten,
-    Node,
-    Output,
-)
 from neurorobust.ir.ports import Readout
 from neurorobust.testing.networks import (
     fixed_li,
@@ -32,17 +23,17 @@ TERNARY = [[1, -1, 0, -1, 1, 0]]
 """Spikes that ``_sender`` sends when it is given them."""
 
 
-def ternary(**fields: int) -> FixedTernaryLIF:
+def ternary(**fields: int) -> ir.FixedTernaryLIF:
     """Thresholds at ±5 and no memory unless given: fires at ±10 64."""
     given: dict[str, Any] = {"vth_high": 5, "vth_low": -5, "dv": 4096}
-    return FixedTernaryLIF(**given | fields)
+    return ir.FixedTernaryLIF(**given | fields)
 
 
-def _sender() -> dict[str, Node]:
+def _sender() -> dict[str, ir.Node]:
     """One ternary neuron that passes on what it is given."""
     return {
         "input": spike_input(1),
-        "fc": FixedDense(weight=np.array([[10]]), message_bits=8),
+        "fc": ir.FixedDense(weight=np.array([[10]]), message_bits=8),
         "neuron": ternary(),
     }
 
@@ -103,9 +94,9 @@ def meaning(trial: Trial) -> None:
         model = program(
             6,
             **_sender(),
-            fc2=FixedDense(weight=np.array([[4]]), message_bits=bits),
+            fc2=ir.FixedDense(weight=np.array([[4]]), message_bits=bits),
             probe=fixed_li(dv=4096),
-            output=Output(readout="last"),
+            output=ir.Output(readout="last"),
         )
         with trial.optional():
             trial.expect(
@@ -123,13 +114,13 @@ def convolution(trial: Trial) -> None:
     """Convolutions take payloads: -1 times the weight."""
     model = program(
         1,
-        input=FixedInput(shape=(1, 1, 3), scale=1.0, low=-1, high=1),
-        spread=FixedConv2d(weight=np.array([[[[10]]]])),
+        input=ir.FixedInput(shape=(1, 1, 3), scale=1.0, low=-1, high=1),
+        spread=ir.FixedConv2d(weight=np.array([[[[10]]]])),
         neuron=ternary(),
-        conv=FixedConv2d(weight=np.array([[[[3, 5]]]])),
+        conv=ir.FixedConv2d(weight=np.array([[[[3, 5]]]])),
         probe=fixed_li(dv=4096),
-        flat=Flatten(),
-        output=Output(readout="last"),
+        flat=ir.Flatten(),
+        output=ir.Output(readout="last"),
     )
     x = np.array([1.0, -1.0, 0.0]).reshape(1, 1, 1, 1, 3)
     trial.expect(model, Stimulus(x, 1), scores=np.array([[64.0 * (3 - 5), 64.0 * -3]]))
@@ -143,7 +134,7 @@ READ: dict[Readout, int] = {"count": 0, "last": 0, "max": 1, "first": 5}
 def readouts(trial: Trial) -> None:
     """Readouts take the signs; ``first`` takes the first spike of either."""
     for readout, score in READ.items():
-        model = program(6, **_sender(), output=Output(readout=readout))
+        model = program(6, **_sender(), output=ir.Output(readout=readout))
         with trial.optional():
             trial.expect(model, stimulus([0, -1, 1, 0, 0, 0]), scores=np.array([[score]]))
 
@@ -151,15 +142,15 @@ def readouts(trial: Trial) -> None:
 @check("ternary neuron/opponents on a loop", "quantised")
 def loop(trial: Trial) -> None:
     """A spike that returns with the opposite sign turns a neuron around every second step."""
-    nodes: dict[str, Node] = {
+    nodes: dict[str, ir.Node] = {
         **_sender(),
-        "loop": FixedDense(weight=np.array([[-10]]), message_bits=8),
-        "output": Output(),
+        "loop": ir.FixedDense(weight=np.array([[-10]]), message_bits=8),
+        "output": ir.Output(),
     }
-    chain = [Edge(a, b) for a, b in pairwise(("input", "fc", "neuron", "output"))]
-    base = program(6, **_sender(), output=Output())
+    chain = [ir.Edge(a, b) for a, b in pairwise(("input", "fc", "neuron", "output"))]
+    base = program(6, **_sender(), output=ir.Output())
     model = base.with_(
-        nodes=nodes, edges=(*chain, Edge("neuron", "loop"), Edge("loop", "neuron", 2))
+        nodes=nodes, edges=(*chain, ir.Edge("neuron", "loop"), ir.Edge("loop", "neuron", 2))
     )
     trial.expect(
         model,

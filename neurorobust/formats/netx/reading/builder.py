@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.errors import InvalidFile
 from neurorobust.formats.netx.call import NetxCall
 from neurorobust.formats.netx.document import Document
@@ -11,22 +12,6 @@ from neurorobust.formats.netx.reading.layers import InputBlock, Plan
 from neurorobust.formats.netx.reading.neurons import Population
 from neurorobust.formats.netx.reading.synapses import Conv, Dense
 from neurorobust.formats.netx.weights import Acting
-from neurorobust.ir import (
-    Array,
-    Edge,
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    Flatten,
-    Header,
-    Node,
-    Output,
-    Program,
-    Shape,
-)
 from neurorobust.ir.ports import Readout
 
 BIAS_EXP = 6
@@ -44,10 +29,10 @@ class Builder:
         in_phase: Whether resets start every stimulus from rest, whatever offset is called for.
     """
 
-    def __init__(self, plan: Plan, call: NetxCall, header: Header, *, in_phase: bool) -> None:
+    def __init__(self, plan: Plan, call: NetxCall, header: ir.Header, *, in_phase: bool) -> None:
         self._plan, self._call, self._header = plan, call, header
-        self._nodes: dict[str, Node] = {}
-        self._edges: list[Edge] = []
+        self._nodes: dict[str, ir.Node] = {}
+        self._edges: list[ir.Edge] = []
         block = isinstance(plan.layers[0], InputBlock)
         self._reset: dict[str, int] = {}
         if call.reset_interval is not None:
@@ -57,18 +42,18 @@ class Builder:
             offset = late % call.reset_interval
             self._reset = {"reset_interval": call.reset_interval, "reset_offset": offset}
 
-    def program(self, document: Document, readout: Readout | None) -> Program:
+    def program(self, document: Document, readout: Readout | None) -> ir.Program:
         """Nodes and edges of all layers, in order."""
         shape = self._plan.input_shape
         if shape is None:
             raise InvalidFile(document.path, "does not say the shape of its input")
         last = self._add("input", self._input(shape))
-        source: Shape = shape
+        source: ir.Shape = shape
         for layer in self._plan.layers:
             if isinstance(layer, InputBlock):
                 last = self._population(layer.index, layer.population, last)
             elif isinstance(layer, Conv):
-                node = FixedConv2d(
+                node = ir.FixedConv2d(
                     weight=_narrow(layer.weight),
                     stride=layer.stride,
                     padding=layer.padding,
@@ -81,10 +66,10 @@ class Builder:
                 last = self._dense(layer, last, source)
             source = layer.population.shape
         if len(source) > 1:
-            last = self._add("flatten", Flatten(), last)
+            last = self._add("flatten", ir.Flatten(), last)
         silent = self._plan.layers[-1].population.silent
-        self._add("output", Output(readout=readout or ("last" if silent else "count")), last)
-        return Program(
+        self._add("output", ir.Output(readout=readout or ("last" if silent else "count")), last)
+        return ir.Program(
             header=self._described(),
             nodes=self._nodes,
             edges=tuple(self._edges),
@@ -95,22 +80,22 @@ class Builder:
             ],
         )
 
-    def _input(self, shape: Shape) -> FixedInput:
+    def _input(self, shape: ir.Shape) -> ir.FixedInput:
         first = self._plan.layers[0]
         if isinstance(first, InputBlock):
             # The bias of the transform is a bias of the population; both together keep 16 bits.
             low, high = INT16.min - min(first.bias, 0), INT16.max - max(first.bias, 0)
-            return FixedInput(shape=shape, scale=float(first.weight), low=low, high=high)
-        return FixedInput(shape=shape, scale=1.0, high=self._top)
+            return ir.FixedInput(shape=shape, scale=float(first.weight), low=low, high=high)
+        return ir.FixedInput(shape=shape, scale=1.0, high=self._top)
 
     @property
     def _top(self) -> int:
         return (1 << max(self._call.input_message_bits, 1)) - 1
 
-    def _described(self) -> Header:
+    def _described(self) -> ir.Header:
         first = self._plan.layers[0]
         direct = isinstance(first, InputBlock)
-        return Header(
+        return ir.Header(
             name=self._header.name,
             dt_s=self._header.dt_s,
             steps=self._header.steps,
@@ -119,9 +104,9 @@ class Builder:
             provenance={"format": "netx"},
         )
 
-    def _dense(self, layer: Dense, source: str, before: Shape) -> str:
+    def _dense(self, layer: Dense, source: str, before: ir.Shape) -> str:
         if layer.flatten and len(before) > 1:
-            source = self._add(f"flatten{layer.index}", Flatten(), source)
+            source = self._add(f"flatten{layer.index}", ir.Flatten(), source)
         bits = self._call.input_message_bits if source == "input" else 0
         feed = [
             self._add(f"dense{layer.index}{tail}", node, source)
@@ -131,7 +116,7 @@ class Builder:
         if layer.recurrent is not None:
             for tail, node in _dense_nodes(layer.recurrent, layer.delay, 0):
                 back = self._add(f"recurrent{layer.index}{tail}", node)
-                self._edges += [Edge(last, back, 1), Edge(back, last)]
+                self._edges += [ir.Edge(last, back, 1), ir.Edge(back, last)]
         return last
 
     def _population(self, index: int, made: Population, *sources: str) -> str:
@@ -147,16 +132,18 @@ class Builder:
             # image, which is a bias there, may enter through a current without memory here.
             shared["du"] = np.array(4095, np.int32)
         if made.silent:
-            return self._add(f"li{index}", FixedLI(**shared), *sources)
-        return self._add(f"lif{index}", FixedLIF(**shared, vth=_narrow(made.vth)), *sources)
+            return self._add(f"li{index}", ir.FixedLI(**shared), *sources)
+        return self._add(f"lif{index}", ir.FixedLIF(**shared, vth=_narrow(made.vth)), *sources)
 
-    def _add(self, name: str, node: Node, *sources: str) -> str:
+    def _add(self, name: str, node: ir.Node, *sources: str) -> str:
         self._nodes[name] = node
-        self._edges += [Edge(source, name) for source in sources]
+        self._edges += [ir.Edge(source, name) for source in sources]
         return name
 
 
-def _dense_nodes(made: Acting, delay: Array | None, bits: int) -> list[tuple[str, FixedDense]]:
+def _dense_nodes(
+    made: Acting, delay: ir.Array | None, bits: int
+) -> list[tuple[str, ir.FixedDense]]:
     """Nodes that together hold an integer matrix: one, or two where nine bits are needed.
 
     Both signs in one matrix leave even steps. Odd weights within -128..127 fit with an exponent;
@@ -176,16 +163,16 @@ def _dense_nodes(made: Acting, delay: Array | None, bits: int) -> list[tuple[str
             ("", {"weight": weight & ~1}),
             ("_odd", {"weight": weight & 1, "sign_mode": "exc"}),
         ]
-    nodes: list[tuple[str, FixedDense]] = []
+    nodes: list[tuple[str, ir.FixedDense]] = []
     for tail, fields in parts:
         fields |= {"weight": _narrow(fields["weight"]), "message_bits": bits}
         if delay is None:
-            nodes.append((tail, FixedDense(**fields)))
+            nodes.append((tail, ir.FixedDense(**fields)))
         else:
-            nodes.append((tail, FixedDelayDense(**fields, delay=delay.astype(np.int16))))
+            nodes.append((tail, ir.FixedDelayDense(**fields, delay=delay.astype(np.int16))))
     return nodes
 
 
-def _narrow(value: Array) -> Array:
+def _narrow(value: ir.Array) -> ir.Array:
     """All numbers here have 32 bits."""
     return value.astype(np.int32)

@@ -4,18 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurorobust.ir import (
-    Array,
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    FixedLI,
-    FixedLIF,
-    Flatten,
-    Program,
-    Shape,
-)
+from neurorobust import ir
 from neurorobust.ir.fixed import DELAY_MAX, STATE_SHIFT, FixedNeuron
 
 SILENT_MANTISSA = (1 << 18) - 1
@@ -35,8 +24,8 @@ class Matrix:
         delay: Steps, (out, in); 0 where the weight is 0.
     """
 
-    weight: Array
-    delay: Array
+    weight: ir.Array
+    delay: ir.Array
 
     @property
     def delayed(self) -> bool:
@@ -59,23 +48,23 @@ class Stage:
     """
 
     name: str
-    shape: Shape
-    before: Shape
-    du: Array
-    dv: Array
-    vth: Array
-    bias: Array
-    feed: Matrix | FixedConv2d | None
+    shape: ir.Shape
+    before: ir.Shape
+    du: ir.Array
+    dv: ir.Array
+    vth: ir.Array
+    bias: ir.Array
+    feed: Matrix | ir.FixedConv2d | None
     recurrent: Matrix | None
 
-    def signature(self) -> list[Array]:
+    def signature(self) -> list[ir.Array]:
         """What is computed, in a form that does not depend on how it is written."""
         values = [np.broadcast_to(v, self.shape).ravel() for v in (self.du, self.dv, self.vth)]
         values.append(np.broadcast_to(self.bias, self.shape).ravel())
         feed = self.feed
-        if isinstance(feed, FixedConv2d) and (made := as_matrix(feed, int(np.prod(self.shape)))):
+        if isinstance(feed, ir.FixedConv2d) and (made := as_matrix(feed, int(np.prod(self.shape)))):
             feed = made
-        if isinstance(feed, FixedConv2d):
+        if isinstance(feed, ir.FixedConv2d):
             geometry = (*feed.stride, *feed.padding, *feed.dilation, feed.groups)
             values += [feed.weight, np.array(geometry)]
         for synapse in (feed, self.recurrent):
@@ -95,7 +84,7 @@ class Chain:
         reset: (interval, offset) of all populations; (0, 0) for none.
     """
 
-    source: FixedInput
+    source: ir.FixedInput
     stages: tuple[Stage, ...]
     graded: bool
     reset: tuple[int, int]
@@ -111,7 +100,7 @@ class Chain:
         return max(abs(self.source.low), self.source.high) if self.graded else 1
 
 
-def chain(program: Program) -> Chain:
+def chain(program: ir.Program) -> Chain:
     """Take a Program apart.
 
     Raises:
@@ -132,32 +121,32 @@ def chain(program: Program) -> Chain:
         raise NoExactForm(msg)
     _ends_in(program, before)
     for stage in stages[:-1]:
-        if isinstance(program.nodes[stage.name], FixedLI):
+        if isinstance(program.nodes[stage.name], ir.FixedLI):
             msg = f"{stage.name}: an integrator sends membranes; netx sends spikes between layers"
             raise NoExactForm(msg)
     source = program.nodes[program.input]
-    assert isinstance(source, FixedInput)  # noqa: S101  # holds for every checked Program
+    assert isinstance(source, ir.FixedInput)  # noqa: S101  # holds for every checked Program
     if len(graded) > 1:
         msg = f"{names[0]}: takes its input once as payloads and once as spikes; choose one"
         raise NoExactForm(msg)
     return Chain(source, tuple(stages), graded == {True}, _reset(program, names))
 
 
-def _stage(program: Program, name: str, before: str, graded: set[bool]) -> Stage:
+def _stage(program: ir.Program, name: str, before: str, graded: set[bool]) -> Stage:
     node = program.nodes[name]
-    if not isinstance(node, FixedLIF | FixedLI):
+    if not isinstance(node, ir.FixedLIF | ir.FixedLI):
         msg = f"{name}: a {node.kind} has no counterpart in netx; use FixedLIF"
         raise NoExactForm(msg)
-    feed: list[tuple[str, FixedDense, int]] = []
-    back: list[tuple[str, FixedDense, int]] = []
-    convs: list[FixedConv2d] = []
+    feed: list[tuple[str, ir.FixedDense, int]] = []
+    back: list[tuple[str, ir.FixedDense, int]] = []
+    convs: list[ir.FixedConv2d] = []
     direct = False
     for edge in program.incoming(name):
         synapse = program.nodes[edge.source]
-        if isinstance(synapse, FixedInput) and before == edge.source and not edge.delay:
+        if isinstance(synapse, ir.FixedInput) and before == edge.source and not edge.delay:
             direct = True
             continue
-        if not isinstance(synapse, FixedDense | FixedConv2d):
+        if not isinstance(synapse, ir.FixedDense | ir.FixedConv2d):
             msg = f"{name}: {edge.source} ({synapse.kind}) feeds it without a synapse"
             raise NoExactForm(msg)
         origin, delay = _origin(program, edge.source)
@@ -165,7 +154,7 @@ def _stage(program: Program, name: str, before: str, graded: set[bool]) -> Stage
         if origin not in (before, name):
             msg = f"{edge.source}: comes from {origin}, not from {before}; netx holds chains only"
             raise NoExactForm(msg)
-        if isinstance(synapse, FixedConv2d):
+        if isinstance(synapse, ir.FixedConv2d):
             if delay or origin == name:
                 msg = f"{edge.source}: netx ignores delays and recurrence of convolutions"
                 raise NoExactForm(msg)
@@ -178,7 +167,7 @@ def _stage(program: Program, name: str, before: str, graded: set[bool]) -> Stage
         msg = f"{name}: needs one kind of synapse: a convolution, dense ones, or the input itself"
         raise NoExactForm(msg)
     made = matrix(feed) if feed else convs[0] if convs else None
-    vth = node.vth if isinstance(node, FixedLIF) else np.array(SILENT_MANTISSA)
+    vth = node.vth if isinstance(node, ir.FixedLIF) else np.array(SILENT_MANTISSA)
     return Stage(
         name=name,
         shape=program.shapes[name],
@@ -192,10 +181,10 @@ def _stage(program: Program, name: str, before: str, graded: set[bool]) -> Stage
     )
 
 
-def _origin(program: Program, synapse: str) -> tuple[str, int]:
+def _origin(program: ir.Program, synapse: str) -> tuple[str, int]:
     """Where the spikes of a synapse come from, and how late."""
     name, delay = synapse, 0
-    while name == synapse or isinstance(program.nodes[name], Flatten):
+    while name == synapse or isinstance(program.nodes[name], ir.Flatten):
         edges = program.incoming(name)
         if len(edges) > 1:
             msg = f"{name}: adds up {len(edges)} inputs; netx connects layers one by one"
@@ -204,17 +193,17 @@ def _origin(program: Program, synapse: str) -> tuple[str, int]:
     return name, delay
 
 
-def _graded(program: Program, synapse: FixedDense | FixedConv2d) -> set[bool]:
+def _graded(program: ir.Program, synapse: ir.FixedDense | ir.FixedConv2d) -> set[bool]:
     """Whether a synapse counts the input's values; empty where the input is 0 or 1 anyway."""
     source = program.nodes[program.input]
-    assert isinstance(source, FixedInput)  # noqa: S101  # holds for every checked Program
+    assert isinstance(source, ir.FixedInput)  # noqa: S101  # holds for every checked Program
     if source.low >= 0 and source.high <= 1:
         return set()
-    return {isinstance(synapse, FixedConv2d) or synapse.message_bits > 0}
+    return {isinstance(synapse, ir.FixedConv2d) or synapse.message_bits > 0}
 
 
 def _recurrent(
-    name: str, feed: Matrix | FixedConv2d | None, back: list[tuple[str, FixedDense, int]]
+    name: str, feed: Matrix | ir.FixedConv2d | None, back: list[tuple[str, ir.FixedDense, int]]
 ) -> Matrix:
     made = matrix(back)
     if not isinstance(feed, Matrix):
@@ -226,7 +215,7 @@ def _recurrent(
     return made
 
 
-def _bias(name: str, node: FixedNeuron) -> Array:
+def _bias(name: str, node: FixedNeuron) -> ir.Array:
     mant, exp = node.bias_mant.astype(np.int64), node.bias_exp.astype(np.int64)
     bias = np.where(exp >= 0, mant << exp.clip(0), mant >> (-exp).clip(0))
     made = np.asarray(bias >> STATE_SHIFT)
@@ -240,14 +229,14 @@ def _bias(name: str, node: FixedNeuron) -> Array:
     return made
 
 
-def _ends_in(program: Program, last: str) -> None:
+def _ends_in(program: ir.Program, last: str) -> None:
     origin, delay = _origin(program, program.output)
     if origin != last or delay:
         msg = f"{program.output}: reads {origin}; netx gives the spikes of the last layer only"
         raise NoExactForm(msg)
 
 
-def _reset(program: Program, names: list[str]) -> tuple[int, int]:
+def _reset(program: ir.Program, names: list[str]) -> tuple[int, int]:
     resets = set()
     for name in names:
         node = program.nodes[name]
@@ -259,7 +248,7 @@ def _reset(program: Program, names: list[str]) -> tuple[int, int]:
     return resets.pop()
 
 
-def matrix(parts: list[tuple[str, FixedDense, int]]) -> Matrix:
+def matrix(parts: list[tuple[str, ir.FixedDense, int]]) -> Matrix:
     """The sum of dense nodes, each with its name and the delay of its edges.
 
     Raises:
@@ -270,7 +259,7 @@ def matrix(parts: list[tuple[str, FixedDense, int]]) -> Matrix:
     for name, node, late in parts:
         own = _integers(name, node)
         waits = np.where(own != 0, late, 0)
-        if isinstance(node, FixedDelayDense):
+        if isinstance(node, ir.FixedDelayDense):
             waits = waits + np.where(own != 0, node.delay, 0)
         if (waits > DELAY_MAX).any():
             msg = f"{name}: waits {waits.max()} steps; netx holds {DELAY_MAX}"
@@ -282,7 +271,7 @@ def matrix(parts: list[tuple[str, FixedDense, int]]) -> Matrix:
     return Matrix(weight, np.where(weight != 0, delay, 0))
 
 
-def _integers(name: str, node: FixedDense) -> Array:
+def _integers(name: str, node: ir.FixedDense) -> ir.Array:
     weight = node.effective_weight
     if node.weight_exp >= 0:
         return weight << node.weight_exp
@@ -295,7 +284,7 @@ def _integers(name: str, node: FixedDense) -> Array:
     return weight >> -node.weight_exp
 
 
-def as_matrix(node: FixedConv2d, outputs: int) -> Matrix | None:
+def as_matrix(node: ir.FixedConv2d, outputs: int) -> Matrix | None:
     """A convolution with one output per channel, which is a matrix on the flattened input."""
     single = node.groups == 1 and not any(node.padding) and len(node.weight) == outputs
     if not single:

@@ -4,25 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.formats.nir.document import Entry
-from neurorobust.ir import (
-    Affine,
-    Array,
-    Conv1d,
-    Conv2d,
-    Flatten,
-    Graph,
-    Input,
-    Node,
-    Output,
-    Pool2d,
-)
 
-Cast = Callable[[Array], Array]
+Cast = Callable[[ir.Array], ir.Array]
 """What is done to weights and biases."""
 
 
-def plain_entry(graph: Graph, name: str, cast: Cast, *, always_bias: bool) -> Entry | None:
+def plain_entry(graph: ir.Graph, name: str, cast: Cast, *, always_bias: bool) -> Entry | None:
     """The NIR node of a node without memory, or None if there is none.
 
     Args:
@@ -34,23 +23,23 @@ def plain_entry(graph: Graph, name: str, cast: Cast, *, always_bias: bool) -> En
     node = graph.nodes[name]
     arriving = graph.shapes[graph.incoming(name)[0].source] if graph.incoming(name) else ()
     match node:
-        case Input() | Output():
+        case ir.Input() | ir.Output():
             return Entry(kind=node.kind, values={"shape": np.array(graph.shapes[name])})
-        case Affine():
+        case ir.Affine():
             weight = cast(node.weight)
             if node.bias is None and not always_bias:
                 return Entry(kind="Linear", values={"weight": weight})
             return Entry(kind="Affine", values={"weight": weight, "bias": _bias(node, cast)})
-        case Conv1d() | Conv2d():
+        case ir.Conv1d() | ir.Conv2d():
             return Entry(kind=node.kind, values=_conv(node, arriving, cast))
-        case Pool2d(op="avg" | "sum"):
+        case ir.Pool2d(op="avg" | "sum"):
             values = {
                 "kernel_size": np.array(node.kernel),
                 "stride": np.array(node.stride),
                 "padding": np.array(node.padding),
             }
             return Entry(kind="AvgPool2d" if node.op == "avg" else "SumPool2d", values=values)
-        case Flatten():
+        case ir.Flatten():
             values = {
                 "start_dim": np.array(-len(arriving)),  # counted from the end: right for any batch
                 "end_dim": np.array(-1),
@@ -60,15 +49,17 @@ def plain_entry(graph: Graph, name: str, cast: Cast, *, always_bias: bool) -> En
     return None
 
 
-def without_entry(name: str, node: Node) -> str:
+def without_entry(name: str, node: ir.Node) -> str:
     """Why a node has no NIR form."""
     if node.kind == "BatchNorm":
         return f"{name}: NIR has no BatchNorm; fold it into the weights before it"
     return f"{name}: NIR has no maximum over windows; train with sum or average pooling"
 
 
-def _conv(node: Conv1d | Conv2d, arriving: tuple[int, ...], cast: Cast) -> dict[str, Array]:
-    flat = isinstance(node, Conv1d)
+def _conv(
+    node: ir.Conv1d | ir.Conv2d, arriving: tuple[int, ...], cast: Cast
+) -> dict[str, ir.Array]:
+    flat = isinstance(node, ir.Conv1d)
     return {
         "input_shape": np.array(arriving[1] if flat else arriving[1:]),
         "weight": cast(node.weight),
@@ -80,7 +71,7 @@ def _conv(node: Conv1d | Conv2d, arriving: tuple[int, ...], cast: Cast) -> dict[
     }
 
 
-def _bias(node: Affine | Conv1d | Conv2d, cast: Cast) -> Array:
+def _bias(node: ir.Affine | ir.Conv1d | ir.Conv2d, cast: Cast) -> ir.Array:
     if node.bias is not None:
         return cast(node.bias)
     return cast(np.zeros(len(node.weight), node.weight.dtype))

@@ -9,18 +9,11 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from neurorobust import ir
 from neurorobust.formats.onnx.writing.cell import Cell, Laws, Written
 from neurorobust.formats.onnx.writing.float_maps import convolution as float_convolution
 from neurorobust.formats.onnx.writing.float_maps import flatten, output
 from neurorobust.formats.onnx.writing.windows import correlate
-from neurorobust.ir import (
-    FixedConv2d,
-    FixedDelayDense,
-    FixedDense,
-    FixedInput,
-    Flatten,
-    Output,
-)
 from neurorobust.ir.fixed import DELAY_MAX, STATE_LIMIT
 
 if TYPE_CHECKING:
@@ -43,7 +36,7 @@ def shifted_right(sheet: "Sheet", value: str, divisor: str) -> str:
 
 def encode(cell: Cell) -> str:
     """``q = clip(round((x - offset) scale), low, high)``, half to even."""
-    node, sheet = cast("FixedInput", cell.node), cell.sheet
+    node, sheet = cast("ir.FixedInput", cell.node), cell.sheet
 
     def real(value: float) -> str:
         return sheet.constant(value, np.float64)
@@ -56,14 +49,14 @@ def encode(cell: Cell) -> str:
 
 def dense(cell: Cell) -> Written:
     """``y = w32(W x 2^weight_exp)``."""
-    node = cast("FixedDense", cell.node)
+    node = cast("ir.FixedDense", cell.node)
     weight = _columns(cell, _effective(cell))
     return Written(_scaled(cell, _message(cell, node), weight, node.weight_exp))
 
 
 def delay_dense(cell: Cell) -> Written:
     """The same for the synapses of each delay by themselves, and then the sum over the delays."""
-    node, sheet = cast("FixedDelayDense", cell.node), cell.sheet
+    node, sheet = cast("ir.FixedDelayDense", cell.node), cell.sheet
     message, longest = _message(cell, node), int(node.delay.max())
     weight, delay = _effective(cell), cell.parameter("delay")
     past = cell.state("past", shape=(longest, *cell.given), dtype=cell.sums) if longest else ""
@@ -97,7 +90,7 @@ def pushed(sheet: "Sheet", past: str, latest: str, length: int) -> str:
 
 def convolution(cell: Cell) -> Written:
     """``y = w24(conv(x, W))``."""
-    node, sheet = cast("FixedConv2d", cell.node), cell.sheet
+    node, sheet = cast("ir.FixedConv2d", cell.node), cell.sheet
     if cell.sums is np.int64:
         total = correlate(cell, node)
     else:
@@ -114,7 +107,7 @@ def _wrapped(sheet: "Sheet", value: str, limit: int) -> str:
     return sheet.op("Sub", low, sheet.integers(limit))
 
 
-def _message(cell: Cell, node: FixedDense) -> str:
+def _message(cell: Cell, node: ir.FixedDense) -> str:
     """What an input says to the synapses: without messages, any but 0 is one spike."""
     if node.message_bits:
         return cell.x if cell.sums is np.int64 else cell.sheet.cast(cell.x, cell.sums)
@@ -124,7 +117,7 @@ def _message(cell: Cell, node: FixedDense) -> str:
 
 def _effective(cell: Cell) -> str:
     """The weights that act: clipped to their sign mode, without the bits that are not stored."""
-    node, stored = cast("FixedDense", cell.node), cell.parameter("weight")
+    node, stored = cast("ir.FixedDense", cell.node), cell.parameter("weight")
     if np.array_equal(node.effective_weight, node.weight):
         return stored
     mixed = node.sign_mode == "mixed"
@@ -173,9 +166,9 @@ def _scaled(cell: Cell, x: str, columns: str, exponent: int) -> str:
 
 
 FIXED_MAP_LAWS: Laws = {
-    Flatten: flatten,
-    Output: output,
-    FixedDense: dense,
-    FixedDelayDense: delay_dense,
-    FixedConv2d: convolution,
+    ir.Flatten: flatten,
+    ir.Output: output,
+    ir.FixedDense: dense,
+    ir.FixedDelayDense: delay_dense,
+    ir.FixedConv2d: convolution,
 }
