@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neurorobust.cli import options
-from neurorobust.cli.console import complain, print_json
+from neurorobust.cli.console import complain, console, print_json
 from neurorobust.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def check(
     if as_json:
         print_json([found.as_json() for found in checks])
     else:
-        from neurorobust.cli.verdicts import print_check
+        from neurorobust.fit.console import print_check
 
         for found in checks:
-            print_check(found, every_rule=every_rule)
+            print_check(console, found, every_rule=every_rule)
     if any(not found.ok for found in checks):
         raise typer.Exit(1)
 

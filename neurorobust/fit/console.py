@@ -1,18 +1,23 @@
 """Printing a check: the verdict, what fails, where the layers go, what it costs."""
 
+from collections.abc import Callable
+from functools import partial
+
+from rich.console import Console
 from rich.table import Table
 
-from neurorobust.cli.console import console, say
 from neurorobust.fit.result import Check, Result
 from neurorobust.fit.words import against, amount, quantity, span, verdict
+from neurorobust.render import console as terminal
 from neurorobust.render.console import table
 from neurorobust.render.looks import integer
 
 _ARTICLE = {"sample": "a sample", "event": "an event"}
 
 
-def print_check(check: Check, *, every_rule: bool) -> None:
+def print_check(console: Console, check: Check, *, every_rule: bool) -> None:
     """The whole check, shortest first."""
+    say = partial(terminal.say, console)
     colour = "green" if check.ok else "red"
     say(f"{check.model} on {check.chip}: ", style="bold", end="")
     say(verdict(check), style=f"bold {colour}")
@@ -23,7 +28,7 @@ def print_check(check: Check, *, every_rule: bool) -> None:
         console.print(_layers(check))
     elif check.placement.why:
         say(f"  cores: {check.placement.why}")
-    _print_costs(check)
+    _print_costs(say, check)
     passed = sum(result.status == "ok" for result in check.results)
     console.print(f"  {passed} results passed, {len(check.unchecked)} unchecked")
     for constraint in dict.fromkeys(result.constraint for result in check.unchecked):
@@ -64,7 +69,7 @@ def _layers(check: Check) -> Table:
     return shown
 
 
-def _print_costs(check: Check) -> None:
+def _print_costs(say: Callable[..., None], check: Check) -> None:
     costs = check.costs
     rows = (
         ("static energy", costs.static, "J"),
