@@ -33,7 +33,8 @@ def page(card: EvaluationCard) -> str:
 
 def write_card(card: EvaluationCard, path: Path | str) -> Path:
     """Write the page; it appears whole or not at all."""
-    return write_atomic(path, page(card))
+    text = page(card)
+    return write_atomic(path, text)
 
 
 def success_over_radius(rungs: tuple[Rung, ...], epsilon: float) -> Drawing:

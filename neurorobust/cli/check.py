@@ -37,7 +37,16 @@ def check(
     """
     checks = _checks(model, profile, samples, steps, seed)
     if figure is not None:
-        _draw(checks, figure)
+        if len({found.content_hash for found in checks}) > 1:
+            msg = "--figure shows one network; write several with --html"
+            raise InvalidInput(msg)
+        from neurorobust.fit.figure import cores_figure, save_figure
+
+        drawing = cores_figure(checks)
+        if drawing is None:
+            complain("no figure: no chip has a place for all layers")
+        else:
+            save_figure(drawing, figure)
     if html is not None:
         from neurorobust.fit.html import write_page
 
@@ -81,16 +90,3 @@ def _checks(
         held = [hold(model, chip, activity, extracted=network) for chip in chips]
         found += [with_findings(one, path) for one in held] if kinds[path] == "netx" else held
     return found
-
-
-def _draw(checks: "list[Check]", path: Path) -> None:
-    from neurorobust.fit.figure import cores_figure, save_figure
-
-    if len({found.content_hash for found in checks}) > 1:
-        msg = "--figure shows one network; write several with --html"
-        raise InvalidInput(msg)
-    drawing = cores_figure(checks)
-    if drawing is None:
-        complain("no figure: no chip has a place for all layers")
-    else:
-        save_figure(drawing, path)

@@ -37,7 +37,8 @@ def page(found: Difference) -> str:
 
 def write_page(found: Difference, path: Path | str) -> Path:
     """Write the page; it appears whole or not at all."""
-    return write_atomic(path, page(found))
+    text = page(found)
+    return write_atomic(path, text)
 
 
 def _membranes(first: Divergence) -> Drawing | None:

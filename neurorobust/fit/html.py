@@ -45,4 +45,5 @@ def page(checks: Sequence[Check], title: str = "Which network fits on which chip
 
 def write_page(checks: Sequence[Check], path: Path | str) -> Path:
     """Write the page; it appears whole or not at all."""
-    return write_atomic(path, page(checks))
+    text = page(checks)
+    return write_atomic(path, text)
