@@ -7,14 +7,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from neurorobust.backends import Executable
-from neurorobust.chips import Profile, load_profile
+from neurorobust.chips import LoadedProfile, Profile, load_profile
 from neurorobust.compare.diff import diff as compare
 from neurorobust.compare.result import Difference
 from neurorobust.compare.sides import Side
-from neurorobust.data import DIGITS, Samples, Stimulus
+from neurorobust.data import Samples, Stimulus
 from neurorobust.data import load as read_samples
 from neurorobust.errors import InvalidInput
-from neurorobust.formats.load import Reading
+from neurorobust.formats.load import FOLDER, Reading
 from neurorobust.formats.load import load as read
 from neurorobust.formats.sides import open_side
 from neurorobust.ir import Array, Graph, Model, Program
@@ -40,7 +40,7 @@ CODE, FILES = ("snntorch", "norse", "lava"), ("nir", "onnx", "netx")
 def load(
     what: str | Path,
     *,
-    folder: Path | str = "neurorobust-models",
+    folder: Path | str = FOLDER,
     seed: int = 0,
     progress: Progress | None = None,
     **left_open: Any,
@@ -58,11 +58,7 @@ def load(
         InvalidFile: if the file is missing, truncated, foreign or altered.
         InvalidInput: if it leaves open what was not given.
     """
-    if what == DIGITS:
-        from neurorobust.zoo.digits import load_or_train
-
-        return load_or_train(Path(folder), seed=seed, progress=progress)[0]
-    return read(what, Reading(**left_open))
+    return read(what, Reading(**left_open), folder=folder, seed=seed, progress=progress)
 
 
 def load_samples(
@@ -88,7 +84,9 @@ def load_samples(
     return read_samples(what, part, first=first, limit=limit, seed=seed)
 
 
-def lower(graph: Graph | str | Path, profile: Profile | str | Path, **options: Any) -> Program:
+def lower(
+    graph: Graph | str | Path, profile: Profile | LoadedProfile | str | Path, **options: Any
+) -> Program:
     """The same network in a chip's integers.
 
     Args:
@@ -112,7 +110,7 @@ def lower(graph: Graph | str | Path, profile: Profile | str | Path, **options: A
 
 def check(
     model: Model | str | Path,
-    profile: Profile | str | Path,
+    profile: Profile | LoadedProfile | str | Path,
     samples: Array | None = None,
     *,
     seed: int = 0,
@@ -351,5 +349,7 @@ def _model(given: Model | str | Path) -> Any:
     return given if isinstance(given, Model) else load(given)
 
 
-def _profile(given: Profile | str | Path) -> Profile:
-    return given if isinstance(given, Profile) else load_profile(given).profile
+def _profile(given: Profile | LoadedProfile | str | Path) -> Profile:
+    if isinstance(given, Profile):
+        return given
+    return (given if isinstance(given, LoadedProfile) else load_profile(given)).profile

@@ -1,4 +1,4 @@
-"""What several commands take: a model, by file or as the built-in, and its samples."""
+"""What several commands take: a model, by file or by name, and its samples."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,13 +9,12 @@ if TYPE_CHECKING:
 
 
 def model_of(model: str, folder: Path, seed: int, stages: "ConsoleStages") -> "Graph | Program":
-    """A saved Graph or Program, or the built-in network, trained into the folder if need be."""
-    from neurorobust.api import load
-    from neurorobust.data import DIGITS
+    """A saved Graph or Program, or a known model, made in the folder if need be."""
+    from neurorobust.formats.load import load, model_names
 
-    if model != DIGITS:
+    if model not in model_names():
         return load(model)
-    with stages.stage("Train or load the digits model") as progress:
+    with stages.stage(f"Train or load the {model} model") as progress:
         return load(model, folder=folder, seed=seed, progress=progress)
 
 

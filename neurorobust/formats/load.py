@@ -1,9 +1,11 @@
-"""A model from any file that is read here; its content says which reader it needs, not its name."""
+"""A model as users name it: a file, whose content says which reader it needs, or a name."""
 
 import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import h5py
@@ -15,8 +17,17 @@ from neurorobust.formats.nir.load import load_nir
 from neurorobust.formats.onnx.load import load_onnx
 from neurorobust.formats.options import Kind, Reading
 from neurorobust.ir import Graph, Program, load_model
+from neurorobust.progress import Progress
 
-__all__ = ["Reading", "fitting", "kind_of", "load"]
+__all__ = ["FOLDER", "Reading", "fitting", "kind_of", "load", "model_names"]
+
+GROUP = "neurorobust.models"
+"""Entry-point group in which distributions register models by name.
+
+Each is a function ``(folder, *, seed, progress) -> (Graph, card)`` that makes or finds the model.
+"""
+FOLDER = Path("neurorobust-models")
+"""Where models that are known by name are kept."""
 
 ENDINGS: Mapping[str, Kind] = {".nir": "nir", ".net": "netx", ".onnx": "onnx"}
 """Whose reader says what is wrong with a file that is too damaged to be known."""
@@ -47,12 +58,22 @@ _FOREIGN = (
 )
 
 
-def load(path: Path | str, reading: Reading | None = None) -> Graph | Program:
-    """The Graph or Program of a file: saved, of NIR, of netx, or of ONNX.
+def load(
+    path: Path | str,
+    reading: Reading | None = None,
+    *,
+    folder: Path | str = FOLDER,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Graph | Program:
+    """The Graph or Program of a file (saved, NIR, netx, ONNX), or the model of a known name.
 
     Args:
-        path: The file.
+        path: The file, or a name in ``model_names()``.
         reading: What it leaves open.
+        folder: Where a model that is known by name is kept.
+        seed: Of its weights.
+        progress: Is told how far its training is.
 
     Raises:
         InvalidFile: if the file is missing, truncated, altered, or of another kind.
@@ -63,7 +84,20 @@ def load(path: Path | str, reading: Reading | None = None) -> Graph | Program:
     if more := reading.beyond(kind):
         msg = f"{path}: a {_NAMES[kind]} says {' and '.join(more)} itself; leave it out"
         raise InvalidInput(msg)
+    if (known := _models().get(str(path))) is not None:
+        graph: Graph = known.load()(Path(folder), seed=seed, progress=progress)[0]
+        return graph
     return _READERS[kind](path, reading)
+
+
+@cache
+def _models() -> Mapping[str, EntryPoint]:
+    return {point.name: point for point in sorted(entry_points(group=GROUP))}
+
+
+def model_names() -> tuple[str, ...]:
+    """Models that are known by name."""
+    return tuple(_models())
 
 
 def fitting(reading: Reading, path: Path | str) -> Reading:
@@ -79,12 +113,17 @@ def kind_of(path: Path | str) -> Kind:
         InvalidFile: naming what it is, if that is nothing that is read here.
     """
     path = Path(path)
+    if str(path) in _models():
+        return "saved"
     named = ENDINGS.get(path.suffix, "saved")
     try:
         with path.open("rb") as file:
             head = file.read(64)
     except IsADirectoryError as error:
         raise InvalidFile(path, "is no file but a folder; give the path of a model") from error
+    except FileNotFoundError as error:
+        known = ", ".join(_models())
+        raise InvalidFile(path, f"is no file; give the path of a model, or {known}") from error
     except OSError:
         return named
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _HEADER_MAX:

@@ -146,7 +146,7 @@ def test_damaged_files_are_told_by_the_reader_of_their_name(files, tmp_path):
     for missing, message in (
         ("none.nir", "is no file"),
         ("", "is no file but a folder"),
-        ("x", "No such"),
+        ("x", "is no file; give the path of a model, or digits"),
     ):
         with pytest.raises(InvalidFile, match=message):
             load(tmp_path / missing)
