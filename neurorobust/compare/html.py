@@ -16,6 +16,8 @@ from neurorobust.render.pages import render_template
 from neurorobust.render.svg import Drawing, render, styled
 
 WIDTH = 8.4
+_UNITS_APART = 30
+"""Thresholds so far apart are in different units: floats, and a chip's integers."""
 _SHOWN = 600
 """Values of the smallest input that are drawn; larger ones are told in numbers only."""
 
@@ -52,6 +54,10 @@ def _membranes(first: Divergence) -> Drawing | None:
     ]
     if not shown:
         return None
+    levels = [t for _, t, _, _ in shown if t]
+    own_units = len(levels) == 2 and max(levels) > _UNITS_APART * min(levels) > 0
+    if own_units:
+        shown = [(trace / t, 1.0, colour, side) for trace, t, colour, side in shown if t]
     with styled():
         figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
         axes = figure.subplots()
@@ -65,7 +71,7 @@ def _membranes(first: Divergence) -> Drawing | None:
             end = len(shown[0][0]) - 0.6
             axes.text(end, threshold, "threshold", color=MUTED, va="bottom", ha="right", fontsize=7)
         axes.set_xlabel("step")
-        axes.set_ylabel("membrane before reset")
+        axes.set_ylabel("membrane, in thresholds" if own_units else "membrane before reset")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="upper left", ncols=2, bbox_to_anchor=(0.0, 1.12), borderaxespad=0.0)
         svg = render(figure, "membranes", f"Membranes of both sides at {where(first)}")
