@@ -11,8 +11,9 @@ from neurorobust.chips import load_profile, profile_names, whole
 from neurorobust.chips.load import profile_folders
 from neurorobust.chips.schema import LoihiArithmetic
 from neurorobust.errors import LowerError, ProfileError
-from neurorobust.ir import LIF, Affine, Graph, Header, Input, Output
+from neurorobust.ir import LIF, Affine, Header
 from neurorobust.lower import Limits, lower
+from tests.support.networks import stack
 
 SHIPPED = Path(__file__).parents[2] / "hw_profiles"
 
@@ -179,28 +180,13 @@ class TestRefused:
         text = (SHIPPED / "loihi2.toml").read_text()
         line = next(row for row in text.splitlines() if row.startswith("threshold_bits"))
         path.write_text(text.replace(line, 'threshold_bits = { why = "not published" }'))
-        graph = Graph.chain(
-            Header(dt_s=1e-3, steps=1),
-            input=Input(shape=(1,)),
-            fc=Affine(weight=[[1.0]]),
-            lif=LIF(beta=1.0, threshold=1.0),
-            output=Output(),
-        )
+        graph = stack((1,), 1, fc=Affine(weight=[[1.0]]), lif=LIF(beta=1.0, threshold=1.0))
         profile = load_profile(path).profile
         with pytest.raises(ProfileError, match=r"threshold_bits .* \(not published\)"):
             lower(graph, profile)
 
 
-CHIPS = (
-    "akida",
-    "brainscales2",
-    "loihi1",
-    "loihi2",
-    "speck",
-    "spinnaker2",
-    "truenorth",
-    "xylo",
-)
+CHIPS = ("akida", "brainscales2", "loihi1", "loihi2", "speck", "spinnaker2", "truenorth", "xylo")
 
 CHIP = """
 [[rules]]
@@ -270,12 +256,11 @@ class TestChips:
             assert limit.value is None or limit.kind in ("wall", "budget")
 
     def test_every_law_is_data_and_only_two_laws_can_be_lowered_to(self):
-        graph = Graph.chain(
+        graph = stack(
+            (1,),
             Header(dt_s=1e-3, steps=1, coding="events", levels=2),
-            input=Input(shape=(1,)),
             fc=Affine(weight=[[1.0]]),
             lif=LIF(beta=1.0, threshold=0.5),
-            output=Output(),
         )
         laws = {name: load_profile(name).profile.arithmetic.law for name in CHIPS}
         assert laws == {
@@ -341,11 +326,7 @@ class TestChipSchema:
             ('"max(kx, ky)"', '"map"', "map is a word; give sense = 'one_of' and a list"),
             (', kind = "wall"', "", "a limit needs a kind"),
             ("value = 16,", "value = [16],", "sense 'most' does not fit the limit [16]"),
-            (
-                'use = "max(kx, ky)"',
-                'use = "kx"\nwhere = { kz = 1 }',
-                "where: unknown kz",
-            ),
+            ('use = "max(kx, ky)"', 'use = "kx"\nwhere = { kz = 1 }', "where: unknown kz"),
             ('use = "neurons"', 'use = "kernels"', "unknown kernels"),
             ("value = 64,", "value = [64, 64, 64],", "3 limits, 2 cores"),
             ("synops*synop", "synops*spike", "unknown spike"),

@@ -21,27 +21,19 @@ from neurorobust.lower import lower
 from neurorobust.lower.passes import fold_batch_norm
 from neurorobust.testing import random_graph, random_stimulus
 from neurorobust.testing.networks import lif, neurons
-from tests.support.planted_faults import (
-    FAULTS,
-    apart,
-    box,
-    conv_network,
-    network,
-    plant,
-    renamed,
-)
+from tests.support.networks import stack
+from tests.support.planted_faults import FAULTS, apart, box, conv_network, network, plant, renamed
 
 PROFILE = load_profile("loihi2").profile
 
 
 def dense(weight, steps=16, beta=0.9, threshold=1.0):
     """One layer of neurons, driven by values per step."""
-    return ir.Graph.chain(
+    return stack(
+        (len(weight[0]),),
         ir.Header(dt_s=1e-3, steps=steps, coding="events"),
-        input=ir.Input(shape=(len(weight[0]),)),
         fc=ir.Affine(weight=np.array(weight)),
         lif=ir.LIF(beta=beta, threshold=threshold),
-        output=ir.Output(),
     )
 
 
@@ -205,15 +197,14 @@ def test_another_shape_is_a_difference_with_its_cause():
 
         conv = Conv2d(weight=np.random.default_rng(2).normal(size=(2, 1, 3, 3)), padding=padding)
         size = 5 + 2 * padding[0] - 2
-        return ir.Graph.chain(
+        return stack(
+            (1, 5, 5),
             header,
-            input=ir.Input(shape=(1, 5, 5)),
             conv=conv,
             lif=ir.LIF(beta=np.array(0.5), threshold=np.array(1.0)),
             flat=ir.Flatten(),
             fc=ir.Affine(weight=rng.normal(size=(3, 2 * size * size))),
             out=ir.LIF(beta=np.array(0.5), threshold=np.array(1.0)),
-            output=ir.Output(),
         )
 
     found = diff(network((1, 1)), box(network((0, 0))))

@@ -11,12 +11,7 @@ from hypothesis import strategies as st
 from neurorobust.api import diff
 from neurorobust.backends import run
 from neurorobust.compare.selfcheck import self_check
-from neurorobust.compare.spikes import (
-    AGREEMENT_COLUMNS,
-    Partings,
-    compare_spikes,
-    first_divergence,
-)
+from neurorobust.compare.spikes import AGREEMENT_COLUMNS, Partings, compare_spikes, first_divergence
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import LIF, FixedTernaryLIF

@@ -20,14 +20,7 @@ from neurorobust.backends import (
 )
 from neurorobust.errors import Unsupported
 from neurorobust.ir import LIF, FixedDelayDense, FixedLI, FixedLIF, FixedTernaryLIF, Graph
-from neurorobust.testing import (
-    CHECKS,
-    Check,
-    Expected,
-    assert_agrees,
-    random_graph,
-    random_program,
-)
+from neurorobust.testing import CHECKS, Check, Expected, assert_agrees, random_graph, random_program
 from neurorobust.testing.fuzz import fuzz
 from neurorobust.testing.networks import lif, neurons, stimulus
 from neurorobust.testing.trial import Trial

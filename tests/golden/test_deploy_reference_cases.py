@@ -13,16 +13,7 @@ from neurorobust.ir import Edge, FixedDense, FixedInput, FixedLIF, Header, Outpu
 from neurorobust.lower import Limits
 from tests.support.helpers import shared_data
 
-CHIPS = (
-    "akida",
-    "brainscales2",
-    "loihi1",
-    "loihi2",
-    "speck",
-    "spinnaker2",
-    "truenorth",
-    "xylo",
-)
+CHIPS = ("akida", "brainscales2", "loihi1", "loihi2", "speck", "spinnaker2", "truenorth", "xylo")
 CASES = [
     pytest.param(load_profile(name).profile, case, id=f"{name}: {case.name}")
     for name in CHIPS
@@ -46,11 +37,7 @@ def neuron(given, spikes):
             "lif": FixedLIF(du=int(given["du"]), dv=int(given["dv"]), vth=int(given["vth"])),
             "output": Output(),
         },
-        edges=(
-            Edge("input", "fc"),
-            Edge("fc", "lif", int(given["delay"])),
-            Edge("lif", "output"),
-        ),
+        edges=(Edge("input", "fc"), Edge("fc", "lif", int(given["delay"])), Edge("lif", "output")),
     )
     stimulus = Stimulus(spikes.reshape(1, -1, 1), len(spikes))
     run = get_backend("reference").compile(program, "quantised").run

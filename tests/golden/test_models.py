@@ -15,17 +15,7 @@ from neurorobust.ir.base import KINDS
 from neurorobust.lower import lower
 from neurorobust.testing.random_networks import random_graph
 from neurorobust.testing.random_programs import random_program
-from tests.golden.networks import (
-    conv,
-    dense,
-    events,
-    graphs,
-    header,
-    images,
-    lif,
-    programs,
-    wired,
-)
+from tests.golden.networks import conv, dense, events, graphs, header, images, lif, programs, wired
 from tests.golden.pinning import pinned, rounded
 
 INTEGERS = ("loihi1", "loihi2")

@@ -13,12 +13,13 @@ from neurorobust import ir
 from neurorobust.errors import InvalidModel
 from neurorobust.ir.base import ShapeError
 from neurorobust.ir.edges import topological_order, undelayed_cycle
+from tests.support.networks import stack
 
 HEADER = ir.Header(dt_s=1e-3, steps=4)
 
 
 def chain(**nodes):
-    return ir.Graph.chain(HEADER, input=ir.Input(shape=(2,)), **nodes, output=ir.Output())
+    return stack((2,), HEADER, **nodes)
 
 
 def faults(make, *args, **kwargs):

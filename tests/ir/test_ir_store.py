@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from neurorobust import ir
 from neurorobust.errors import InvalidFile
 from tests.support import strategies
+from tests.support.networks import stack
 
 KEY = "neurorobust"
 search = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -126,12 +127,11 @@ def test_random_programs(tmp_path_factory, case):
 
 
 def a_hosted_program(gain=2.0, name="host"):
-    host = ir.Graph.chain(
+    host = stack(
+        (1, 2, 2),
         ir.Header(name=name, dt_s=1e-3, steps=3, mean=(0.5,)),
-        input=ir.Input(shape=(1, 2, 2)),
         flat=ir.Flatten(),
         fc=ir.Affine(weight=np.full((3, 4), gain)),
-        output=ir.Output(),
     )
     return ir.Program.chain(
         ir.Header(dt_s=1e-3, steps=3, coding="events"),

@@ -17,6 +17,7 @@ from neurorobust.engine.integer_gradient import IntegerTarget, StrainedTarget
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
 from neurorobust.lower import lower
+from tests.support.networks import stack
 
 STEPS, WIDTH, DRAWS = 6, 40, 10
 EPSILON = 16 / 255
@@ -25,16 +26,15 @@ GRADIENT = Stbp("arctan", 0.5)
 
 def float_graph():
     draw = np.random.default_rng(4)
-    return ir.Graph.chain(
+    return stack(
+        (WIDTH,),
         ir.Header(dt_s=1e-3, steps=STEPS, levels=256),
-        input=ir.Input(shape=(WIDTH,)),
         fc1=ir.Affine(weight=draw.normal(0.06, 0.3, (60, WIDTH))),
         lif1=ir.LIF(beta=0.8, threshold=1.0),
         fc2=ir.Affine(weight=draw.normal(0.03, 0.3, (30, 60))),
         lif2=ir.LIF(beta=0.7, alpha=0.4, threshold=1.0),
         fc3=ir.Affine(weight=draw.normal(0, 0.5, (4, 30))),
         li=ir.LI(beta=1.0),
-        output=ir.Output(readout="last"),
     )
 
 
@@ -225,12 +225,11 @@ class TestRefusals:
             StrainedTarget(PROGRAM, "heat")
 
     def test_a_reference_that_has_nothing_in_common(self):
-        other = ir.Graph.chain(
+        other = stack(
+            (WIDTH,),
             HEADER,
-            input=ir.Input(shape=(WIDTH,)),
             fc=ir.Affine(weight=np.ones((4, WIDTH))),
             other=ir.LIF(beta=0.5, threshold=1.0),
-            output=ir.Output(),
         )
         attack = ArithmeticAttack(GRADIENT, "rounding", steps=1, reference=other)
         with pytest.raises(InvalidInput, match="fires in other, the Program in lif1, lif2"):

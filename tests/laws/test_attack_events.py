@@ -14,8 +14,9 @@ from neurorobust.attacks.events.spikefool import SpikeFool, solve
 from neurorobust.engine.estimators import Assg, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import LI, LIF, Affine, Flatten, Graph, Header, Input, Output
+from neurorobust.ir import LI, LIF, Affine, Flatten, Header
 from neurorobust.study.sets import SampleSet
+from tests.support.networks import stack
 
 STEPS, SHAPE = 8, (2, 5, 6)
 
@@ -23,15 +24,14 @@ STEPS, SHAPE = 8, (2, 5, 6)
 def graph(high=1, seed=0):
     draw = np.random.default_rng(seed)
     weight = draw.normal(size=(24, 60)) / (1 + high) * 1.5
-    return Graph.chain(
+    return stack(
+        SHAPE,
         Header(dt_s=1e-3, steps=STEPS, coding="events", bounds=(0.0, float(high))),
-        input=Input(shape=SHAPE),
         flat=Flatten(),
         a=Affine(weight=weight, bias=0.3 - weight.sum(1) * high / 10),
         lif=LIF(beta=0.5, threshold=1.0),
         b=Affine(weight=draw.normal(size=(4, 24))),
         top=LI(beta=0.9, gain_in=1 / STEPS),
-        output=Output(readout="last"),
     )
 
 
@@ -142,12 +142,11 @@ def test_a_changed_bin_takes_further_events():
     """The budget counts bins: ten events too few in one bin are no reason to change another."""
     weight = np.array([[0.0, 0.0], [1.0, 0.5]])
     network = Network(
-        Graph.chain(
+        stack(
+            (2,),
             Header(dt_s=1e-3, steps=1, coding="events", bounds=(0.0, 8.0)),
-            input=Input(shape=(2,)),
             a=Affine(weight=weight, bias=np.array([4.5, 0.0])),
             li=LI(beta=0.0),
-            output=Output(readout="last"),
         )
     )
     x, y = np.zeros((1, 1, 2)), np.zeros(1, int)
@@ -188,12 +187,11 @@ class TestSparse:
         weight[1] = 0.01
         weight[1, 7] = 1.0
         network = Network(
-            Graph.chain(
+            stack(
+                (20,),
                 Header(dt_s=1e-3, steps=1, coding="events"),
-                input=Input(shape=(20,)),
                 a=Affine(weight=weight, bias=np.array([0.5, 0.0])),
                 li=LI(beta=0.0),
-                output=Output(readout="last"),
             )
         )
         x = np.zeros((1, 1, 20))
@@ -285,12 +283,12 @@ class TestPatterns:
 
     def test_vectors_are_no_frames(self):
         flat = Network(
-            Graph.chain(
+            stack(
+                (3,),
                 Header(dt_s=1e-3, steps=4, coding="events"),
-                input=Input(shape=(3,)),
+                readout="count",
                 a=Affine(weight=np.ones((2, 3))),
                 lif=LIF(beta=0.5, threshold=1.0),
-                output=Output(readout="count"),
             )
         )
         with pytest.raises(InvalidInput, match="draws on frames"):

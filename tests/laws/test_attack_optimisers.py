@@ -35,8 +35,9 @@ from neurorobust.attacks.steps import checkpoints
 from neurorobust.engine.estimators import Assg, Rga, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import LI, LIF, Affine, Graph, Header, Input, Output
+from neurorobust.ir import LI, LIF, Affine
 from tests.support.attack_cases import HEADER, WITHOUT_GRID, linear, same, shown, spiking
+from tests.support.networks import stack
 
 EPSILON = 16 / 255
 
@@ -347,13 +348,7 @@ class TestSteps:
         draw = np.random.default_rng(1)
         header = replace(WITHOUT_GRID, steps=1)
         net = Network(
-            Graph.chain(
-                header,
-                input=Input(shape=(72,)),
-                fc=Affine(weight=draw.normal(size=(3, 72))),
-                li=LI(beta=0.0),
-                output=Output(readout="last"),
-            )
+            stack((72,), header, fc=Affine(weight=draw.normal(size=(3, 72))), li=LI(beta=0.0))
         )
         case = attacks_base.Case(
             Target(net, None),
@@ -393,12 +388,12 @@ class TestSteps:
     def test_the_cross_entropy_of_a_count_is_that_of_its_mean(self):
         """Sums over many steps saturate; the gradient is taken at scores / T."""
         steps = 200
-        count = Graph.chain(
-            Header(dt_s=1e-3, steps=steps),
-            input=Input(shape=(2,)),
+        count = stack(
+            (2,),
+            steps,
+            readout="count",
             a=Affine(weight=np.eye(2) * 4),
             lif=LIF(beta=0.0, threshold=1.0),
-            output=Output(readout="count"),
         )
         x, y = torch.tensor([[0.9, 0.1]], dtype=torch.float64), torch.tensor([0])
         gradient = Target(Network(count), Stbp(width=8.0)).gradient(x, y)
@@ -406,12 +401,12 @@ class TestSteps:
 
     def test_the_confidence_is_in_counts(self):
         """A margin of one spike is reached by the loss of the mean too, and no more is asked."""
-        count = Graph.chain(
-            Header(dt_s=1e-3, steps=10),
-            input=Input(shape=(2,)),
+        count = stack(
+            (2,),
+            10,
+            readout="count",
             a=Affine(weight=np.eye(2)),
             lif=LIF(beta=1.0, threshold=1.0, reset="soft"),
-            output=Output(readout="count"),
         )
         seen = []
 
@@ -546,10 +541,7 @@ class TestRefused:
             (lambda: Apgd(Rga(), steps=0), "APGD: steps is 0; it must be at least 1"),
             (lambda: SaPgd(Rga(), steps=0), "SA-PGD: steps is 0"),
             (lambda: Square(queries=0), "Square: queries is 0"),
-            (
-                lambda: Square(p_init=math.nan),
-                "Square: p_init is nan; it must be above 0 and at",
-            ),
+            (lambda: Square(p_init=math.nan), "Square: p_init is nan; it must be above 0 and at"),
             (lambda: Square(p_init=1.5), "Square: p_init is 1.5"),
             (lambda: MiFgsm(Rga(), steps=0), "MI-FGSM: steps is 0"),
             (lambda: Bim(Rga(), steps=0), "BIM: steps is 0"),

@@ -4,22 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from neurorobust.attacks import (
-    Apgd,
-    Events,
-    Linf,
-    SaPgd,
-    Spsa,
-    Square,
-    Target,
-    Targeted,
-)
+from neurorobust.attacks import Apgd, Events, Linf, SaPgd, Spsa, Square, Target, Targeted
 from neurorobust.attacks.events.sda import SparseDynamicAttack
 from neurorobust.attacks.losses import LOSSES
 from neurorobust.engine.estimators import Assg, Stbp
 from neurorobust.engine.network import Network
-from neurorobust.ir import LI, LIF, Affine, Graph, Header, Input, Output
+from neurorobust.ir import LI, LIF, Affine, Header
 from tests.support.attack_cases import HEADER, linear
+from tests.support.networks import stack
 
 STEPS = 6
 
@@ -30,14 +22,14 @@ def counted(seed, inputs, coding="direct"):
     weight = draw.normal(size=(32, inputs)) / 2
     bias = 0.8 - weight.sum(1) / 2 if coding == "direct" else np.full(32, 0.3)
     levels = 256 if coding == "direct" else None
-    return Graph.chain(
+    return stack(
+        (inputs,),
         Header(dt_s=1e-3, steps=STEPS, levels=levels, coding=coding),
-        input=Input(shape=(inputs,)),
+        readout="count",
         a=Affine(weight=weight, bias=bias),
         lif=LIF(beta=0.8, threshold=1.0),
         b=Affine(weight=draw.normal(size=(4, 32)) / 2, bias=np.full(4, 0.3)),
         top=LIF(beta=0.9, threshold=1.0),
-        output=Output(readout="count"),
     )
 
 
@@ -84,14 +76,13 @@ class TestDlr:
 
 def test_square_drifts_over_plateaus():
     """A network whose score is a step function of the mean: no single square reaches the step."""
-    graph = Graph.chain(
-        Header(dt_s=1e-3, steps=1),
-        input=Input(shape=(64,)),
+    graph = stack(
+        (64,),
+        1,
         a=Affine(weight=np.full((1, 64), 1 / 64)),
         lif=LIF(beta=0.0, threshold=0.553),
         b=Affine(weight=np.array([[0.0], [2.0]]), bias=np.array([1.0, 0.0])),
         top=LI(beta=0.0),
-        output=Output(readout="last"),
     )
     x, y = np.full((12, 64), 0.5), np.zeros(12, int)
     made = Square(queries=400)(Network(graph), x, y, Linf(epsilon=0.1))
@@ -137,12 +128,11 @@ class TestSda:
         weight = np.zeros((2, 12))
         weight[1] = np.arange(1, 13)
         network = Network(
-            Graph.chain(
+            stack(
+                (12,),
                 Header(dt_s=1e-3, steps=1, coding="events"),
-                input=Input(shape=(12,)),
                 a=Affine(weight=weight, bias=np.array([9 + 10 + 11 + 12 - 0.5, 0.0])),
                 li=LI(beta=0.0),
-                output=Output(readout="last"),
             )
         )
         x, budget = np.zeros((1, 1, 12)), 4 if not limits else 12

@@ -7,14 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from neurorobust.attacks import (
-    L2,
-    Draws,
-    Events,
-    Linf,
-    Retiming,
-    make_threat,
-)
+from neurorobust.attacks import L2, Draws, Events, Linf, Retiming, make_threat
 from neurorobust.data.exchange import to_events, to_frames
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Header

@@ -15,8 +15,9 @@ from neurorobust.attacks import base as attacks_base
 from neurorobust.engine.estimators import Rga, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidFile, InvalidInput
-from neurorobust.ir import LI, LIF, Affine, Graph, Input, Output
+from neurorobust.ir import LI, LIF, Affine
 from tests.support.attack_cases import HEADER, linear
+from tests.support.networks import stack
 
 EPSILON = 16 / 255
 
@@ -24,14 +25,14 @@ EPSILON = 16 / 255
 def graph(header=HEADER, seed=0, readout="last"):
     draw = np.random.default_rng(seed)
     top = LI(beta=1.0, gain_in=1 / 6) if readout == "last" else LIF(beta=0.9, threshold=0.5)
-    return Graph.chain(
+    return stack(
+        (12,),
         header,
-        input=Input(shape=(12,)),
+        readout=readout,
         a=Affine(weight=draw.normal(size=(20, 12)), bias=draw.normal(size=20) / 4),
         lif=LIF(beta=0.8, threshold=1.0),
         b=Affine(weight=draw.normal(size=(4, 20))),
         top=top,
-        output=Output(readout=readout),
     )
 
 

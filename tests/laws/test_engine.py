@@ -12,6 +12,7 @@ from neurorobust.data import Stimulus
 from neurorobust.engine.dynamics import Neuron, exact_fire
 from neurorobust.engine.network import EXACT, Network, Trace
 from neurorobust.ir import LI, LIF, Affine, Edge, Graph, Header, Input, Output
+from tests.support.networks import stack
 from tests.support.strategies import graphs
 
 reference, torch_backend = get_backend("reference"), replace(get_backend("torch"), device="cpu")
@@ -63,9 +64,7 @@ def test_single_precision_is_exact_on_the_grid(case):
 def test_single_precision_rounds_like_the_reference():
     """One neuron, no sums: every rounding is that of IEEE single."""
     node = LIF(beta=0.9, threshold=1.0)
-    graph = Graph.chain(
-        Header(dt_s=1e-3, steps=50), input=Input(shape=(64,)), lif=node, output=Output()
-    )
+    graph = stack((64,), 50, lif=node)
     values = np.random.default_rng(0).uniform(0, 0.5, (4, 50, 64))
     wanted, got = both(graph, Stimulus(values, 50), precision="single")
     assert got.membrane["lif"].dtype == np.float32
@@ -137,9 +136,7 @@ class TestEveryOption:
         node = LIF(**{"beta": 0.5, "threshold": 0.5, "compare": compare} | fields)
         steps = 60
         x = np.random.default_rng(1).integers(-8, 14, (3, steps, 4)) / 16  # ties are common
-        graph = Graph.chain(
-            Header(dt_s=1e-3, steps=steps), input=Input(shape=(4,)), lif=node, output=Output()
-        )
+        graph = stack((4,), steps, lif=node)
         result = run(graph, Stimulus(x, steps), backend=torch_backend, record=EVERYTHING)
         ties = 0
         for b in range(3):
@@ -194,12 +191,7 @@ class TestEveryOption:
 
     def test_li_by_hand(self):
         node = LI(beta=0.5, gain_in=2.0, bias=0.25, v_init=4.0)
-        graph = Graph.chain(
-            Header(dt_s=1e-3, steps=3),
-            input=Input(shape=(1,)),
-            li=node,
-            output=Output(readout="last"),
-        )
+        graph = stack((1,), 3, readout="last", li=node)
         x = np.array([1.0, 0.0, -1.0]).reshape(1, 3, 1)
         result = run(graph, Stimulus(x, 3), backend=torch_backend, record=EVERYTHING)
         assert result.membrane["li"].ravel().tolist() == [4.25, 2.375, -0.5625]

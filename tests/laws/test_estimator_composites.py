@@ -24,6 +24,7 @@ from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import LIF, Affine, Conv2d, Flatten, Graph, Header, Input, Output
 from tests.support.estimator_cases import STEPS, gradient, mixed
+from tests.support.networks import stack
 
 
 def sample(seed=1, batch=3):
@@ -101,15 +102,14 @@ class TestTimeExtended:
 
 def coded(bounds=(0.0, 1.0)):
     draw = np.random.default_rng(3)
-    return Graph.chain(
+    return stack(
+        (2, 5, 5),
         Header(dt_s=1e-3, steps=STEPS, coding="bernoulli", bounds=bounds),
-        input=Input(shape=(2, 5, 5)),
         conv=Conv2d(weight=draw.normal(size=(4, 2, 3, 3)), stride=(2, 2), padding=(1, 1)),
         lif=LIF(beta=0.9, threshold=1.0),
         flat=Flatten(),
         fc=Affine(weight=draw.normal(size=(3, 36))),
         out=LIF(beta=0.8, threshold=1.0),
-        output=Output(),
     )
 
 

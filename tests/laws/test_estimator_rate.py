@@ -6,18 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from neurorobust.engine.dynamics import Neuron
 from neurorobust.engine.estimators import Bptr, Cba, Hart, Rga, Stbp, assert_forward_identity
 from neurorobust.engine.network import Network
-from neurorobust.ir import LI, LIF, Affine, Edge, Graph, Header, Input, Output
-from tests.support.estimator_cases import STEPS, gradient, mixed, net
+from neurorobust.ir import LI, LIF, Affine, Edge, Output
+from tests.support.estimator_cases import STEPS, gradient, mixed, neuron, spike
+from tests.support.networks import stack, wired
 
 FAMILY = {"rga": Rga, "bptr": Bptr, "cba": Cba, "hart": Hart}
-
-
-def neuron(**fields):
-    node = LIF(**{"beta": 0.5, "threshold": 1.0} | fields)
-    return Neuron.of(node, torch.empty((), dtype=torch.float64))
 
 
 def unsaturated(readout):
@@ -29,15 +24,15 @@ def unsaturated(readout):
 @pytest.mark.parametrize("name", FAMILY)
 def test_in_a_loop_a_gradient_is_that_of_its_own_sample(name):
     rng = np.random.default_rng(3)
-    graph = net(
+    graph = wired(
         ["input fc lif head out output", "lif>1 back lif"],
-        input=Input(shape=(5,)),
+        STEPS,
+        input=(5,),
         fc=Affine(weight=rng.normal(0.3, 0.5, (6, 5))),
         lif=LIF(beta=0.8, threshold=1.0),
         back=Affine(weight=rng.normal(0, 0.3, (6, 6))),
         head=Affine(weight=rng.normal(size=(3, 6))),
         out=LIF(beta=0.8, threshold=1.0),
-        output=Output(),
     )
     network = Network(graph)
     x = torch.tensor(rng.random((STEPS, 1, 5)))  # as many samples as steps
@@ -80,12 +75,12 @@ class TestGains:
             seen.append(max(0.0, gamma - abs(h - theta)) / gamma**2)
             s = float(h > theta)
             v = h * (1 - s) if reset == "hard" else h - theta * s
-        graph = Graph.chain(
-            Header(dt_s=1e-3, steps=STEPS),
-            input=Input(shape=(1,)),
+        graph = stack(
+            (1,),
+            STEPS,
+            readout="mean",
             fc=Affine(weight=[[w]]),
             lif=LIF(beta=beta, threshold=theta, reset=reset),
-            output=Output(readout="mean"),
         )
         found, _ = gradient(Hart(gamma), graph, [[[x]]], [1.0])
         assert found.item() == pytest.approx(w * np.mean(seen), rel=1e-13)
@@ -118,13 +113,13 @@ class TestOneFrame:
                 assert np.linalg.norm(a - b) > 0.02
 
     def test_unused_input_has_gradient_zero(self):
-        graph = net(
+        graph = wired(
             ["input dead lif fc output"],
-            input=Input(shape=(3,)),
+            STEPS,
+            input=(3,),
             dead=Affine(weight=np.zeros((4, 3)), bias=np.full(4, 0.9)),
             lif=LIF(beta=0.9, threshold=1.0),
             fc=Affine(weight=np.ones((2, 4))),
-            output=Output(),
         )
         found, scores = gradient(Rga(), graph, np.ones((2, 1, 3)))
         assert scores.max() > 0
@@ -161,7 +156,7 @@ class TestHartOverAllSteps:
         out = torch.zeros(len(x), len(w2), dtype=torch.float64)
         for t in range(STEPS):
             v = 0.6 * v.detach() + drive[:, t]
-            s = _spike(v - 0.5, gamma)
+            s = spike(v - 0.5, gamma)
             v = v * (1 - s)
             out = leak * out + s @ torch.tensor(w2).T
         (found,) = torch.autograd.grad((out * torch.tensor([1.0, -2.0])).sum(), leaf)
@@ -173,9 +168,10 @@ class TestHartOverAllSteps:
         draw = np.random.default_rng(4)
         w1, w2 = draw.normal(size=(6, 5)), draw.normal(size=(2, 6))
         x = draw.uniform(0, 1, (3, STEPS if timed else 1, 5))
-        graph = net(
+        graph = wired(
             ["input a lif b li output"],
-            input=Input(shape=(5,)),
+            STEPS,
+            input=(5,),
             a=Affine(weight=w1),
             lif=LIF(beta=0.6, threshold=0.5),
             b=Affine(weight=w2),
@@ -190,13 +186,13 @@ class TestHartOverAllSteps:
     def test_in_a_loop_the_means_are_taken_apart(self):
         """One neuron that feeds itself: score = sum_t s[t], dI[t+1]/ds[t] = r, gain g."""
         weight, r = 0.9, 0.25
-        graph = net(
+        graph = wired(
             ["input fc lif output", "lif>1 loop lif"],
-            input=Input(shape=(1,)),
+            STEPS,
+            input=(1,),
             fc=Affine(weight=[[weight]]),
             loop=Affine(weight=[[r]]),
             lif=LIF(beta=0.7, threshold=1.0),
-            output=Output(),
         )
         v, s, seen = 0.0, 0.0, []
         for _ in range(STEPS):
@@ -220,13 +216,6 @@ class _Averaged(torch.autograd.Function):
     @staticmethod
     def backward(ctx, g):
         return g.mean(1, keepdim=True).expand_as(g)
-
-
-def _spike(u, gamma):
-    """Exact forward; its slope is the triangle, as that of its integral."""
-    inside = (u / gamma).clamp(-1, 1)
-    smooth = inside - inside * inside.abs() / 2
-    return (u > 0).double() + smooth - smooth.detach()
 
 
 class TestHalfPrecision:

@@ -12,6 +12,7 @@ from neurorobust.engine.estimators import Assg, Bptr, Hart, Mix, Pdsg, Rga, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.ir import LIF, Affine, BatchNorm, Conv2d, Flatten, Graph, Header, Input, Output
 from tests.support.estimator_cases import STEPS, gradient, mixed
+from tests.support.networks import stack
 
 BETA, THETA = 0.8, 1.0
 
@@ -203,12 +204,7 @@ class TestPiecewiseLinear:
     def test_in_units_of_each_threshold(self):
         """0.3 max(0, 1 - |v / threshold - 1|), with one threshold per neuron."""
         thetas = np.array([0.5, 1.0, 2.0])
-        graph = Graph.chain(
-            Header(dt_s=1e-3, steps=1),
-            input=Input(shape=(3,)),
-            lif=LIF(beta=1.0, threshold=thetas),
-            output=Output(),
-        )
+        graph = stack((3,), 1, lif=LIF(beta=1.0, threshold=thetas))
         x = np.array([0.4, 1.3, 5.0])
         found, _ = gradient(Stbp("piecewise_linear"), graph, x[None, None], np.ones(3), steps=1)
         assert np.allclose(found[0, 0], 0.3 * np.maximum(0, 1 - np.abs(x / thetas - 1)))
@@ -223,16 +219,16 @@ def test_training_layers_and_estimators_share_one_law():
         nn.Conv2d(1, 4, 3, padding=1), layers.LIF(node), nn.Flatten(), nn.Linear(64, 3)
     )
     conv, fc = model[0], model[3]
-    graph = Graph.chain(
-        Header(dt_s=1e-3, steps=STEPS),
-        input=Input(shape=(1, 4, 4)),
+    graph = stack(
+        (1, 4, 4),
+        STEPS,
+        readout="mean",
         conv=Conv2d(
             weight=conv.weight.detach().numpy(), bias=conv.bias.detach().numpy(), padding=(1, 1)
         ),
         lif=node,
         flat=Flatten(),
         fc=Affine(weight=fc.weight.detach().numpy(), bias=fc.bias.detach().numpy()),
-        output=Output(readout="mean"),
     )
     x = torch.rand(2, 1, 4, 4, requires_grad=True)
     trained = model(x, STEPS).mean(0)
@@ -252,10 +248,7 @@ def test_training_layers_and_estimators_share_one_law():
 def test_one_sample_alone_has_the_gradient_it_has_among_others(estimator):
     """In single precision, through batch norm on several channels, against double precision."""
     rng = np.random.default_rng(3)
-    graph = Graph.chain(
-        Header(dt_s=1e-3, steps=4),
-        input=Input(shape=(3, 8, 8)),
-        conv=Conv2d(weight=rng.normal(0, 0.5, (8, 3, 3, 3)), padding=(1, 1)),
+    graph = stack((3, 8, 8), 4, readout="mean", conv=Conv2d(weight=rng.normal(0, 0.5, (8, 3, 3, 3)), padding=(1, 1)),
         norm=BatchNorm(
             mean=rng.normal(size=8), var=rng.uniform(0.5, 2, 8), scale=rng.uniform(0.5, 2, 8),
             shift=rng.normal(size=8),
@@ -268,9 +261,7 @@ def test_one_sample_alone_has_the_gradient_it_has_among_others(estimator):
         ),
         lif2=LIF(beta=0.75, threshold=1.0),
         flat=Flatten(),
-        fc=Affine(weight=rng.normal(0, 0.1, (3, 512))),
-        output=Output(readout="mean"),
-    )  # fmt: skip
+        fc=Affine(weight=rng.normal(0, 0.1, (3, 512))))  # fmt: skip
     x, found = rng.random((3, 1, 3, 8, 8)), {}
     for dtype in (torch.float32, torch.float64):
         network, rows = Network(graph, dtype=dtype), []

@@ -27,6 +27,7 @@ from neurorobust.engine.network import EXACT, Network, Trace
 from neurorobust.errors import InvalidInput
 from neurorobust.lower import lower
 from neurorobust.testing import random_program, random_stimulus
+from tests.support.networks import stack
 from tests.support.strategies import programs
 
 STEPS, LEVELS = 5, 16
@@ -56,9 +57,9 @@ def on_the_grid():
     whole = {name: 2 * draw.integers(-20, 26, size) for name, size in sizes.items()}
     scale = {"lif1": 361, "lif2": 87, "li": 50}
     header = ir.Header(dt_s=1e-3, steps=STEPS, levels=LEVELS)
-    graph = ir.Graph.chain(
+    graph = stack(
+        (1, 6, 6),
         header,
-        input=ir.Input(shape=(1, 6, 6)),
         conv=ir.Conv2d(weight=whole["conv"] * (LEVELS - 1) / scale["lif1"]),
         lif1=ir.LIF(beta=0.5, threshold=1.0, bias=10 / scale["lif1"]),
         flat=ir.Flatten(),
@@ -66,7 +67,6 @@ def on_the_grid():
         lif2=ir.LIF(beta=0.5, alpha=0.5, threshold=1.0),
         fc=ir.Affine(weight=whole["fc"] / scale["li"]),
         li=ir.LI(beta=1.0),
-        output=ir.Output(readout="last"),
     )
     program = ir.Program.chain(
         header,
@@ -200,9 +200,9 @@ def test_one_neuron_has_the_gradient_of_the_law_by_hand():
 def float_graph():
     draw = np.random.default_rng(1)
     header = ir.Header(dt_s=1e-3, steps=6, levels=256, mean=(0.4,), std=(0.5,))
-    return ir.Graph.chain(
+    return stack(
+        (1, 5, 5),
         header,
-        input=ir.Input(shape=(1, 5, 5)),
         conv=ir.Conv2d(weight=draw.normal(0.1, 0.5, (3, 1, 3, 3)), bias=draw.normal(0.1, 0.1, 3)),
         lif1=ir.LIF(beta=0.8, threshold=1.0),
         flat=ir.Flatten(),
@@ -210,7 +210,6 @@ def float_graph():
         lif2=ir.LIF(beta=0.7, alpha=0.3, threshold=0.5),
         fc2=ir.Affine(weight=draw.normal(0, 0.5, (4, 12)), bias=draw.normal(0, 0.1, 4)),
         li=ir.LI(beta=1.0, gain_in=np.array(1 / 6)),
-        output=ir.Output(readout="last"),
     )
 
 

@@ -14,22 +14,19 @@ from neurorobust.errors import InvalidInput, LowerError, Unsupported
 from neurorobust.lower import lower
 from neurorobust.lower.ranges import host_range
 from tests.support.helpers import require_backend
-from tests.support.lowering_oracle import dense, graph, run
+from tests.support.lowering_oracle import dense, run
+from tests.support.networks import stack, wired
 
 LOIHI2 = load_profile("loihi2").profile
 LOIHI1 = load_profile("loihi1").profile
-EXACT = [
-    "torch",
-    "reference",
-    pytest.param("lava", marks=[pytest.mark.lava, pytest.mark.slow]),
-]
+EXACT = ["torch", "reference", pytest.param("lava", marks=[pytest.mark.lava, pytest.mark.slow])]
 
 
 def image_net(rng, **first):
     """Normalised images, a batch norm and a maximum before the first neurons."""
-    return ir.Graph.chain(
+    return stack(
+        (2, 6, 6),
         ir.Header(dt_s=1e-3, steps=6, levels=256, mean=(0.4, 0.5), std=(0.2, 0.3)),
-        input=ir.Input(shape=(2, 6, 6)),
         conv=ir.Conv2d(
             weight=rng.normal(size=(4, 2, 3, 3)), bias=rng.normal(size=4), padding=(1, 1)
         ),
@@ -43,7 +40,6 @@ def image_net(rng, **first):
         flat=ir.Flatten(),
         fc=ir.Affine(weight=rng.normal(size=(3, 20)) / 3),
         li=ir.LI(beta=1.0),
-        output=ir.Output(readout="last"),
     )
 
 
@@ -57,7 +53,7 @@ class TestConstantCurrent:
         weight = np.array([[4000.0, 95.0, 0.0], [100.0, -50.0, -200.0]])
         nodes = {"input": (3,), "fc": ir.Affine(weight=weight)}
         nodes |= {"n": ir.LIF(beta=0.5, threshold=300.0)}
-        model = graph(["input fc n output"], ir.Header(dt_s=1e-3, steps=9), **nodes)
+        model = wired(["input fc n output"], ir.Header(dt_s=1e-3, steps=9), **nodes)
         program = lower(model, LOIHI2, input_coding="bias")
         source, neuron = program.nodes[program.input], program.nodes["n"]
         assert (source.scale, source.low, source.high) == (1.0, -4095, 4095)
@@ -80,7 +76,7 @@ class TestConstantCurrent:
             nodes = {"input": (4,), "fc": ir.Affine(weight=rng.normal(size=(3, 4)))}
             changes = {"gain_in": np.array([0.5, 1.0, 2.0]), "bias": rng.normal(size=3)}
             nodes |= {"li": ir.LI(beta=0.5, **changes), "output": ir.Output(readout="last")}
-            model = graph(["input fc li output"], ir.Header(dt_s=1e-3, steps=6), **nodes)
+            model = wired(["input fc li output"], ir.Header(dt_s=1e-3, steps=6), **nodes)
         program = lower(model, LOIHI2, input_coding="bias")
         name = "lif" if kind == "fires" else "li"
         values = pixels(rng)[:, None] if kind == "fires" else rng.uniform(0, 1, (12, 1, 4))
@@ -143,12 +139,12 @@ class TestConstantCurrent:
         nodes = {"input": (2,)}
         nodes |= {n: ir.Affine(weight=np.eye(2)) for n in ("a", "b", "c", "d")}
         nodes |= {n: ir.LIF(beta=0.5, threshold=0.5) for n in ("la", "lb", "lc")}
-        two = graph(["input a la c lc output", "input b lb d lc"], **nodes)
+        two = wired(["input a la c lc output", "input b lb d lc"], **nodes)
         for coding in ("bias", "host"):
             with pytest.raises(LowerError, match=r"input: feeds \['la', 'lb'\]; the host computes"):
                 lower(two, LOIHI2, input_coding=coding)
         del nodes["b"], nodes["lb"]
-        loop = graph(["input>1 a la c lc output", "lc>1 d a"], **nodes)
+        loop = wired(["input>1 a la c lc output", "lc>1 d a"], **nodes)
         with pytest.raises(LowerError) as caught:
             lower(loop, LOIHI2, input_coding="bias")
         assert "needs maps that only the input feeds" in str(caught.value)
@@ -167,7 +163,7 @@ class TestConstantCurrent:
             "loop": ir.Affine(weight=rng.normal(0, 0.5, (6, 6))),
         }
         edges = ["input a la output", "la>1 loop la"]
-        model = graph(edges, ir.Header(dt_s=1e-3, steps=8), **nodes)
+        model = wired(edges, ir.Header(dt_s=1e-3, steps=8), **nodes)
         program = lower(model, LOIHI2, input_coding="bias")
         values = rng.uniform(0, 1, (30, 1, 5))
         exact, got = run(model, values), run(program, values)
@@ -175,7 +171,7 @@ class TestConstantCurrent:
         assert (exact.spikes["la"] != got.spikes["la"]).mean() < 0.01
         nodes["la"] = replace(nodes["la"], gain_in=np.array(2.0))
         with pytest.raises(LowerError, match="needs a gain of 1 where other synapses"):
-            lower(graph(edges, **nodes), LOIHI2, input_coding="bias")
+            lower(wired(edges, **nodes), LOIHI2, input_coding="bias")
 
     def test_on_data_the_current_may_be_clipped(self):
         """A bound that nothing comes near costs resolution, which data can tell."""
@@ -232,7 +228,7 @@ class TestFirstOnTheHost:
             "lb": ir.LIF(beta=1.0, threshold=300.0),
         }
         header = ir.Header(dt_s=1e-3, steps=8, coding="events")
-        model = graph(["input a la b lb output", "la>1 loop la"], header, **nodes)
+        model = wired(["input a la b lb output", "la>1 loop la"], header, **nodes)
         program = lower(model, LOIHI2, input_coding="host")
         assert set(program.nodes) == {"input", "b", "lb", "output"}
         values = rng.uniform(0, 1, (10, 8, 5))

@@ -9,23 +9,24 @@ from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
 from neurorobust.errors import LowerError
-from neurorobust.ir import LI, LIF, Affine, Conv2d, Flatten, Graph, Header, Input, Output
+from neurorobust.ir import LI, LIF, Affine, Conv2d, Flatten, Header, Output
 from neurorobust.lower import lower
-from tests.support.lowering_oracle import ROOM, dense, graph, run
+from tests.support.lowering_oracle import ROOM, dense, run
+from tests.support.networks import stack, wired
 
 LOIHI2 = load_profile("loihi2").profile
 fast = settings(derandomize=True, max_examples=25, deadline=None)
 
 
 def wide(rng):
-    return Graph.chain(
+    return stack(
+        (784,),
         Header(dt_s=1e-3, steps=10, levels=256),
-        input=Input(shape=(784,)),
+        readout="count",
         w=Affine(weight=rng.normal(0, 0.05, (128, 784)), bias=rng.normal(0, 0.1, 128)),
         l=LIF(beta=0.9, threshold=1.0),
         w2=Affine(weight=rng.normal(0, 0.2, (10, 128))),
         lo=LI(beta=1.0),
-        output=Output(),
     )
 
 
@@ -63,7 +64,7 @@ def test_a_weak_synapse_beside_a_strong_one(shift):
         "output": Output(readout="last"),
     }
     header = Header(dt_s=1e-3, steps=3, coding="events", levels=2)
-    model = graph(["input a n output", "input b n"], header, **nodes)
+    model = wired(["input a n output", "input b n"], header, **nodes)
     program = lower(model, LOIHI2)
     assert program.report[0]["weight_exponent"] == f"0, {shift}"
     assert program.report[0]["weight_snr_db"] is None or program.report[0]["weight_snr_db"] > 200
@@ -101,7 +102,7 @@ def test_no_exponent_overflows(seed):
         "output": Output(readout="last"),
     }
     header = Header(dt_s=1e-3, steps=steps, levels=256)
-    model = graph(["input a l b li output", "input skip li"], header, **nodes)
+    model = wired(["input a l b li output", "input skip li"], header, **nodes)
     bits = int(rng.integers(2, 9))
     scaling = str(rng.choice(["max_abs", "mse"]))
     try:
@@ -123,15 +124,14 @@ def test_no_exponent_overflows(seed):
 
 def drowned(bias):
     rng = np.random.default_rng(0)
-    return Graph.chain(
+    return stack(
+        (1, 6, 6),
         Header(dt_s=1e-3, steps=6, levels=256),
-        input=Input(shape=(1, 6, 6)),
         conv=Conv2d(weight=rng.normal(size=(4, 1, 3, 3))),
         lif=LIF(beta=0.7, threshold=1.0, bias=np.array([bias, 0, 0, 0]).reshape(4, 1, 1)),
         flat=Flatten(),
         fc=Affine(weight=rng.normal(size=(3, 64))),
         li=LI(beta=0.9),
-        output=Output(readout="last"),
     )
 
 
@@ -152,25 +152,19 @@ def test_few_bits_are_not_refused(bits):
 def test_a_population_that_another_bound_silences_is_refused():
     """One bias of 90000 leaves those of 4 nothing: three of four channels are dead."""
     weight = np.array([200.0, 0.1, 0.1, 0.1]).reshape(4, 1, 1, 1)
-    model = Graph.chain(
+    model = stack(
+        (1, 2, 2),
         Header(dt_s=1e-3, steps=6, coding="events", levels=2),
-        input=Input(shape=(1, 2, 2)),
         conv=Conv2d(weight=weight),
         lif=LIF(beta=0.9, threshold=10.0, bias=np.array([9e4, 4, 4, 4]).reshape(4, 1, 1)),
         flat=Flatten(),
-        output=Output(),
     )
     with pytest.raises(LowerError, match=r"no input can fire 12 of 16 neurons .* limited by bias"):
         lower(model, LOIHI2)
 
 
 @pytest.mark.parametrize(
-    "neuron",
-    [
-        LI(beta=0.9),
-        LIF(beta=0.9, threshold=1.0),
-        LIF(beta=0.5, alpha=0.9, threshold=1.0),
-    ],
+    "neuron", [LI(beta=0.9), LIF(beta=0.9, threshold=1.0), LIF(beta=0.5, alpha=0.9, threshold=1.0)]
 )
 def test_a_decay_that_comes_to_nothing_is_refused(neuron):
     name = "alpha" if getattr(neuron, "alpha", None) is not None else "beta"

@@ -24,7 +24,8 @@ from neurorobust.lower.passes.pool_to_conv import regrouped
 from neurorobust.lower.pipeline import PASSES
 from neurorobust.testing.random_networks import random_graph
 from tests.support.helpers import require_backend
-from tests.support.lowering_oracle import graph, run
+from tests.support.lowering_oracle import run
+from tests.support.networks import stack, wired
 
 LOIHI2 = load_profile("loihi2").profile
 fast = settings(derandomize=True, max_examples=150, deadline=None)
@@ -146,7 +147,7 @@ class TestPools:
             "lif": ir.LIF(beta=0.5, threshold=1.0),
         }
         nodes |= {"flat": ir.Flatten()}
-        conv = pool_to_conv(graph(["input pool lif flat output"], **nodes)).nodes["pool"]
+        conv = pool_to_conv(wired(["input pool lif flat output"], **nodes)).nodes["pool"]
         assert conv.groups == 3
         divisor = 1 if op == "sum" else None
         wanted = F.avg_pool2d(
@@ -161,7 +162,7 @@ class TestPools:
             "pool": ir.Pool2d(op="sum", kernel=(2, 2), stride=(2, 2)),
             "lif": ir.LIF(beta=0.5, threshold=1.0),
         }
-        model = graph(["input pool lif flat output"], **nodes)
+        model = wired(["input pool lif flat output"], **nodes)
         conv = pool_to_conv(model).nodes["pool"]
         assert conv.groups == groups
         x = np.random.default_rng(1).integers(0, 9, (channels, 4, 4)).astype(float)
@@ -175,7 +176,7 @@ class TestPools:
             "lif": ir.LIF(beta=0.5, threshold=1.0),
         }
         with pytest.raises(LowerError, match=r"pool: takes a maximum, .* LIF with beta 0"):
-            pool_to_conv(graph(["input pool lif flat output"], **nodes))
+            pool_to_conv(wired(["input pool lif flat output"], **nodes))
 
     def test_what_the_refusal_of_a_maximum_proposes_is_the_same(self):
         rng = np.random.default_rng(2)
@@ -191,8 +192,8 @@ class TestPools:
             "ones": ir.Conv2d(weight=np.ones((3, 1, 2, 2)), stride=(2, 2), groups=3),
             "any": ir.LIF(beta=0.0, threshold=0.0),
         }
-        first = graph(["input conv lif pool flat fc out output"], **base, pool=pool)
-        second = graph(["input conv lif ones any flat fc out output"], **base, **any_fires)
+        first = wired(["input conv lif pool flat fc out output"], **base, pool=pool)
+        second = wired(["input conv lif ones any flat fc out output"], **base, **any_fires)
         values = rng.uniform(-1, 1, (6, 6, 2, 5, 5))
         assert np.array_equal(run(first, values).spikes["out"], run(second, values).spikes["out"])
 
@@ -229,7 +230,7 @@ class TestOneSynapse:
 
     def test_chains_become_one(self):
         rng = np.random.default_rng(0)
-        before = graph(["input conv pool conv2 lif flat fc fc2 out output"], **self.nodes(rng))
+        before = wired(["input conv pool conv2 lif flat fc fc2 out output"], **self.nodes(rng))
         after = one_synapse(pool_to_conv(before))
         assert [n for n, _ in after.of_kind(ir.Conv2d)] == ["conv2"]
         assert [n for n, _ in after.of_kind(ir.Affine)] == ["fc2"]
@@ -246,7 +247,7 @@ class TestOneSynapse:
             nodes["lif"] = target
         edges = [f"input conv pool conv2{wait} lif flat fc fc2 out output"]
         with pytest.raises(LowerError, match=r"conv2: pads a bias of .* 'lif' has no place"):
-            one_synapse(pool_to_conv(graph(edges, **nodes)))
+            one_synapse(pool_to_conv(wired(edges, **nodes)))
 
     @pytest.mark.parametrize("size", [5, 7])
     def test_a_pool_that_does_not_tile(self, size):
@@ -255,11 +256,11 @@ class TestOneSynapse:
         edges = ["input pool conv2 lif flat fc fc2 out output"]
         nodes["conv2"] = ir.Conv2d(weight=nodes["conv2"].weight[:, :2], padding=(1, 1))
         del nodes["conv"]
-        padded = pool_to_conv(graph(edges, **nodes))
+        padded = pool_to_conv(wired(edges, **nodes))
         with pytest.raises(LowerError, match=rf"conv2: cannot .* see the input \(height {size}\)"):
             one_synapse(padded)
         nodes["conv2"] = ir.Conv2d(weight=nodes["conv2"].weight[:, :, 1:2, 1:2])
-        before = graph(edges, **nodes)
+        before = wired(edges, **nodes)
         after = one_synapse(pool_to_conv(before))
         assert "pool" not in after.nodes
         spiking(self.values(rng, size), before, after)
@@ -269,7 +270,7 @@ class TestOneSynapse:
         nodes = self.nodes(rng)
         nodes["pool2"] = ir.Pool2d(op="avg", kernel=(2, 2), stride=(1, 1))
         nodes["fc"] = ir.Affine(weight=rng.integers(-3, 5, (5, 16)).astype(float))
-        before = graph(
+        before = wired(
             ["input conv pool lif pool2 flat fc out output"],
             **{n: nodes[n] for n in ("input", "conv", "pool", "lif", "pool2", "fc")}
             | {"out": ir.LIF(beta=1.0, threshold=3.0)},
@@ -299,7 +300,7 @@ class TestOneSynapse:
         # `b` reads a sum and feeds `both`, which two populations read, one of them later.
         edges = ["input a la b both lb d out output", "input b", "both>2 lc d", "la>1 both"]
         nodes["both"] = ir.Affine(weight=nodes["both"].weight)
-        before = graph(edges, **nodes)
+        before = wired(edges, **nodes)
         after = one_synapse(before)
         for name, _ in after.of_kind(ir.Affine):
             assert len(after.incoming(name)) == len(after.outgoing(name)) == 1
@@ -309,11 +310,11 @@ class TestOneSynapse:
     def test_a_bias_is_not_moved_over_a_delay(self):
         nodes = {n: ir.Affine(weight=np.eye(2), bias=np.ones(2)) for n in ("a", "b")}
         nodes |= {"input": (2,), "n": ir.LIF(beta=1.0, threshold=1.0)}
-        model = graph(["input a>1 b n output"], **nodes, output=ir.Output())
+        model = wired(["input a>1 b n output"], **nodes, output=ir.Output())
         with pytest.raises(LowerError, match="b: delays the bias of 'a'; put the delay before"):
             one_synapse(model)
         nodes["a"] = ir.Affine(weight=2 * np.eye(2))
-        before = graph(["input a>1 b n output"], **nodes, output=ir.Output())
+        before = wired(["input a>1 b n output"], **nodes, output=ir.Output())
         after = one_synapse(before)
         assert ir.Edge("input", "b", 1) in after.edges
         spiking(np.random.default_rng(0).integers(0, 2, (4, 6, 2)) / 4, before, after)
@@ -332,7 +333,7 @@ class TestOneSynapse:
             "conv": ir.Conv2d(weight=rng.integers(-3, 4, (3, 2, 3, 3)) * 1.0, padding=(1, 1)),
             "lif2": ir.LIF(beta=0.5, threshold=1.0),
         }
-        before = graph(["input norm lif norm2 conv lif2 flat output"], **nodes)
+        before = wired(["input norm lif norm2 conv lif2 flat output"], **nodes)
         after = one_synapse(fold_batch_norm(before))
         assert not list(after.of_kind(ir.BatchNorm))
         assert after.nodes["norm"].groups == 2
@@ -343,7 +344,7 @@ class TestOneSynapse:
         rng = np.random.default_rng(7)
         nodes = self.nodes(rng)
         chain = ["input", "conv", "pool", "lif", "flat", "fc", "output"]
-        before = graph([" ".join(chain)], **{n: nodes[n] for n in chain if n in nodes})
+        before = wired([" ".join(chain)], **{n: nodes[n] for n in chain if n in nodes})
         after = one_synapse(pool_to_conv(before))
         assert isinstance(after.nodes["readout"], ir.LI)
         values = self.values(rng)
@@ -354,7 +355,7 @@ class TestOneSynapse:
     def test_a_loop_without_neurons(self):
         nodes = {n: ir.Affine(weight=np.eye(2)) for n in ("a", "b")}
         nodes |= {"input": (2,), "n": ir.LIF(beta=1.0, threshold=1.0)}
-        model = graph(["input a n output", "a>1 b a"], **nodes, output=ir.Output())
+        model = wired(["input a n output", "a>1 b a"], **nodes, output=ir.Output())
         with pytest.raises(LowerError, match="lies in a loop without neurons"):
             one_synapse(model)
 
@@ -362,7 +363,7 @@ class TestOneSynapse:
         rng = np.random.default_rng(8)
         nodes = self.nodes(rng)
         chain = ["input", "conv", "lif", "flat", "output"]
-        model = graph([" ".join(chain)], **{n: nodes[n] for n in chain if n in nodes})
+        model = wired([" ".join(chain)], **{n: nodes[n] for n in chain if n in nodes})
         assert one_synapse(pool_to_conv(model)) is model
 
 
@@ -401,9 +402,9 @@ BACKENDS = ["torch", pytest.param("lava", marks=[pytest.mark.lava, pytest.mark.s
 def test_lowered_networks_with_pools_agree_between_the_backends(request, name):
     backend = require_backend(request, name)
     rng = np.random.default_rng(11)
-    model = ir.Graph.chain(
+    model = stack(
+        (2, 8, 8),
         ir.Header(dt_s=1e-3, steps=6, levels=16),
-        input=ir.Input(shape=(2, 8, 8)),
         conv=ir.Conv2d(weight=rng.normal(size=(6, 2, 3, 3)), padding=(1, 1)),
         pool=ir.Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)),
         lif=ir.LIF(beta=0.75, threshold=0.5),
@@ -413,7 +414,6 @@ def test_lowered_networks_with_pools_agree_between_the_backends(request, name):
         flat=ir.Flatten(),
         fc=ir.Affine(weight=rng.normal(size=(4, 32)) / 4),
         li=ir.LI(beta=1.0),
-        output=ir.Output(readout="last"),
     )
     program = lower(model, LOIHI2)
     assert isinstance(program, ir.Program)
@@ -434,13 +434,12 @@ def test_lowered_networks_with_pools_agree_between_the_backends(request, name):
 @pytest.mark.parametrize("name", BACKENDS)
 def test_a_pool_of_very_many_channels_is_not_silent(request, name):
     backend = require_backend(request, name)
-    model = ir.Graph.chain(
+    model = stack(
+        (128, 4, 4),
         ir.Header(dt_s=1e-3, steps=4, levels=2),
-        input=ir.Input(shape=(128, 4, 4)),
         pool=ir.Pool2d(op="sum", kernel=(2, 2), stride=(2, 2)),
         lif=ir.LIF(beta=0.5, threshold=1.2),
         flat=ir.Flatten(),
-        output=ir.Output(),
     )
     program = lower(model, LOIHI2)
     assert program.nodes["pool"].groups == 64

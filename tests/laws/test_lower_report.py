@@ -10,7 +10,8 @@ from neurorobust.chips import load_profile
 from neurorobust.compare.lowering import measure
 from neurorobust.errors import LowerError
 from neurorobust.lower import lower
-from tests.support.lowering_oracle import ROOM, dense, graph, run
+from tests.support.lowering_oracle import ROOM, dense, run
+from tests.support.networks import stack, wired
 
 LOIHI2 = load_profile("loihi2").profile
 
@@ -34,7 +35,7 @@ class TestRefusals:
         edges = ["input conv lif pool wide wider held flat late>70 cuba fc li output"]
         header = ir.Header(dt_s=1e-3, steps=4, bounds=(0.25, 1.0))
         with pytest.raises(LowerError) as caught:
-            lower(graph(edges, header, **nodes), LOIHI2)
+            lower(wired(edges, header, **nodes), LOIHI2)
         lines = str(caught.value).splitlines()
         assert lines[0] == "this network has no exact form in loihi2's arithmetic:"
         assert "stay on the rung 'float'" in lines[-1]
@@ -63,7 +64,7 @@ class TestRefusals:
             "conv": ir.Conv1d(weight=np.ones((2, 2, 2))),
             "lif": ir.LIF(beta=0.5, threshold=1.0),
         }
-        model = graph(["input norm conv lif flat output"], **nodes)
+        model = wired(["input norm conv lif flat output"], **nodes)
         with pytest.raises(LowerError) as caught:
             lower(model, LOIHI2, input_coding="graded")
         assert "conv: Conv1d has no integer form here; write it as a Conv2d" in str(caught.value)
@@ -136,16 +137,15 @@ class TestNonsense:
 
 class TestMeasure:
     def model(self, rng):
-        return ir.Graph.chain(
+        return stack(
+            (6,),
             ir.Header(dt_s=1e-3, steps=7, levels=16),
-            input=ir.Input(shape=(6,)),
             a=ir.Affine(weight=rng.normal(0.1, 0.5, (8, 6))),
             la=ir.LIF(beta=0.9, threshold=0.5),
             b=ir.Affine(weight=rng.normal(0.1, 0.5, (9, 8))),
             lb=ir.LIF(beta=0.9, threshold=0.5),
             c=ir.Affine(weight=rng.normal(size=(3, 9))),
             li=ir.LI(beta=0.9),
-            output=ir.Output(readout="last"),
         )
 
     def test_by_hand(self):

@@ -11,13 +11,14 @@ from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput, LowerError
-from neurorobust.ir import LI, LIF, Affine, Conv2d, Flatten, Graph, Header, Input, Output
+from neurorobust.ir import LI, LIF, Affine, Conv2d, Flatten, Graph, Header
 from neurorobust.lower import Rule, lower
 from neurorobust.lower.passes import to_fixed
 from neurorobust.lower.passes.to_fixed import _graded_input
 from neurorobust.lower.population.scaled import Population
 from neurorobust.lower.population.scaling import scaled, weight_error
-from tests.support.lowering_oracle import LOIHI, dense, graph, run
+from tests.support.lowering_oracle import LOIHI, dense, run
+from tests.support.networks import stack, wired
 
 LOIHI2 = load_profile("loihi2").profile
 fast = settings(derandomize=True, max_examples=25, deadline=None)
@@ -26,16 +27,15 @@ fast = settings(derandomize=True, max_examples=25, deadline=None)
 def deep(rng, *, bits_of_input=256, steps=6):
     header = Header(dt_s=1e-3, steps=steps, levels=bits_of_input)
     heavy = rng.standard_t(2.5, size=(12, 20)) / 3  # a few weights far beyond the others
-    return Graph.chain(
+    return stack(
+        (20,),
         header,
-        input=Input(shape=(20,)),
         a=Affine(weight=rng.normal(0.05, 0.4, (20, 20))),
         la=LIF(beta=0.9, threshold=1.0, bias=0.02),
         b=Affine(weight=heavy),
         lb=LIF(beta=0.8, alpha=0.5, threshold=1.0),
         c=Affine(weight=rng.normal(size=(4, 12))),
         li=LI(beta=1.0),
-        output=Output(readout="last"),
     )
 
 
@@ -145,7 +145,7 @@ class TestRules:
         }
         edges = ["input a la b lb output", "la>1 loop la", "input skip lb"]
         header = Header(dt_s=1e-3, steps=6, levels=16)
-        model = graph(edges, header, **nodes)
+        model = wired(edges, header, **nodes)
         samples = rng.integers(0, 16, (30, 8)) / 15
         program = lower(model, LOIHI2, scaling="spikes", weight_bits=4, calibration=samples)
         exact, got = run(model, samples[:, None]), run(program, samples[:, None])
@@ -183,7 +183,7 @@ class TestRules:
             "lb": LIF(beta=0.8, threshold=1.0),
         }
         header = Header(dt_s=1e-3, steps=9, levels=16)
-        model = graph(["input a la", "la>1 loop la", "la>3 b lb output"], header, **nodes)
+        model = wired(["input a la", "la>1 loop la", "la>3 b lb output"], header, **nodes)
         samples = rng.integers(0, 16, (20, 8)) / 15
         program = lower(model, LOIHI2, scaling="spikes", calibration=samples)
         for row in program.report:
@@ -196,7 +196,7 @@ class TestRules:
             "la": LIF(beta=0.5, threshold=0.5), "b": Affine(weight=np.eye(4)),
             "lb": LIF(beta=0.5, threshold=0.5), "back": Affine(weight=np.eye(4)),
         }  # fmt: skip
-        model = graph(["input a la b lb output", "lb>1 back la"], **nodes)
+        model = wired(["input a la b lb output", "lb>1 back la"], **nodes)
         samples = np.random.default_rng(0).uniform(0, 1, (5, 4))
         with pytest.raises(LowerError, match=r"la: depends on \['lb'\], lowered later"):
             lower(model, LOIHI2, scaling="spikes", calibration=samples)
@@ -326,15 +326,14 @@ class TestOptions:
 
 def test_the_report_says_what_was_lost():
     rng = np.random.default_rng(5)
-    model = Graph.chain(
+    model = stack(
+        (1, 6, 6),
         Header(dt_s=1e-3, steps=6, levels=16),
-        input=Input(shape=(1, 6, 6)),
         conv=Conv2d(weight=rng.normal(size=(4, 1, 3, 3))),
         lif=LIF(beta=0.7, alpha=0.3, threshold=np.array([0.5, 1.0, 2.0, 99.0]).reshape(4, 1, 1)),
         flat=Flatten(),
         fc=Affine(weight=np.abs(rng.normal(size=(3, 64)))),
         li=LI(beta=0.9, bias=0.25),
-        output=Output(readout="last"),
     )
     options = {"scaling": "percentile", "percentile": 90.0, "weight_bits": 4, "decay_bits": 4}
     program = lower(model, LOIHI2, **options)

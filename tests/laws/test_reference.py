@@ -23,6 +23,7 @@ from neurorobust.testing.networks import (
 )
 from neurorobust_reference.integer_law import trunc0, w32, wrap
 from tests.support.helpers import shared_data
+from tests.support.networks import stack
 
 reference = get_backend("reference")
 EVERYTHING = ("spikes", "membrane")
@@ -116,13 +117,12 @@ class TestMaps:
         """What a node makes of one step, read through an integrator that keeps nothing."""
         shape = x.shape[1:]
         flat = {} if len(node.output_shape(shape)) == 1 else {"flat": ir.Flatten()}
-        graph = ir.Graph.chain(
+        graph = stack(
+            shape,
             ir.Header(dt_s=1e-3, steps=1, bounds=(-10, 10)),
-            input=ir.Input(shape=shape),
             node=node,
             **flat,
             li=ir.LI(beta=0.0),
-            output=ir.Output(readout="last"),
         )
         return run(graph, Stimulus(x[:, None], 1)).scores
 
@@ -176,12 +176,11 @@ class TestMaps:
         self.agree(node, x, lambda t: torch.nn.functional.linear(t, w, b))
 
     def test_preprocessing(self):
-        graph = ir.Graph.chain(
+        graph = stack(
+            (2, 1, 1),
             ir.Header(dt_s=1e-3, steps=1, mean=(0.5, 1.0), std=(0.25, 2.0)),
-            input=ir.Input(shape=(2, 1, 1)),
             flat=ir.Flatten(),
             li=ir.LI(beta=0.0),
-            output=ir.Output(readout="last"),
         )
         result = run(graph, Stimulus(np.ones((1, 1, 2, 1, 1)), 1))
         assert result.scores.tolist() == [[2.0, 0.0]]

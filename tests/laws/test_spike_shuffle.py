@@ -10,17 +10,13 @@ from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.ir import LI, LIF, Affine, Edge, Graph, Header, Input, Output
 from neurorobust.metrics.shuffle import Shuffled, spike_shuffle
 from neurorobust.zoo import digits
+from tests.support.networks import stack
 
 STEPS = 12
 
 
 def test_every_neuron_keeps_its_count():
-    graph = Graph.chain(
-        Header(dt_s=1e-3, steps=STEPS),
-        input=Input(shape=(30,)),
-        lif=LIF(beta=0.8, threshold=1.0),
-        output=Output(),
-    )
+    graph = stack((30,), STEPS, lif=LIF(beta=0.8, threshold=1.0))
     network, law = Network(graph), Shuffled(torch.Generator().manual_seed(0))
     x = torch.rand(STEPS, 20, 30, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     neuron = network.neurons["lif"]
@@ -49,13 +45,12 @@ def test_a_code_in_time_is_destroyed_and_a_count_is_not():
     def network(beta, weight):
         header = Header(dt_s=1e-3, steps=STEPS, coding="events")
         return Network(
-            Graph.chain(
+            stack(
+                (1,),
                 header,
-                input=Input(shape=(1,)),
                 lif=LIF(beta=0.0, threshold=0.5),
                 fc=Affine(weight=np.array([[0.0], [weight]]), bias=np.array([1.0, 0.0])),
                 li=LI(beta=beta),
-                output=Output(readout="last"),
             )
         )
 

@@ -12,7 +12,6 @@ import torch
 from hypothesis import given, settings
 
 from neurorobust import ir
-from neurorobust.engine.dynamics import Neuron
 from neurorobust.engine.estimators import (
     ESTIMATORS,
     SURROGATES,
@@ -25,7 +24,8 @@ from neurorobust.engine.estimators import (
 from neurorobust.engine.estimators.rga import rate_slope
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
-from tests.support.estimator_cases import STEPS, gradient, mixed, net
+from tests.support.estimator_cases import STEPS, gradient, mixed, neuron, spike
+from tests.support.networks import stack, wired
 from tests.support.strategies import graphs
 
 search = settings(max_examples=25, deadline=None, derandomize=True, database=None)
@@ -87,12 +87,11 @@ class TestStbpByHand:
             else:
                 v, dv = h, dh
             wanted, count = wanted + ds, count + s
-        graph = ir.Graph.chain(
-            ir.Header(dt_s=1e-3, steps=STEPS),
-            input=ir.Input(shape=(1,)),
+        graph = stack(
+            (1,),
+            STEPS,
             fc=ir.Affine(weight=[[w]]),
             lif=ir.LIF(beta=beta, threshold=theta, reset=reset),
-            output=ir.Output(),
         )
         estimator = Stbp(surrogate, width, scale=2.0, detach_reset=detach)
         found, scores = gradient(estimator, graph, [[[x]]], [1.0])
@@ -100,22 +99,10 @@ class TestStbpByHand:
         assert scores.item() == count > 0
 
     def test_the_reset_path_counts(self):
-        graph = ir.Graph.chain(
-            ir.Header(dt_s=1e-3, steps=STEPS),
-            input=ir.Input(shape=(1,)),
-            lif=ir.LIF(beta=0.9, threshold=1.0),
-            output=ir.Output(),
-        )
+        graph = stack((1,), STEPS, lif=ir.LIF(beta=0.9, threshold=1.0))
         attached, _ = gradient(Stbp(), graph, [[[0.7]]], [1.0])
         detached, _ = gradient(Stbp(detach_reset=True), graph, [[[0.7]]], [1.0])
         assert abs(attached - detached).max() > 0.1
-
-
-def spike(u):
-    """Exact forward; its slope is that of an integral of the triangle, found by autograd."""
-    inside = u.clamp(-1, 1)
-    smooth = inside - inside * inside.abs() / 2
-    return (u > 0).double() + smooth - smooth.detach()
 
 
 class TestStbpAgainstAutograd:
@@ -131,10 +118,10 @@ class TestStbpAgainstAutograd:
             draw.normal(size=(3, 6)),
         )
         b1, x = draw.normal(size=6) / 5, draw.uniform(0, 1, (4, STEPS if timed else 1, 5))
-        graph = net(
+        graph = wired(
             ["input a hidden b out output", "hidden>2 back hidden"],
             ir.Header(dt_s=1e-3, steps=STEPS, mean=(0.3,), std=(0.5,), bounds=(-1, 1)),
-            input=ir.Input(shape=(5,)),
+            input=(5,),
             a=ir.Affine(weight=w1, bias=b1),
             hidden=ir.LIF(
                 beta=0.9, threshold=0.8, alpha=0.5, gain_in=1.5, gain_syn=0.75, bias=0.05
@@ -171,11 +158,6 @@ class TestStbpAgainstAutograd:
         assert np.allclose(scores, wanted_scores.detach().numpy(), atol=1e-14)
         assert 0.05 < torch.stack(spikes).mean() < 0.95
         assert np.abs(found - wanted.numpy()).max() < 1e-12 * np.abs(found).max()
-
-
-def neuron(**fields):
-    node = ir.LIF(**{"beta": 0.5, "threshold": 1.0} | fields)
-    return Neuron.of(node, torch.empty((), dtype=torch.float64))
 
 
 class TestRgaGain:
@@ -366,9 +348,10 @@ class TestCollapse:
         w1, w2 = draw.normal(size=(5, 4)), draw.normal(size=(2, 5))
         x = draw.uniform(0, 1, (3, STEPS, 4))
         for delay in (0, 2):
-            graph = net(
+            graph = wired(
                 [f"input a lif>{delay} b li output"],
-                input=ir.Input(shape=(4,)),
+                STEPS,
+                input=(4,),
                 a=ir.Affine(weight=w1),
                 lif=ir.LIF(beta=0.5, threshold=0.5),
                 b=ir.Affine(weight=w2),
@@ -432,12 +415,7 @@ class TestForwardIdentity:
                 nodes = network.graph.nodes | {"lif": lif}
                 return super().scores(Network(network.graph.with_(nodes=nodes)), x, steps)
 
-        graph = ir.Graph.chain(
-            ir.Header(dt_s=1e-3, steps=2),
-            input=ir.Input(shape=(2,)),
-            lif=ir.LIF(beta=0.0, threshold=0.5, compare=compare),
-            output=ir.Output(),
-        )
+        graph = stack((2,), 2, lif=ir.LIF(beta=0.0, threshold=0.5, compare=compare))
         network = Network(graph)
         tie = torch.tensor([[[0.5, 0.75]]], dtype=torch.float64)
         with pytest.raises(InvalidInput, match="'stbp' changes the forward pass: 1 of 2 scores"):

@@ -10,7 +10,8 @@ from neurorobust.chips import load_profile
 from neurorobust.errors import LowerError
 from neurorobust.lower import lower
 from neurorobust.lower.passes import fold_batch_norm, fold_gains, fold_preprocessing, round_weights
-from tests.support.lowering_oracle import assert_equivalent, dense, graph, run
+from tests.support.lowering_oracle import assert_equivalent, dense, run
+from tests.support.networks import stack, wired
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ class TestFoldBatchNorm:
         }
 
     def test_conv_and_affine(self, rng):
-        before = graph(["input conv norm lif flat fc norm2 out output"], **self.conv(rng))
+        before = wired(["input conv norm lif flat fc norm2 out output"], **self.conv(rng))
         after = fold_batch_norm(before)
         assert not list(after.of_kind(ir.BatchNorm))
         assert after.nodes["conv"].weight.dtype == np.float64
@@ -53,19 +54,19 @@ class TestFoldBatchNorm:
             "fc": ir.Affine(weight=[[3.0]], bias=[1.0]),
             "norm": ir.BatchNorm(mean=[2.0], var=[3.0], scale=[4.0], shift=[5.0], eps=1.0),
         }
-        folded = fold_batch_norm(graph(["input fc norm output"], **nodes)).nodes["fc"]
+        folded = fold_batch_norm(wired(["input fc norm output"], **nodes)).nodes["fc"]
         assert folded.weight.tolist() == [[6.0]]  # 3 * 4 / sqrt(3 + 1)
         assert folded.bias.tolist() == [3.0]  # (1 - 2) * 2 + 5
 
     def test_a_delay_behind_the_norm_stays(self, rng):
-        before = graph(["input conv norm>2 lif flat fc norm2 out output"], **self.conv(rng))
+        before = wired(["input conv norm>2 lif flat fc norm2 out output"], **self.conv(rng))
         after = fold_batch_norm(before)
         assert ir.Edge("conv", "lif", 2) in after.edges
         assert_equivalent(before, after, rng.uniform(-1, 1, (3, 6, 2, 5, 6)), ["lif", "out"])
 
     def test_a_delay_before_the_norm_is_not_folded(self, rng):
         # Before the delay has passed the norm sees zeros, not the bias of the map.
-        before = graph(["input conv>1 norm lif flat fc norm2 out output"], **self.conv(rng))
+        before = wired(["input conv>1 norm lif flat fc norm2 out output"], **self.conv(rng))
         after = fold_batch_norm(before)
         assert [name for name, _ in after.of_kind(ir.BatchNorm)] == ["norm"]
 
@@ -73,7 +74,7 @@ class TestFoldBatchNorm:
         nodes = self.conv(rng) | {"other": ir.LIF(beta=0.5, threshold=1.0), "flat2": ir.Flatten()}
         nodes["fc2"] = ir.Affine(weight=rng.normal(size=(3, 140)))
         edges = ["input conv norm lif flat fc norm2 out output", "conv other flat2 fc2 out"]
-        before = graph(edges, **nodes)
+        before = wired(edges, **nodes)
         after = fold_batch_norm(before)
         assert [name for name, _ in after.of_kind(ir.BatchNorm)] == ["norm"]
         assert_equivalent(
@@ -84,7 +85,7 @@ class TestFoldBatchNorm:
         nodes = self.conv(rng) | {
             "conv2": ir.Conv2d(weight=rng.normal(size=(4, 2, 3, 2)), padding=(1, 1))
         }
-        before = graph(
+        before = wired(
             ["input conv norm lif flat fc norm2 out output", "input conv2 norm"], **nodes
         )
         assert "norm" in fold_batch_norm(before).nodes
@@ -114,7 +115,7 @@ class TestFoldPreprocessing:
         ids=str,
     )
     def test_conv(self, rng, conv):
-        before = graph(["input conv lif flat output"], self.header, **self.conv_net(rng, **conv))
+        before = wired(["input conv lif flat output"], self.header, **self.conv_net(rng, **conv))
         after = fold_preprocessing(before)
         assert after.header.mean == after.header.std == ()
         assert_equivalent(before, after, rng.uniform(0, 1, (5, 4, 2, 5, 5)), ["lif"])
@@ -127,14 +128,14 @@ class TestFoldPreprocessing:
             "fc": ir.Affine(weight=rng.normal(size=(4, 18)) / 3),
             "lif": ir.LIF(beta=0.9, threshold=1.0, alpha=0.5),
         }
-        before = graph(["input flat fc lif output"], self.header, **nodes)
+        before = wired(["input flat fc lif output"], self.header, **nodes)
         assert_equivalent(
             before, fold_preprocessing(before), rng.uniform(0, 1, (5, 4, 2, 3, 3)), ["lif"]
         )
 
     def test_one_number_for_all_channels(self, rng):
         header = replace(self.header, mean=(0.4,), std=())
-        before = graph(["input conv lif flat output"], header, **self.conv_net(rng))
+        before = wired(["input conv lif flat output"], header, **self.conv_net(rng))
         after = fold_preprocessing(before)
         assert_equivalent(before, after, rng.uniform(0, 1, (5, 4, 2, 5, 5)), ["lif"])
 
@@ -144,7 +145,7 @@ class TestFoldPreprocessing:
             "conv": ir.Conv1d(weight=rng.normal(size=(3, 2, 3)), padding=(1,)),
             "lif": ir.LIF(beta=0.9, threshold=1.0),
         }
-        before = graph(["input conv lif flat output"], self.header, **nodes)
+        before = wired(["input conv lif flat output"], self.header, **nodes)
         after = fold_preprocessing(before)
         assert_equivalent(before, after, rng.uniform(0, 1, (5, 4, 2, 7)), ["lif"])
 
@@ -153,12 +154,12 @@ class TestFoldPreprocessing:
         nodes["conv2"] = ir.Conv2d(weight=rng.normal(size=(3, 2, 1, 1)))
         nodes["conv3"] = ir.Conv2d(weight=rng.normal(size=(3, 2, 5, 5)) / 9, padding=(2, 2))
         edges = ["input conv lif flat output", "input conv2 lif", "input conv3 lif"]
-        before = graph(edges, self.header, **nodes)
+        before = wired(edges, self.header, **nodes)
         after = fold_preprocessing(before)
         assert_equivalent(before, after, rng.uniform(0, 1, (5, 4, 2, 5, 5)), ["lif"])
 
     def test_nothing_to_fold(self, rng):
-        plain = graph(["input conv lif flat output"], **self.conv_net(rng))
+        plain = wired(["input conv lif flat output"], **self.conv_net(rng))
         assert fold_preprocessing(plain) is plain
 
     @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ class TestFoldPreprocessing:
     def test_no_place(self, rng, changes, edges, named):
         nodes = self.conv_net(rng, padding=(1, 1)) | changes
         used = {word.partition(">")[0] for line in edges for word in line.split()}
-        before = graph(edges, self.header, **{n: nodes[n] for n in nodes if n in used})
+        before = wired(edges, self.header, **{n: nodes[n] for n in nodes if n in used})
         if named is None:
             fold_preprocessing(before)
             return
@@ -209,7 +210,7 @@ class TestFoldPreprocessing:
             "fc": ir.Affine(weight=np.ones((2, 2))),
             "out": ir.LIF(beta=0.5, threshold=1.0),
         }
-        before = graph(["input a lif fc out output", "input fc"], self.header, **nodes)
+        before = wired(["input a lif fc out output", "input fc"], self.header, **nodes)
         with pytest.raises(LowerError, match=r"fc: adds something .* normalise the data before"):
             fold_preprocessing(before)
 
@@ -231,7 +232,7 @@ class TestFoldGains:
     def test_exact(self, rng, channelwise):
         gain = np.array([0.5, 2.0, 1.5]).reshape(3, 1, 1) if channelwise else 0.3
         nodes = self.nodes(rng, gain_in=gain, gain_syn=1.25, bias=0.125)
-        before = graph(["input conv lif flat fc li output"], **nodes)
+        before = wired(["input conv lif flat fc li output"], **nodes)
         after = fold_gains(before)
         assert after.nodes["conv"].bias is None
         assert (after.nodes["lif"].gain_in == 1).all()
@@ -241,7 +242,7 @@ class TestFoldGains:
     def test_a_synaptic_current_that_starts_above_zero(self, rng):
         nodes = self.nodes(rng, alpha=0.5, gain_in=0.5, gain_syn=4.0, i_init=0.75)
         nodes["conv"] = replace(nodes["conv"], bias=None)
-        before = graph(["input conv lif flat fc li output"], **nodes)
+        before = wired(["input conv lif flat fc li output"], **nodes)
         after = fold_gains(before)
         assert_equivalent(before, after, rng.uniform(0, 1, (5, 6, 2, 4, 4)), ["lif", "li"])
 
@@ -268,22 +269,21 @@ class TestFoldGains:
         if not any("two" in line for line in edges):
             del nodes["two"]
         with pytest.raises(LowerError, match=text):
-            fold_gains(graph(edges, **nodes))
+            fold_gains(wired(edges, **nodes))
 
 
 class TestPipeline:
     def model(self, rng):
         header = ir.Header(dt_s=1e-3, steps=10, levels=256, mean=(0.3,), std=(0.4,))
-        return ir.Graph.chain(
+        return stack(
+            (1, 6, 6),
             header,
-            input=ir.Input(shape=(1, 6, 6)),
             conv=ir.Conv2d(weight=rng.normal(size=(4, 1, 3, 3)), padding=(1, 1)),
             norm=replace(norm(rng, 4), scale=np.ones(4)),
             lif=ir.LIF(beta=0.75, threshold=1.0, gain_in=0.5),
             flat=ir.Flatten(),
             fc=ir.Affine(weight=rng.normal(size=(3, 144)) / 6, bias=rng.normal(size=3)),
             li=ir.LI(beta=1.0, gain_in=0.1),
-            output=ir.Output(readout="last"),
         )
 
     def test_float_is_left_alone(self, rng):

@@ -11,18 +11,18 @@ from neurorobust.chips import load_profile
 from neurorobust.cli.app import app
 from neurorobust.fit import with_cores
 from neurorobust.lower import lower
+from tests.support.networks import stack
 
 
 def network(reset="hard"):
     rng = np.random.default_rng(0)
-    return ir.Graph.chain(
+    return stack(
+        (6,),
         ir.Header(dt_s=1e-3, steps=8, coding="events", levels=2),
-        input=ir.Input(shape=(6,)),
         fc=ir.Affine(weight=rng.normal(0.2, 0.5, (8, 6))),
         lif=ir.LIF(beta=0.9, threshold=1.0, reset=reset),
         fc2=ir.Affine(weight=rng.normal(size=(3, 8))),
         lif2=ir.LIF(beta=0.8, threshold=1.0),
-        output=ir.Output(),
     )
 
 

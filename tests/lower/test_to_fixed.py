@@ -9,7 +9,8 @@ import pytest
 from neurorobust import ir
 from neurorobust.errors import LowerError
 from neurorobust.lower.passes import to_fixed
-from tests.support.lowering_oracle import LOIHI, ROOM, dense, graph, run
+from tests.support.lowering_oracle import LOIHI, ROOM, dense, run
+from tests.support.networks import wired
 
 
 @pytest.fixture
@@ -178,7 +179,7 @@ class TestToFixed:
                 "output": ir.Output(readout="last"),
             }
             header = ir.Header(dt_s=1e-3, steps=8, levels=4)
-            model = graph(["input a h b n output", "input c n"], header, **nodes)
+            model = wired(["input a h b n output", "input c n"], header, **nodes)
             program = self.fixed(model)
             synapses = [program.nodes[k] for k in "bc"]
             b, c = (node.effective_weight * 2.0**node.weight_exp for node in synapses)
@@ -268,7 +269,7 @@ class TestToFixed:
             ir.Affine(weight=np.ones((2, 48))),
             ir.LIF(beta=0.5, threshold=3.0),
         )
-        model = graph(["input conv lif flat fc out output"], ir.Header(dt_s=1e-3, steps=4), **nodes)
+        model = wired(["input conv lif flat fc out output"], ir.Header(dt_s=1e-3, steps=4), **nodes)
         node = self.fixed(model).nodes["conv"]
         assert isinstance(node, ir.FixedConv2d)
         assert (node.stride, node.padding, node.groups) == ((2, 1), (1, 0), 2)
@@ -323,7 +324,7 @@ class TestRefusals:
         ]
         header = ir.Header(dt_s=1e-3, steps=4, bounds=(-1.0, 1.0), levels=256)
         with pytest.raises(LowerError) as caught:
-            to_fixed(graph(edges, header, **nodes), LOIHI, profile="loihi2")
+            to_fixed(wired(edges, header, **nodes), LOIHI, profile="loihi2")
         text = str(caught.value)
         for part in (
             "header: input of 256 levels from -1 to 1 has no level at 0",
@@ -357,7 +358,7 @@ class TestRefusals:
         for name in ("a", "b", "fc"):
             nodes[name] = ir.Affine(weight=np.eye(2))
         nodes |= {name: ir.LIF(beta=0.0, threshold=0.4) for name in ("la", "lb", "out")}
-        model = graph(["input a la fc out output", "input b lb fc"], **nodes)
+        model = wired(["input a la fc out output", "input b lb fc"], **nodes)
         with pytest.raises(LowerError, match=r"fc: reads the sum of \['la', 'lb'\]"):
             to_fixed(model, LOIHI, profile="x")
 
@@ -377,11 +378,11 @@ class TestRefusals:
         with pytest.raises(
             LowerError, match=r"output: is fed by \['Affine'\]; needs one LIF or LI"
         ):
-            to_fixed(graph(["input fc output"], **nodes), LOIHI, profile="x")
+            to_fixed(wired(["input fc output"], **nodes), LOIHI, profile="x")
 
     def test_a_synapse_of_two_populations(self):
         nodes = {"input": (2,), "fc": ir.Affine(weight=np.eye(2))}
         nodes |= {"a": ir.LIF(beta=1.0, threshold=1.0), "b": ir.LIF(beta=1.0, threshold=1.0)}
-        model = graph(["input fc a output", "fc b output"], **nodes)
+        model = wired(["input fc a output", "fc b output"], **nodes)
         with pytest.raises(LowerError, match=r"fc: feeds \['a', 'b'\]; one population per synapse"):
             to_fixed(model, LOIHI, profile="x")

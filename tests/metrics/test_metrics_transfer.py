@@ -19,12 +19,7 @@ from neurorobust.metrics import (
     transfer,
     worst_case,
 )
-from neurorobust.metrics.success import (
-    absolute_drop,
-    conditional,
-    relative_drop,
-    unconditional,
-)
+from neurorobust.metrics.success import absolute_drop, conditional, relative_drop, unconditional
 from neurorobust.study.results import OUTCOME_COLUMNS
 
 T, Q, L = Column("torch", "float"), Column("torch", "quantised"), Column("lava", "quantised")
@@ -83,10 +78,7 @@ def test_an_unchanged_total_can_hide_churn():
 
 def test_only_samples_common_to_all_are_compared():
     outcomes = pl.concat(
-        [
-            example(),
-            frame(rows(CLEAN, L, bits("111"), (1, 2, 7)), rows(PGD, L, bits("01"), (2, 3))),
-        ]
+        [example(), frame(rows(CLEAN, L, bits("111"), (1, 2, 7)), rows(PGD, L, bits("01"), (2, 3)))]
     )
     found = {t.column: t for t in transfer(outcomes, T)}
     # PGD on lava has samples 2 and 3, clean 1, 2 and 7: only sample 2 is left.

@@ -21,6 +21,7 @@ from neurorobust.metrics.neurobench import count
 from neurorobust.metrics.synapses import fan_out
 from neurorobust.testing.draws import random_stimulus
 from neurorobust.testing.random_networks import random_graph
+from tests.support.networks import stack
 
 STEPS = 7
 EVENTS = ir.Header(dt_s=1e-3, steps=STEPS, coding="events", bounds=(-9.0, 9.0))
@@ -37,22 +38,21 @@ def lif(**fields):
 
 
 def dense(rng):
-    return ir.Graph.chain(
+    return stack(
+        (6,),
         EVENTS,
-        input=ir.Input(shape=(6,)),
         fc1=ir.Affine(weight=weights(rng, 9, 6), bias=weights(rng, 9)),
         lif1=lif(),
         fc2=ir.Affine(weight=weights(rng, 4, 9)),
         lif2=lif(reset="soft", compare=">="),
-        output=ir.Output(),
     )
 
 
 def deep(rng):
     """Every kind of neuron state, heterogeneous parameters and a readout without spikes."""
-    return ir.Graph.chain(
+    return stack(
+        (6,),
         EVENTS,
-        input=ir.Input(shape=(6,)),
         fc1=ir.Affine(weight=weights(rng, 9, 6)),
         lif1=lif(alpha=0.4, beta=rng.uniform(0.3, 0.9, 9), reset="soft", reset_timing="next"),
         fc2=ir.Affine(weight=weights(rng, 8, 9)),
@@ -61,14 +61,13 @@ def deep(rng):
         lif3=lif(max_spikes=3, threshold=0.3),
         fc4=ir.Affine(weight=weights(rng, 3, 7)),
         li=ir.LI(beta=0.9),
-        output=ir.Output(readout="last"),
     )
 
 
 def convolutional(rng, op, **header):
-    return ir.Graph.chain(
+    return stack(
+        (2, 8, 7),
         replace(EVENTS, **header),
-        input=ir.Input(shape=(2, 8, 7)),
         conv1=ir.Conv2d(weight=weights(rng, 4, 2, 3, 2), stride=(1, 2), padding=(1, 1)),
         norm=ir.BatchNorm(
             mean=weights(rng, 4), var=np.ones(4), scale=np.full(4, 1.5), shift=weights(rng, 4)
@@ -80,7 +79,6 @@ def convolutional(rng, op, **header):
         flat=ir.Flatten(),
         fc=ir.Affine(weight=weights(rng, 3, 20)),
         lif3=lif(),
-        output=ir.Output(),
     )
 
 
@@ -201,16 +199,15 @@ def test_equals_neurobench_on_a_network_of_snntorch_itself():
     from neurobench.models import SNNTorchModel
 
     rng = np.random.default_rng(5)
-    graph = ir.Graph.chain(
+    graph = stack(
+        (2, 6, 6),
         EVENTS,
-        input=ir.Input(shape=(2, 6, 6)),
         conv=ir.Conv2d(weight=weights(rng, 3, 2, 3, 3).astype(np.float32)),
         lif1=lif(),
         pool=ir.Pool2d(op="avg", kernel=(2, 2), stride=(2, 2)),
         flat=ir.Flatten(),
         fc=ir.Affine(weight=weights(rng, 4, 12).astype(np.float32)),
         lif2=lif(),
-        output=ir.Output(),
     )
     hidden = {"beta": 0.8, "threshold": 0.7, "reset_mechanism": "zero", "init_hidden": True}
     hidden["reset_delay"] = False
@@ -366,13 +363,7 @@ def test_program_with_convolution_and_host():
     }
     header = ir.Header(dt_s=1e-3, steps=5, bounds=(0.0, 1.0))
     program = ir.Program.chain(header, nodes)
-    host = ir.Graph.chain(
-        header,
-        input=ir.Input(shape=(3,)),
-        fc=ir.Affine(weight=rng.normal(size=(16, 3))),
-        lif=lif(),
-        output=ir.Output(),
-    )
+    host = stack((3,), header, fc=ir.Affine(weight=rng.normal(size=(16, 3))), lif=lif())
     whole = program.with_(host=host)
     samples = rng.random((4, 3))
     counts = count(whole, samples, batch=3)

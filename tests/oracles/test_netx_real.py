@@ -50,12 +50,7 @@ def test_exported_networks_fire_in_netx_as_they_should(lava_dl, tmp_path, kind):
         codes = stimulus(program, seed)
         call = save_netx(program, path)
         layers = in_netx(
-            lava_dl,
-            path,
-            program,
-            codes,
-            arguments=call.arguments(),
-            arranged=call.arrange(codes),
+            lava_dl, path, program, codes, arguments=call.arguments(), arranged=call.arrange(codes)
         )
         spikes += assert_equal_to_netx(program, codes, flat(layers))
     assert spikes > 20

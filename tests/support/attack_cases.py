@@ -7,7 +7,8 @@ import torch
 
 from neurorobust.attacks import Target
 from neurorobust.engine.network import Network
-from neurorobust.ir import LI, LIF, Affine, Graph, Header, Input, Output
+from neurorobust.ir import LI, LIF, Affine, Header
+from tests.support.networks import stack
 
 HEADER = Header(dt_s=1e-3, steps=6, levels=256)
 WITHOUT_GRID = replace(HEADER, levels=None)
@@ -18,14 +19,14 @@ def spiking(header=HEADER, seed=6, readout="last"):
     draw = np.random.default_rng(seed)
     weight = draw.normal(size=(20, 12))
     top = LI(beta=1.0, gain_in=1 / 6) if readout == "last" else LIF(beta=0.9, threshold=0.5)
-    return Graph.chain(
+    return stack(
+        (12,),
         header,
-        input=Input(shape=(12,)),
+        readout=readout,
         a=Affine(weight=weight, bias=0.8 - weight.sum(1) / 2),  # grey drives all alike
         lif=LIF(beta=0.8, threshold=1.0),
         b=Affine(weight=draw.normal(size=(5, 20))),
         top=top,
-        output=Output(readout=readout),
     )
 
 
@@ -42,12 +43,11 @@ def shown(network, count):
 def linear(weight, header=WITHOUT_GRID, **integrator):
     """No spikes: scores are ``weight @ x``."""
     return Network(
-        Graph.chain(
+        stack(
+            weight.shape[1:],
             header,
-            input=Input(shape=weight.shape[1:]),
             fc=Affine(weight=weight),
             li=LI(**(integrator or {"beta": 0.0})),
-            output=Output(readout="last"),
         )
     )
 

@@ -1,7 +1,6 @@
 """What the tests of lowering share: small networks, running them, and comparing two."""
 
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -9,8 +8,9 @@ from neurorobust import backends
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
-from neurorobust.ir import LI, LIF, Affine, Edge, Flatten, Graph, Header, Input, Output
+from neurorobust.ir import LIF, Affine, Header
 from neurorobust.lower import Limits
+from tests.support.networks import stack
 
 LOIHI = Limits.of(load_profile("loihi2").profile.arithmetic)
 ROOM = (1 << 23) - 1
@@ -21,26 +21,6 @@ reference = get_backend("reference")
 def run(model, values, steps=None):
     stimulus = Stimulus(values, steps or model.header.steps)
     return backends.run(model, stimulus, backend=reference, record=("spikes", "membrane"))
-
-
-def graph(edges, header=None, **nodes):
-    """``edges`` as ``"a b c"`` for a chain, ``"a>2 b"`` for a delay of two steps.
-
-    The input may be given by its shape; ``flat`` and ``output`` are made where edges name them.
-    """
-    if isinstance(nodes["input"], tuple):
-        nodes["input"] = Input(shape=nodes["input"])
-    named = " ".join(edges).split()
-    for name, node in (("flat", Flatten()), ("output", Output())):
-        if name in named and name not in nodes:
-            nodes[name] = node
-    made = []
-    for line in edges:
-        names = line.split()
-        for source, target in pairwise(names):
-            name, _, delay = source.partition(">")
-            made.append(Edge(name, target.partition(">")[0], int(delay or 0)))
-    return Graph(header=header or Header(dt_s=1e-3, steps=6), nodes=nodes, edges=tuple(made))
 
 
 def assert_equivalent(before, after, values, names, tolerance=1e-12):
@@ -58,6 +38,4 @@ def dense(weight, **options):
     header = replace(Header(dt_s=1e-3, steps=steps, levels=256), **options.pop("header", {}))
     weight = np.asarray(weight, float)
     neuron = options.pop("neuron", None) or LIF(**{"beta": 1.0, "threshold": 1.0} | options)
-    readout = "last" if isinstance(neuron, LI) else "count"
-    nodes = {"input": Input(shape=weight.shape[1:]), "fc": Affine(weight=weight), "n": neuron}
-    return Graph.chain(header, **nodes, output=Output(readout=readout))
+    return stack(weight.shape[1:], header, fc=Affine(weight=weight), n=neuron)
