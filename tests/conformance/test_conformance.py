@@ -19,11 +19,9 @@ def rungs_of(name):
 
 CASES = [
     pytest.param(
-        backend,
-        rung,
-        name,
+        *(backend, rung, name),
         id=f"{backend}-{rung}-{name}",
-        marks=[pytest.mark.lava] if backend == "lava" else [],
+        marks=[pytest.mark.lava] * (backend == "lava"),
     )
     for backend in backend_names()
     for rung in rungs_of(backend)

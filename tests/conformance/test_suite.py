@@ -87,85 +87,102 @@ def statuses(backend, rung):
     }
 
 
+FAULTS = {
+    "comparison": (
+        changed(LIF, compare=lambda n: ">" if n.compare == ">=" else ">="),
+        {"neuron/threshold equality with >", "neuron/threshold equality with >="},
+    ),
+    "decay": (
+        changed(LIF, beta=lambda n: n.beta * (1 - 1e-7)),
+        {"neuron/impulse response is beta^t", "agreement/random networks"},
+    ),
+    "lower bound": (
+        changed(LIF, v_min=lambda n: n.v_min if n.v_min is not None else np.array(0.0)),
+        {"reset/hard to -1/2", "agreement/random networks"},
+    ),
+    "threshold": (
+        changed(FixedLIF, vth=lambda n: np.maximum(n.vth - 1, 0)),
+        {"integer neuron/fires strictly above 64 vth"},
+    ),
+    "current decay": (
+        changed(FixedLIF, du=lambda n: np.minimum(n.du + 1, 4095)),
+        {"integer neuron/reset keeps the current", "agreement/random programs"},
+    ),
+    "lower threshold": (
+        changed(FixedTernaryLIF, vth_low=lambda n: n.vth_low - 1),
+        {"ternary neuron/fires strictly beyond either threshold"},
+    ),
+    "longest delay": (
+        changed(FixedDelayDense, delay=lambda n: np.minimum(n.delay, 61)),
+        {"synaptic delay/each synapse waits its own time"},
+    ),
+    "no reset": (
+        changed(FixedLI, reset_interval=lambda n: 0, reset_offset=lambda n: 0),
+        {"integer neuron/periodic reset"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_are_caught(name):
+    fault, caught_by = FAULTS[name]
+    rung = "float" if name in ("comparison", "decay", "lower bound") else "quantised"
+    found = statuses(Altered(model=fault), rung)
+    assert caught_by <= {name for name, status in found.items() if status == "failed"}
+
+
+def forgetful(result):
+    counts = {n: replace(o, wrapped=o.wrapped * 0) for n, o in result.overflows.items()}
+    return replace(result, overflows=counts)
+
+
+def test_a_crash_is_a_failure():
+    def crash(result):
+        raise ZeroDivisionError("of all things")
+
+    outcome = CHECKS["reset/soft"].run(Altered(result=crash), "float")
+    assert (outcome.status, outcome.detail) == ("failed", "ZeroDivisionError: of all things")
+
+
+SOFT_GAP = Support(gaps={"LIF soft reset": "not today"}, membrane=True)
+
+
 @pytest.mark.parametrize(
-    ("rung", "fault", "caught_by"),
+    ("check", "backend", "rung", "texts"),
     [
         (
+            "overflow/the current turns",
+            Altered(Support(membrane=True, overflows=True), result=forgetful),
+            "quantised",
+            "neuron: wrapped 0 in sample 0, expected 1",
+        ),
+        (
+            "state/a batch of n is n single samples",
+            Altered(result=lambda r: replace(r, scores=r.scores + len(r.scores) - 1)),
             "float",
-            changed(LIF, compare=lambda n: ">" if n.compare == ">=" else ">="),
-            {"neuron/threshold equality with >", "neuron/threshold equality with >="},
+            "score",
         ),
+        ("reset/soft", Altered(SOFT_GAP, honest=False), "float", "although"),
         (
+            "refusal/deviations are declared",
+            Altered(
+                result=lambda r: replace(r, deviations=(Deviation("rounding", "of something"),))
+            ),
             "float",
-            changed(LIF, beta=lambda n: n.beta * (1 - 1e-7)),
-            {"neuron/impulse response is beta^t", "agreement/random networks"},
-        ),
-        (
-            "float",
-            changed(LIF, v_min=lambda n: n.v_min if n.v_min is not None else np.array(0.0)),
-            {"reset/hard to -1/2", "agreement/random networks"},
-        ),
-        (
-            "quantised",
-            changed(FixedLIF, vth=lambda n: np.maximum(n.vth - 1, 0)),
-            {"integer neuron/fires strictly above 64 vth"},
-        ),
-        (
-            "quantised",
-            changed(FixedLIF, du=lambda n: np.minimum(n.du + 1, 4095)),
-            {"integer neuron/reset keeps the current", "agreement/random programs"},
-        ),
-        (
-            "quantised",
-            changed(FixedTernaryLIF, vth_low=lambda n: n.vth_low - 1),
-            {"ternary neuron/fires strictly beyond either threshold"},
-        ),
-        (
-            "quantised",
-            changed(FixedDelayDense, delay=lambda n: np.minimum(n.delay, 61)),
-            {"synaptic delay/each synapse waits its own time"},
-        ),
-        (
-            "quantised",
-            changed(FixedLI, reset_interval=lambda n: 0, reset_offset=lambda n: 0),
-            {"integer neuron/periodic reset"},
+            "rounding: of something",
         ),
     ],
     ids=[
-        "comparison",
-        "decay",
-        "lower bound",
-        "threshold",
-        "current decay",
-        "lower threshold",
-        "longest delay",
-        "no reset",
+        "a wrong counter",
+        "lost batch independence",
+        "running what is declared as a gap",
+        "an undeclared deviation",
     ],
 )
-def test_faults_are_caught(rung, fault, caught_by):
-    found = statuses(Altered(model=fault), rung)
-    failed = {name for name, status in found.items() if status == "failed"}
-    assert caught_by <= failed
-
-
-def test_a_wrong_counter_is_caught():
-    def forget(result):
-        counts = {n: replace(o, wrapped=o.wrapped * 0) for n, o in result.overflows.items()}
-        return replace(result, overflows=counts)
-
-    backend = Altered(Support(membrane=True, overflows=True), result=forget)
-    outcome = CHECKS["overflow/the current turns"].run(backend, "quantised")
+def test_fails(check, backend, rung, texts):
+    outcome = CHECKS[check].run(backend, rung)
     assert outcome.status == "failed"
-    assert "neuron: wrapped 0 in sample 0, expected 1" in outcome.detail
-
-
-def test_lost_batch_independence_is_caught():
-    def leak(result):
-        return replace(result, scores=result.scores + len(result.scores) - 1)
-
-    outcome = CHECKS["state/a batch of n is n single samples"].run(Altered(result=leak), "float")
-    assert outcome.status == "failed"
-    assert "score" in outcome.detail
+    assert texts in outcome.detail
 
 
 def test_an_undeclared_refusal_fails():
@@ -181,38 +198,13 @@ def test_an_undeclared_refusal_fails():
 
 
 def test_a_declared_gap_skips_with_its_reason():
-    support = Support(gaps={"LIF soft reset": "not today"}, membrane=True)
-    outcome = CHECKS["reset/soft"].run(Altered(support), "float")
+    outcome = CHECKS["reset/soft"].run(Altered(SOFT_GAP), "float")
     assert outcome.status == "skipped"
     assert outcome.detail == "neuron: LIF soft reset (not today)"
-    found = statuses(Altered(support), "float")
+    found = statuses(Altered(SOFT_GAP), "float")
     assert {n for n, s in found.items() if s == "skipped"} >= {"feature/LIF soft reset"}
     assert found["refusal/every declared gap is refused with its reason"] == "passed"
     assert "failed" not in found.values()
-
-
-def test_running_what_is_declared_as_a_gap_fails():
-    support = Support(gaps={"LIF soft reset": "not today"}, membrane=True)
-    outcome = CHECKS["reset/soft"].run(Altered(support, honest=False), "float")
-    assert outcome.status == "failed"
-    assert "although" in outcome.detail
-
-
-def test_an_undeclared_deviation_fails():
-    backend = Altered(
-        result=lambda r: replace(r, deviations=(Deviation("rounding", "of something"),))
-    )
-    outcome = CHECKS["refusal/deviations are declared"].run(backend, "float")
-    assert outcome.status == "failed"
-    assert "rounding: of something" in outcome.detail
-
-
-def test_a_crash_is_a_failure():
-    def crash(result):
-        raise ZeroDivisionError("of all things")
-
-    outcome = CHECKS["reset/soft"].run(Altered(result=crash), "float")
-    assert (outcome.status, outcome.detail) == ("failed", "ZeroDivisionError: of all things")
 
 
 def test_a_backend_without_membranes_passes_on_spikes_and_scores():
@@ -224,41 +216,35 @@ class TestRounding:
     """A tie may fall otherwise where rounding is declared, and only there."""
 
     graph = neurons(lif(), 4)
+    TIE = ([0.2, 1.0, 2.0, 0.1], [0, 1, 0, 0], [0, 0, 1, 0])
 
     def results(self, h, fired, expected_fired):
-        spikes = np.array(fired, np.uint8).reshape(1, 4, 1)
-        expected = Expected(
-            {"neuron": np.array(expected_fired, np.uint8).reshape(1, 4, 1)},
-            {"neuron": np.array(h).reshape(1, 4, 1)},
-            np.array([[float(sum(expected_fired))]]),
-        )
-        actual = RunResult(
-            scores=np.array([[float(sum(fired))]]),
-            spikes={"neuron": spikes},
-            membrane={"neuron": np.array(h).reshape(1, 4, 1)},
-        )
-        return expected, actual
+        def scored(spikes):
+            trains = np.array(spikes, np.uint8).reshape(1, 4, 1)
+            return {"neuron": trains}, membrane, np.array([[float(sum(spikes))]])
+
+        membrane = {"neuron": np.array(h).reshape(1, 4, 1)}
+        spikes, _, scores = scored(fired)
+        actual = RunResult(scores=scores, spikes=spikes, membrane=membrane)
+        return Expected(*scored(expected_fired)), actual
 
     def test_a_tie_is_excused_and_reported(self):
-        expected, actual = self.results([0.2, 1.0, 2.0, 0.1], [0, 1, 0, 0], [0, 0, 1, 0])
-        notes = assert_agrees(self.graph, expected, actual, rounding=True)
+        notes = assert_agrees(self.graph, *self.results(*self.TIE), rounding=True)
         assert "1 sample(s) differ from a tie on" in notes[0]
 
     def test_a_tie_is_a_failure_without_the_declaration(self):
-        expected, actual = self.results([0.2, 1.0, 2.0, 0.1], [0, 1, 0, 0], [0, 0, 1, 0])
         with pytest.raises(AssertionError, match=r"neuron: first difference at step 1, sample 0"):
-            assert_agrees(self.graph, expected, actual)
+            assert_agrees(self.graph, *self.results(*self.TIE))
 
     def test_a_difference_away_from_the_threshold_is_never_excused(self):
-        expected, actual = self.results([0.2, 1.00001, 2.0, 0.1], [0, 0, 1, 0], [0, 1, 1, 0])
+        away = self.results([0.2, 1.00001, 2.0, 0.1], [0, 0, 1, 0], [0, 1, 1, 0])
         with pytest.raises(AssertionError, match=r"membrane 1.00001.*distance 1e-05"):
-            assert_agrees(self.graph, expected, actual, rounding=True)
+            assert_agrees(self.graph, *away, rounding=True)
 
     def test_nan_is_a_difference(self):
         expected, actual = self.results([0.2, 1.5, 2.0, 0.1], [0, 1, 1, 0], [0, 1, 1, 0])
-        broken = replace(actual, scores=np.array([[np.nan]]))
         with pytest.raises(AssertionError, match="score nan"):
-            assert_agrees(self.graph, expected, broken)
+            assert_agrees(self.graph, expected, replace(actual, scores=np.array([[np.nan]])))
 
 
 @pytest.mark.parametrize(("rung", "make"), [("float", random_graph), ("quantised", random_program)])
@@ -301,15 +287,12 @@ def test_fuzz_counts_differences():
 
 
 def test_command_line_prints_the_table():
-    command = [sys.executable, "-m", "neurorobust.testing", "--backend", "reference"]
-    table = subprocess.run(
-        [*command, "--only", "reset/"], capture_output=True, text=True, check=True
-    )
-    assert "reset/soft" in table.stdout
-    listed = subprocess.run(
-        [*command, "--only", "reset/soft", "--json"], capture_output=True, text=True, check=True
-    )
-    rows = json.loads(listed.stdout)
+    def printed(*more):
+        command = [sys.executable, "-m", "neurorobust.testing", "--backend", "reference", "--only"]
+        return subprocess.run([*command, *more], capture_output=True, text=True, check=True).stdout
+
+    assert "reset/soft" in printed("reset/")
+    rows = json.loads(printed("reset/soft", "--json"))
     assert {row["status"] for row in rows} == {"passed"}
     assert rows[0]["law"]
 

@@ -1,8 +1,6 @@
 """Checked networks: faults, shapes against torch's layers, arrays that cannot change, hashes."""
 
 from dataclasses import replace
-from itertools import pairwise
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from neurorobust import ir
 from neurorobust.errors import InvalidModel
 from neurorobust.ir.base import ShapeError
 from neurorobust.ir.edges import topological_order, undelayed_cycle
-from tests.support.networks import stack
+from tests.support.networks import edges_of, stack, wired
 
 HEADER = ir.Header(dt_s=1e-3, steps=4)
 
@@ -38,26 +36,21 @@ def lif(**changes):
 
 class TestFaults:
     def test_all_are_listed_at_once(self):
+        header = ir.Header(
+            dt_s=0.0, steps=0, coding="morse", bounds=(1.0, 1.0), levels=1, std=(0.0,), mean=()
+        )
+        weight = np.array([[np.nan, 1.0], [np.inf, 0.0]])
         nodes = {
             "input": ir.Input(shape=(2,)),
             "a/b": lif(),
-            "fc": ir.Affine(weight=np.array([[np.nan, 1.0], [np.inf, 0.0]]), bias=np.zeros(3)),
+            "fc": ir.Affine(weight=weight, bias=np.zeros(3)),
             "lif": lif(beta=1.5, compare="=", reset="most", max_spikes=0, refractory=-1),
             "orphan": lif(),
             "out1": ir.Output(readout="middle"),
             "out2": ir.Output(),
         }
-        edges = (
-            ir.Edge("input", "fc"),
-            ir.Edge("fc", "lif", -1),
-            ir.Edge("lif", "out1"),
-            ir.Edge("lif", "nowhere"),
-            ir.Edge("lif", "input"),
-            ir.Edge("out1", "out2"),
-        )
-        header = ir.Header(
-            dt_s=0.0, steps=0, coding="morse", bounds=(1.0, 1.0), levels=1, std=(0.0,), mean=()
-        )
+        lines = ["input fc", "lif out1 out2", "lif nowhere", "lif input"]
+        edges = (*edges_of(lines), ir.Edge("fc", "lif", -1))
         found = faults(ir.Graph, header=header, nodes=nodes, edges=edges)
         expected = (
             "header: dt_s is 0.0",
@@ -170,56 +163,29 @@ class TestFaults:
         ],
     )
     def test_header(self, header, text):
-        found = faults(
-            ir.Graph.chain,
-            replace(HEADER, **header),
-            input=ir.Input(shape=(2,)),
-            lif=lif(),
-            output=ir.Output(),
-        )
+        found = faults(stack, (2,), replace(HEADER, **header), lif=lif())
         assert any(text in fault for fault in found)
 
     def test_shapes_that_do_not_fit(self):
-        found = faults(
-            chain,
-            fc=ir.Affine(weight=np.ones((2, 3))),
-            lif=lif(),
-            fc2=ir.Affine(weight=np.ones((2, 2))),
-        )
+        weights = {
+            "fc": ir.Affine(weight=np.ones((2, 3))),
+            "fc2": ir.Affine(weight=np.ones((2, 2))),
+        }
+        found = faults(wired, ["input fc lif fc2 output"], 4, input=(2,), lif=lif(), **weights)
         assert found == ("fc: weight (2, 3) takes (3,), got (2,)",)
 
     def test_a_sum_of_different_shapes(self):
-        nodes = {
-            "input": ir.Input(shape=(2,)),
-            "a": ir.Affine(weight=np.ones((2, 2))),
-            "b": ir.Affine(weight=np.ones((3, 2))),
-            "lif": lif(),
-            "output": ir.Output(),
-        }
-        edges = [
-            ir.Edge("input", "a"),
-            ir.Edge("input", "b"),
-            ir.Edge("a", "lif"),
-            ir.Edge("b", "lif"),
-        ]
-        (found,) = faults(
-            ir.Graph, header=HEADER, nodes=nodes, edges=(*edges, ir.Edge("lif", "output"))
-        )
+        maps = {"a": ir.Affine(weight=np.ones((2, 2))), "b": ir.Affine(weight=np.ones((3, 2)))}
+        edges = ["input a lif output", "input b lif"]
+        (found,) = faults(wired, edges, 4, input=(2,), **maps, lif=lif())
         assert found.startswith("lif: its inputs are added but differ in shape")
 
     def test_scores_need_one_axis(self):
-        graph = {"input": ir.Input(shape=(1, 2, 2)), "lif": lif(), "output": ir.Output()}
-        (found,) = faults(ir.Graph.chain, HEADER, **graph)
+        (found,) = faults(stack, (1, 2, 2), 4, lif=lif())
         assert "put a Flatten before it" in found
 
     def test_first_spike_of_what_gives_none(self):
-        (found,) = faults(
-            ir.Graph.chain,
-            HEADER,
-            input=ir.Input(shape=(2,)),
-            li=ir.LI(beta=1.0),
-            output=ir.Output(readout="first"),
-        )
+        (found,) = faults(stack, (2,), 4, readout="first", li=ir.LI(beta=1.0))
         assert found == "output: readout 'first' needs spikes, but li give none"
 
     def test_integers_and_floats_do_not_mix(self):
@@ -280,17 +246,9 @@ class TestFaults:
 
 
 class TestLoops:
-    nodes: ClassVar = {
-        "input": ir.Input(shape=(2,)),
-        "lif": lif(),
-        "back": ir.Affine(weight=np.eye(2)),
-        "output": ir.Output(),
-    }
-    forward = (ir.Edge("input", "lif"), ir.Edge("lif", "output"))
-
     def loop(self, there, back):
-        edges = (*self.forward, ir.Edge("lif", "back", there), ir.Edge("back", "lif", back))
-        return ir.Graph(header=HEADER, nodes=self.nodes, edges=edges)
+        edges = ["input lif output", f"lif>{there} back>{back} lif"]
+        return wired(edges, 4, input=(2,), lif=lif(), back=ir.Affine(weight=np.eye(2)))
 
     def test_without_delay(self):
         (found,) = faults(self.loop, 0, 0)
@@ -308,21 +266,12 @@ class TestLoops:
         assert all(order[e.source] < order[e.target] for e in graph.edges if not e.delay)
 
     def test_of_one_node(self):
-        edges = (*self.forward, ir.Edge("lif", "lif"))
-        nodes = {name: node for name, node in self.nodes.items() if name != "back"}
-        assert any(
-            f.startswith("loop without delay")
-            for f in faults(ir.Graph, header=HEADER, nodes=nodes, edges=edges)
-        )
-        edges = (*self.forward, ir.Edge("lif", "lif", 1))
-        assert ir.Graph(header=HEADER, nodes=nodes, edges=edges).recurrent
+        found = faults(wired, ["input lif output", "lif lif"], 4, input=(2,), lif=lif())
+        assert any(f.startswith("loop without delay") for f in found)
+        assert wired(["input lif output", "lif>1 lif"], 4, input=(2,), lif=lif()).recurrent
 
     def test_a_delay_alone_is_no_loop(self):
-        graph = ir.Graph(
-            header=HEADER,
-            nodes={n: self.nodes[n] for n in ("input", "lif", "output")},
-            edges=(ir.Edge("input", "lif", 3), ir.Edge("lif", "output")),
-        )
+        graph = wired(["input>3 lif output"], 4, input=(2,), lif=lif())
         assert not graph.recurrent
         assert graph.order == ("input", "lif", "output")
         assert graph.spiking == ("lif",)
@@ -423,20 +372,17 @@ class TestArrays:
 class TestHash:
     def base(self, **changes):
         nodes = {
-            "input": ir.Input(shape=(2, 3, 3)),
             "conv": ir.Conv2d(weight=np.arange(8.0).reshape(2, 1, 2, 2), groups=2),
             "lif": lif(),
-            "flat": ir.Flatten(),
             "fc": ir.Affine(weight=np.ones((2, 8)), bias=np.zeros(2)),
             "li": ir.LI(beta=1.0),
             "output": ir.Output(readout="last"),
         }
         header = replace(HEADER, **changes.pop("header", {}))
         delays = changes.pop("delays", {})
-        nodes |= changes
-        names = list(nodes)
-        edges = [ir.Edge(a, b, delays.get(a, 0)) for a, b in pairwise(names)]
-        return ir.Graph(header=header, nodes=nodes, edges=tuple(edges)).content_hash
+        names = ("input", "conv", "lif", "flat", "fc", "li", "output")
+        edges = " ".join(f"{name}>{delays.get(name, 0)}" for name in names)
+        return wired([edges], header, input=(2, 3, 3), **nodes | changes).content_hash
 
     def test_ignores_name_and_origin(self):
         assert self.base(header={"name": "x", "provenance": {"a": "b"}}) == self.base()
@@ -485,64 +431,38 @@ class TestHash:
 
     def test_sees_geometry(self):
         def hashed(**geometry):
-            nodes = {
-                "input": ir.Input(shape=(2, 5, 5)),
-                "conv": conv(**geometry),
-                "flat": ir.Flatten(),
-            }
-            return ir.Graph.chain(HEADER, **nodes, output=ir.Output()).content_hash
+            return stack((2, 5, 5), 4, conv=conv(**geometry), flat=ir.Flatten()).content_hash
 
         plain = hashed()
         for geometry in ({"stride": (1, 2)}, {"padding": (0, 1)}, {"dilation": (2, 1)}):
             assert hashed(**geometry) != plain
 
     def test_sees_how_edges_run(self):
-        names = ("input", "a", "b", "lif", "output")
-        nodes = dict(
-            zip(names, (ir.Input(shape=(2,)), lif(), lif(), lif(), ir.Output()), strict=True)
-        )
-        rest = [ir.Edge("input", "a"), ir.Edge("b", "lif"), ir.Edge("lif", "output")]
-
         def hashed(*more):
-            return ir.Graph(header=HEADER, nodes=nodes, edges=(*rest, *more)).content_hash
+            edges = ["input a", "b lif output", *more]
+            return wired(edges, 4, input=(2,), a=lif(), b=lif(), lif=lif()).content_hash
 
-        chained = hashed(ir.Edge("a", "b"))
-        parallel = hashed(ir.Edge("input", "b"), ir.Edge("a", "lif"))
+        chained, parallel = hashed("a b"), hashed("input b", "a lif")
         assert chained != parallel
-        assert hashed(ir.Edge("a", "b"), ir.Edge("a", "lif")) not in (chained, parallel)
-        assert hashed(ir.Edge("a", "lif"), ir.Edge("a", "b")) == hashed(
-            ir.Edge("a", "b"), ir.Edge("a", "lif")
-        )
+        assert hashed("a b", "a lif") not in (chained, parallel)
+        assert hashed("a lif", "a b") == hashed("a b", "a lif")
 
 
 class TestOrder:
     """Only what closes a loop is left out of the order."""
 
-    def test_a_delayed_edge_out_of_a_loop_still_orders(self):
-        edges = [
-            ir.Edge("behind", "end"),
-            ir.Edge("in", "a"),
-            ir.Edge("a", "b"),
-            ir.Edge("b", "a", delay=1),
-            ir.Edge("b", "behind", delay=3),
-        ]
-        order = topological_order(["end", "behind", "b", "a", "in"], edges)
-        assert order == ("in", "a", "b", "behind", "end")
-
-    def test_two_loops_in_a_row(self):
-        edges = [
-            ir.Edge("d", "c", delay=1),
-            ir.Edge("c", "d"),
-            ir.Edge("a", "c", delay=2),
-            ir.Edge("a", "a", delay=1),
-        ]
-        assert topological_order(["d", "c", "a"], edges) == ("a", "c", "d")
+    @pytest.mark.parametrize(
+        ("nodes", "edges", "order"),
+        [
+            ("end behind b a in", "behind end, in a b, b>1 a, b>3 behind", "in a b behind end"),
+            ("d c a", "d>1 c d, a>2 c, a>1 a", "a c d"),
+        ],
+        ids=["a delayed edge out of a loop still orders", "two loops in a row"],
+    )
+    def test_by_hand(self, nodes, edges, order):
+        found = topological_order(nodes.split(), edges_of(edges.split(", ")))
+        assert found == tuple(order.split())
 
     def test_an_undelayed_loop_is_named_alone(self):
-        edges = [
-            ir.Edge("a", "b"),
-            ir.Edge("b", "a"),
-            ir.Edge("b", "c", delay=1),
-            ir.Edge("c", "b", delay=1),
-        ]
+        edges = edges_of(["a b a", "b>1 c>1 b"])
         assert set(undelayed_cycle(["a", "b", "c"], edges)) == {"a", "b"}

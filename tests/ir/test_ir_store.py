@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from neurorobust import ir
 from neurorobust.errors import InvalidFile
 from tests.support import strategies
-from tests.support.networks import stack
+from tests.support.networks import stack, wired
 
 KEY = "neurorobust"
 search = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -20,46 +20,29 @@ search = settings(max_examples=60, deadline=None, derandomize=True, database=Non
 
 def a_graph():
     header = ir.Header(
-        name="a name",
-        dt_s=1e-3,
-        steps=3,
-        coding="events",
-        bounds=(-1.5, 2.0),
-        levels=17,
-        mean=(0.1,),
-        std=(0.3,),
-        classes=("a", "b"),
-        provenance={"from": "a test"},
-    )
-    names = {
+        name="a name", dt_s=1e-3, steps=3, coding="events", bounds=(-1.5, 2.0), levels=17,
+        mean=(0.1,), std=(0.3,), classes=("a", "b"), provenance={"from": "a test"},
+    )  # fmt: skip
+    kernel = np.arange(16, dtype=np.float32).reshape(2, 2, 2, 2)
+    numbers = {
+        "beta": np.array(0.9),
+        "threshold": np.array([[[1.0]], [[2.0]]]),
+        "alpha": np.float32(0.25),
+        "v_min": np.array(-1, dtype=np.int8),
+    }
+    nodes = {
         "input": ir.Input(shape=(2, 4, 4)),
-        "conv": ir.Conv2d(
-            weight=np.arange(16, dtype=np.float32).reshape(2, 2, 2, 2),
-            stride=(1, 2),
-            dilation=(2, 1),
-        ),
-        "lif": ir.LIF(
-            beta=np.array(0.9),
-            threshold=np.array([[[1.0]], [[2.0]]]),
-            alpha=np.float32(0.25),
-            v_min=np.array(-1, dtype=np.int8),
-            reset="soft",
-        ),
+        "conv": ir.Conv2d(weight=kernel, stride=(1, 2), dilation=(2, 1)),
+        "lif": ir.LIF(**numbers, reset="soft"),
         "pool": ir.Pool2d(op="avg", kernel=(2, 1), stride=(2, 1)),
         "flat": ir.Flatten(),
         "fc": ir.Affine(weight=np.ones((2, 4), np.float16), bias=np.zeros(2)),
         "li": ir.LI(beta=1.0),
         "output": ir.Output(readout="last"),
+        "zz": ir.Affine(weight=np.full((2, 4), 0.5)),
+        "aa": ir.Affine(weight=np.full((2, 4), 0.5)),
     }
-    edges = tuple(ir.Edge(a, b) for a, b in zip(names, list(names)[1:], strict=False))
-    extra = ir.Affine(weight=np.full((2, 4), 0.5))
-    skip = (
-        ir.Edge("flat", "zz", 2),
-        ir.Edge("zz", "li"),
-        ir.Edge("flat", "aa", 1),
-        ir.Edge("aa", "li"),
-    )
-    return ir.Graph(header=header, nodes=names | {"zz": extra, "aa": extra}, edges=(*edges, *skip))
+    return wired([" ".join([*nodes][:8]), "flat>2 zz li", "flat>1 aa li"], header, **nodes)
 
 
 def assert_same(first, second):
@@ -112,18 +95,13 @@ def test_random_graphs(tmp_path_factory, case):
 @given(strategies.programs(samples=1))
 @search
 def test_random_programs(tmp_path_factory, case):
-    program = replace(
-        case[0],
-        profile="p",
-        source_hash="s",
-        score_unit=1 / 3,
-        report=[{"layer": "x", "scale": 0.1}],
-    )
+    fields = {"profile": "p", "source_hash": "s", "score_unit": 1 / 3}
+    fields["report"] = [{"layer": "x", "scale": 0.1}]
+    program = replace(case[0], **fields)
     path = ir.save_model(program, tmp_path_factory.getbasetemp() / "random.safetensors")
     loaded = ir.load_model(path, ir.Program)
     assert_same(program, loaded)
-    for field in ("profile", "source_hash", "score_unit", "report"):
-        assert getattr(loaded, field) == getattr(program, field)
+    assert {field: getattr(loaded, field) for field in fields} == fields
 
 
 def a_hosted_program(gain=2.0, name="host"):

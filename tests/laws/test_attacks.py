@@ -15,38 +15,19 @@ from neurorobust.attacks import base as attacks_base
 from neurorobust.engine.estimators import Rga, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidFile, InvalidInput
-from neurorobust.ir import LI, LIF, Affine
-from tests.support.attack_cases import HEADER, linear
-from tests.support.networks import stack
+from tests.support.attack_cases import HEADER, linear, shown, spiking
 
 EPSILON = 16 / 255
 
 
-def graph(header=HEADER, seed=0, readout="last"):
-    draw = np.random.default_rng(seed)
-    top = LI(beta=1.0, gain_in=1 / 6) if readout == "last" else LIF(beta=0.9, threshold=0.5)
-    return stack(
-        (12,),
-        header,
-        readout=readout,
-        a=Affine(weight=draw.normal(size=(20, 12)), bias=draw.normal(size=20) / 4),
-        lif=LIF(beta=0.8, threshold=1.0),
-        b=Affine(weight=draw.normal(size=(4, 20))),
-        top=top,
-    )
-
-
 @pytest.fixture(scope="module")
 def network():
-    return Network(graph())
+    return Network(spiking())
 
 
 @pytest.fixture(scope="module")
 def data(network):
-    x = np.random.default_rng(9).integers(0, 256, (40, 12)) / 255
-    with torch.no_grad():
-        y = network.run(torch.tensor(x[:, None]), 6).argmax(1).numpy()
-    return x, y
+    return shown(network, 40)
 
 
 ATTACKS = {
@@ -77,7 +58,7 @@ class TestLegal:
     def test_after_storage(self, attack, data, levels, dtype, tmp_path):
         """The ball, the bounds and the grid, counted in whole steps of the sensor."""
         x = data[0] if levels != 17 else np.rint(data[0] * 16) / 16
-        network = Network(graph(replace(HEADER, levels=levels)), dtype=dtype)
+        network = Network(spiking(replace(HEADER, levels=levels)), dtype=dtype)
         threat = Linf.of(network.graph.header, 2 / 16)
         made, _ = craft(attack, Request(network, x, data[1], threat), tmp_path)
         (path,) = tmp_path.iterdir()
@@ -122,7 +103,7 @@ class TestLegal:
             assert threat.violations(x, clean) == count
 
     def test_other_bounds(self):
-        network = Network(graph(replace(HEADER, bounds=(-1.0, 3.0), levels=5)))
+        network = Network(spiking(replace(HEADER, bounds=(-1.0, 3.0), levels=5)))
         x = np.random.default_rng(0).integers(-1, 4, (20, 12)).astype(float)
         threat = Linf.of(network.graph.header, 1.5)
         made = Pgd(Rga())(network, x, np.zeros(20, int), threat).adversarial
@@ -133,7 +114,7 @@ class TestLegal:
         made = attack(network, *data, Linf.of(HEADER, 0.0), seed=1)
         assert np.array_equal(made.adversarial, data[0])
         assert np.array_equal(made.clean_decision, made.adversarial_decision)
-        free = Network(graph(replace(HEADER, levels=None)))
+        free = Network(spiking(replace(HEADER, levels=None)))
         assert np.array_equal(attack(free, *data, Linf(epsilon=0.0)).adversarial, data[0])
 
     def test_an_attack_that_cheats_is_brought_back(self, network, data):
@@ -172,12 +153,16 @@ class TestReproducible:
 
 
 class TestStrength:
-    def test_fgsm_on_a_linear_model(self):
-        """Two classes: the step is epsilon against the sign of w_y - w_other, in closed form."""
-        draw = np.random.default_rng(1)
+    def linear_case(self, seed, low=0.2, high=0.8):
+        """Two classes, samples, labels, and the direction in which their margin falls most."""
+        draw = np.random.default_rng(seed)
         weight = draw.normal(size=(2, 9))
-        x, y = draw.uniform(0.2, 0.8, (30, 9)), draw.integers(0, 2, 30)
-        towards = np.sign(weight[1 - y] - weight[y])
+        x, y = draw.uniform(low, high, (30, 9)), draw.integers(0, 2, 30)
+        return weight, x, y, np.sign(weight[1 - y] - weight[y])
+
+    def test_fgsm_on_a_linear_model(self):
+        """The step is epsilon against the sign of w_y - w_other, in closed form."""
+        weight, x, y, towards = self.linear_case(1)
         for estimator in (Stbp(), Rga()):
             made = Fgsm(estimator)(linear(weight), x, y, Linf(epsilon=0.1))
             assert np.allclose(made.adversarial, x + 0.1 * towards, rtol=0, atol=1e-15)
@@ -198,13 +183,10 @@ class TestStrength:
         assert np.allclose(found, wanted, rtol=1e-12, atol=1e-14)
 
     def test_pgd_reaches_the_optimum_of_a_linear_model(self):
-        draw = np.random.default_rng(3)
-        weight = draw.normal(size=(2, 9))
-        x, y = draw.uniform(0, 1, (30, 9)), draw.integers(0, 2, 30)
-        best = (x + 0.1 * np.sign(weight[1 - y] - weight[y])).clip(0, 1)
+        weight, x, y, towards = self.linear_case(3, 0, 1)
         attack = Pgd(Stbp(), steps=10, relative_step=0.25)
         made = attack(linear(weight), x, y, Linf(epsilon=0.1), seed=1)
-        assert np.allclose(made.adversarial, best, rtol=0, atol=1e-15)
+        assert np.allclose(made.adversarial, (x + 0.1 * towards).clip(0, 1), rtol=0, atol=1e-15)
 
     @pytest.mark.parametrize("estimator", [Rga(), Stbp(detach_reset=True)], ids=["rga", "stbp"])
     def test_more_steps_find_more(self, network, data, estimator):
@@ -221,7 +203,7 @@ class TestStrength:
 
     def test_pgd_returns_the_last_legal_iterate_that_fooled(self, network, data, monkeypatch):
         """Every iterate is watched; the grid is so coarse that legalising changes decisions."""
-        network = Network(graph(replace(HEADER, levels=9)))
+        network = Network(spiking(replace(HEADER, levels=9), seed=7))
         x = np.rint(data[0] * 8) / 8
         y = np.asarray(attacks_base.Target(network, None).decide(torch.tensor(x)))
         threat, seen = Linf.of(network.graph.header, 2 / 8), []
@@ -272,7 +254,7 @@ class TestRefused:
 
     def test_labels(self, network, data):
         for y in (data[1] + 4, data[1] - 5, data[1][:-1]):
-            with pytest.raises(InvalidInput, match=r"labels must be 40 numbers in 0\.\.3"):
+            with pytest.raises(InvalidInput, match=r"labels must be 40 numbers in 0\.\.4"):
                 self.attack(network, data[0], y)
 
     def test_shapes_and_nothing_at_all(self, network, data):
@@ -322,7 +304,7 @@ class TestRefused:
             self.attack(network, *data, estimator=Broken())
 
     def test_no_gradient(self, data):
-        network = Network(graph(readout="first"))
+        network = Network(spiking(readout="first"))
         with pytest.raises(InvalidInput, match="scores have no gradient by the input"):
             self.attack(network, *data)
         with pytest.raises(InvalidInput, match="this attack has no gradient estimator"):
@@ -445,8 +427,8 @@ class TestSets:
             "labels": {"y": (y + 1) % 4},
             "fewer samples": {"x": x[:9], "y": y[:9], "sample": np.arange(9) + 100},
             "indices": {"sample": np.arange(40)},
-            "model": {"network": Network(graph(seed=1))},
-            "precision": {"network": Network(graph(), dtype=torch.float32)},
+            "model": {"network": Network(spiking(seed=1))},
+            "precision": {"network": Network(spiking(), dtype=torch.float32)},
         }
 
     def test_any_other_request_is_crafted_anew(self, network, data, made, tmp_path):

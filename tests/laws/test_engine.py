@@ -11,8 +11,9 @@ from neurorobust.backends import get_backend, run
 from neurorobust.data import Stimulus
 from neurorobust.engine.dynamics import Neuron, exact_fire
 from neurorobust.engine.network import EXACT, Network, Trace
-from neurorobust.ir import LI, LIF, Affine, Edge, Graph, Header, Input, Output
-from tests.support.networks import stack
+from neurorobust.ir import LI, LIF, Affine, Output
+from tests.support.networks import stack, wired
+from tests.support.neuron_oracle import membranes
 from tests.support.strategies import graphs
 
 reference, torch_backend = get_backend("reference"), replace(get_backend("torch"), device="cpu")
@@ -105,7 +106,7 @@ def test_step_by_step_equals_node_by_node(case):
 
 
 class TestEveryOption:
-    """One neuron under random drive, against the equations written out for scalars."""
+    """One neuron under random drive, against the equations written out."""
 
     @pytest.mark.parametrize("compare", [">", ">="])
     @pytest.mark.parametrize(
@@ -134,50 +135,14 @@ class TestEveryOption:
     )
     def test_lif(self, fields, compare):
         node = LIF(**{"beta": 0.5, "threshold": 0.5, "compare": compare} | fields)
-        steps = 60
-        x = np.random.default_rng(1).integers(-8, 14, (3, steps, 4)) / 16  # ties are common
-        graph = stack((4,), steps, lif=node)
-        result = run(graph, Stimulus(x, steps), backend=torch_backend, record=EVERYTHING)
-        ties = 0
-        for b in range(3):
-            for n in range(4):
-                membrane, spikes = self.by_hand(node, x[b, :, n])
-                assert result.membrane["lif"][b, :, n].tolist() == membrane
-                assert result.spikes["lif"][b, :, n].tolist() == spikes
-                ties += membrane.count(float(node.threshold))
-        assert result.spikes["lif"].any()
-        assert ties or fields
-
-    @staticmethod
-    def by_hand(node, drive):
-        scalars = ("beta", "threshold", "gain_in", "gain_syn", "bias", "v_init", "i_init")
-        beta, theta, gain_in, gain_syn, bias, v, i = (float(getattr(node, k)) for k in scalars)
-        alpha = 0.0 if node.alpha is None else float(node.alpha)
-        target, fired_before, rest = float(node.reset_to), 0, 0
-        membranes, spikes = [], []
-        for x in drive:
-            i = alpha * i + gain_in * float(x) if node.alpha is not None else gain_in * float(x)
-            h = beta * v + gain_syn * i + bias
-            if node.reset_timing == "next" and fired_before:
-                h = target if node.reset == "hard" else h - target
-            if rest:
-                h, s, rest = target, 0, rest - 1
-            else:
-                s = 0
-                while s < node.max_spikes and (
-                    h > (s + 1) * theta if node.compare == ">" else h >= (s + 1) * theta
-                ):
-                    s += 1
-                rest = node.refractory if s else 0
-            v = h
-            if node.reset_timing == "same" and s:
-                v = {"hard": target, "soft": h - target * s, "none": h}[node.reset]
-            if node.v_min is not None:
-                v = max(v, float(node.v_min))
-            fired_before = s
-            membranes.append(h)
-            spikes.append(s)
-        return membranes, spikes
+        x = np.random.default_rng(1).integers(-8, 14, (3, 60, 4)) / 16  # ties are common
+        graph = stack((4,), 60, lif=node)
+        result = run(graph, Stimulus(x, 60), backend=torch_backend, record=EVERYTHING)
+        membrane, spikes = membranes(node, x)
+        assert np.array_equal(result.membrane["lif"], membrane)
+        assert np.array_equal(result.spikes["lif"], spikes)
+        assert spikes.any()
+        assert (membrane == node.threshold).any() or fields
 
     def test_counting_several_spikes(self):
         def fired(compare, h):
@@ -199,12 +164,10 @@ class TestEveryOption:
 
     def test_delays_by_hand(self):
         """A spike of step 0 through delays 0, 1, 3; one beyond the run is never seen."""
-        nodes = {"input": Input(shape=(1,)), "output": Output(readout="last"), "li": LI(beta=0.0)}
-        edges = [Edge("li", "output")]
-        for delay, weight in ((0, 1.0), (1, 10.0), (3, 100.0), (9, 1000.0)):
-            nodes[f"fc{delay}"] = Affine(weight=[[weight]], bias=[0.5])
-            edges += [Edge("input", f"fc{delay}", delay), Edge(f"fc{delay}", "li")]
-        graph = Graph(header=Header(dt_s=1e-3, steps=5), nodes=nodes, edges=tuple(edges))
+        weights = {0: 1.0, 1: 10.0, 3: 100.0, 9: 1000.0}
+        nodes = {f"fc{d}": Affine(weight=[[weight]], bias=[0.5]) for d, weight in weights.items()}
+        nodes |= {"li": LI(beta=0.0), "output": Output(readout="last")}
+        edges = ["li output", *(f"input>{d} fc{d} li" for d in weights)]
         x = np.array([1.0, 0, 0, 0, 2.0]).reshape(1, 5, 1)
-        for result in both(graph, Stimulus(x, 5)):
+        for result in both(wired(edges, 5, input=(1,), **nodes), Stimulus(x, 5)):
             assert result.membrane["li"].ravel().tolist() == [3, 12, 2, 102, 4]

@@ -6,19 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from neurorobust.engine.estimators import Bptr, Cba, Hart, Rga, Stbp, assert_forward_identity
+from neurorobust.engine.estimators import (
+    Bptr,
+    Cba,
+    Hart,
+    Rga,
+    Stbp,
+    assert_forward_identity,
+    collapses,
+)
 from neurorobust.engine.network import Network
 from neurorobust.ir import LI, LIF, Affine, Edge, Output
 from tests.support.estimator_cases import STEPS, gradient, mixed, neuron, spike
 from tests.support.networks import stack, wired
 
 FAMILY = {"rga": Rga, "bptr": Bptr, "cba": Cba, "hart": Hart}
-
-
-def unsaturated(readout):
-    """Output neurons that every estimator lets a gradient through."""
-    changes = {"out": LIF(beta=0.8, threshold=4.0)} if readout == "count" else {}
-    return mixed(readout, **changes)
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -90,20 +92,28 @@ class TestGains:
 class TestOneFrame:
     """R2: one frame gives the gradient of all steps, in the whole family."""
 
+    UNSATURATED = {"out": LIF(beta=0.8, threshold=4.0)}  # noqa: RUF012
+    """Output neurons that every estimator lets a gradient through."""
+
     @pytest.mark.parametrize("timed", [False, True])
     @pytest.mark.parametrize("readout", ["count", "mean", "last"])
-    @pytest.mark.parametrize("name", sorted(FAMILY))
+    @pytest.mark.parametrize("name", [*sorted(FAMILY), "rga, saturated"])
     def test_equals_all_steps(self, name, readout, timed):
-        graph, kind = unsaturated(readout), FAMILY[name]
+        kind = FAMILY[name.partition(",")[0]]
+        changes = self.UNSATURATED if readout == "count" and name in FAMILY else {}
+        graph = mixed(readout, **changes)
+        assert collapses(graph)
         x = np.random.default_rng(1).uniform(0, 1, (3, STEPS if timed else 1, 2, 6, 6))
         collapsed, a = gradient(kind(), graph, x)
         full, b = gradient(kind(collapse=False), graph, x)
         assert np.linalg.norm(collapsed - full) < 1e-12 * np.linalg.norm(full)
         assert np.count_nonzero(full) > full.size / 2
         assert np.array_equal(a, b)
+        if timed:  # the price of the rate path: it cannot tell when
+            assert np.allclose(full, full[:, :1], rtol=1e-10)
 
     def test_the_family_differs(self):
-        graph, found = unsaturated("count"), []
+        graph, found = mixed("count", **self.UNSATURATED), []
         x = np.random.default_rng(1).uniform(0, 1, (3, 1, 2, 6, 6))
         for estimator in (*(kind() for kind in FAMILY.values()), Hart(0.3), Stbp()):
             g, _ = gradient(estimator, graph, x)

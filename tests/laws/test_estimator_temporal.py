@@ -248,20 +248,17 @@ def test_training_layers_and_estimators_share_one_law():
 def test_one_sample_alone_has_the_gradient_it_has_among_others(estimator):
     """In single precision, through batch norm on several channels, against double precision."""
     rng = np.random.default_rng(3)
-    graph = stack((3, 8, 8), 4, readout="mean", conv=Conv2d(weight=rng.normal(0, 0.5, (8, 3, 3, 3)), padding=(1, 1)),
-        norm=BatchNorm(
-            mean=rng.normal(size=8), var=rng.uniform(0.5, 2, 8), scale=rng.uniform(0.5, 2, 8),
-            shift=rng.normal(size=8),
-        ),
-        lif=LIF(beta=0.75, threshold=1.0),
-        conv2=Conv2d(weight=rng.normal(0, 0.5, (8, 8, 3, 3)), padding=(1, 1)),
-        norm2=BatchNorm(
-            mean=rng.normal(size=8), var=rng.uniform(0.5, 2, 8), scale=rng.uniform(0.5, 2, 8),
-            shift=rng.normal(size=8),
-        ),
-        lif2=LIF(beta=0.75, threshold=1.0),
-        flat=Flatten(),
-        fc=Affine(weight=rng.normal(0, 0.1, (3, 512))))  # fmt: skip
+
+    def layer(channels):
+        conv = Conv2d(weight=rng.normal(0, 0.5, (8, channels, 3, 3)), padding=(1, 1))
+        mean, var, scale = rng.normal(size=8), rng.uniform(0.5, 2, 8), rng.uniform(0.5, 2, 8)
+        norm = BatchNorm(mean=mean, var=var, scale=scale, shift=rng.normal(size=8))
+        return conv, norm, LIF(beta=0.75, threshold=1.0)
+
+    names = ("conv", "norm", "lif", "conv2", "norm2", "lif2")
+    nodes = dict(zip(names, (*layer(3), *layer(8)), strict=True))
+    fc = Affine(weight=rng.normal(0, 0.1, (3, 512)))
+    graph = stack((3, 8, 8), 4, readout="mean", **nodes, flat=Flatten(), fc=fc)
     x, found = rng.random((3, 1, 3, 8, 8)), {}
     for dtype in (torch.float32, torch.float64):
         network, rows = Network(graph, dtype=dtype), []

@@ -17,16 +17,13 @@ from neurorobust.engine.integer.products import ExactProduct, Synapse
 from neurorobust.engine.integer.spans import SpanTable
 from neurorobust.engine.integer.trace import Counters
 from neurorobust.errors import InvalidInput
+from neurorobust.testing.networks import program as chain
 from tests.support.strategies import programs
 
 reference = get_backend("reference")
 EVERYTHING = ("spikes", "membrane", "overflows")
 CPU = torch.device("cpu")
 search = settings(max_examples=40, deadline=None, derandomize=True, database=None)
-
-
-def chain(steps, /, **nodes):
-    return ir.Program.chain(ir.Header(dt_s=1e-3, steps=steps, coding="events"), nodes)
 
 
 def payloads(shape, high):

@@ -1,13 +1,14 @@
 """The integer law once more, one neuron and one synapse at a time in Python's own integers."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 
 from neurorobust import backends, ir
 from neurorobust.backends import get_backend
 from neurorobust.data import Stimulus
+from neurorobust.testing.networks import program as chain
+from neurorobust.testing.networks import spike_input
+from tests.support.networks import edges_of
 
 reference = get_backend("reference")
 EVERYTHING = ("spikes", "membrane", "overflows")
@@ -109,14 +110,6 @@ def run(program, x):
     return backends.run(program, Stimulus(values, len(x)), backend=reference, record=EVERYTHING)
 
 
-def chain(steps, **nodes):
-    return ir.Program.chain(ir.Header(dt_s=1e-3, steps=steps, coding="events"), nodes)
-
-
-def spread(n):
-    return ir.FixedInput(shape=(n,), scale=1.0, low=1 - M, high=M - 1)
-
-
 @pytest.mark.parametrize("seed", range(60))
 def test_neurons(seed):
     """All decays, biases, thresholds and resets, at drives that end exactly at ±2^23."""
@@ -150,7 +143,7 @@ def test_neurons(seed):
         (ir.FixedLIF(vth=np.array(abs(high)), **shared), (abs(high), None)),
         (ir.FixedLI(**shared), (None, None)),
     ):
-        result = run(chain(steps, input=spread(n), neuron=node, output=ir.Output()), x)
+        result = run(chain(steps, input=spike_input(n), neuron=node, output=ir.Output()), x)
         neurons = [Neuron(high=thresholds[0], low=thresholds[1], **law) for _ in range(n)]
         for t in range(steps):
             for i, neuron in enumerate(neurons):
@@ -167,7 +160,7 @@ def test_the_ends_of_the_current_are_met():
     """±2^23 exactly, once from below and once from above."""
     x = np.array([[M // 64], [-M // 64], [0]])
     node = ir.FixedLI(du=np.array(-1), dv=np.array(4096))
-    result = run(chain(3, input=spread(1), neuron=node, output=ir.Output()), x)
+    result = run(chain(3, input=spike_input(1), neuron=node, output=ir.Output()), x)
     neuron = Neuron(du=-1, dv=4096)
     seen = []
     for row in x:
@@ -203,7 +196,7 @@ def test_synapses(seed):
         rng.choice([0, 1, -1, M - 1, 1 - M], (steps, n_in)),
         rng.integers(-M + 1, M, (steps, n_in)),
     )
-    nodes = {"input": spread(n_in), "fc": node, "probe": ir.FixedLI(dv=np.array(4096))}
+    nodes = {"input": spike_input(n_in), "fc": node, "probe": ir.FixedLI(dv=np.array(4096))}
     result = run(chain(steps, **nodes, output=ir.Output(readout="last")), x)
     sums, lost = synapses(node, x.tolist())
     assert result.overflows["fc"].wrapped.tolist() == [lost]
@@ -216,18 +209,17 @@ def test_synapses(seed):
 
 def test_several_sums_into_one_population():
     """They add up in 32 bits before anything else happens."""
-    edges = [ir.Edge(a, b) for a, b in pairwise(("input", "up", "probe", "output"))]
-    nodes = {
-        "input": spread(1),
-        "up": ir.FixedDense(weight=np.array([[254]]), message_bits=24),
-        "down": ir.FixedDense(weight=np.array([[254]]), message_bits=24),
-        "probe": ir.FixedLI(dv=np.array(4096)),
-        "output": ir.Output(readout="last"),
-    }
+    synapse = ir.FixedDense(weight=np.array([[254]]), message_bits=24)
     program = ir.Program(
         header=ir.Header(dt_s=1e-3, steps=2, coding="events"),
-        nodes=nodes,
-        edges=(*edges, ir.Edge("input", "down"), ir.Edge("down", "probe")),
+        nodes={
+            "input": spike_input(1),
+            "up": synapse,
+            "down": synapse,
+            "probe": ir.FixedLI(dv=np.array(4096)),
+            "output": ir.Output(readout="last"),
+        },
+        edges=edges_of(["input up probe output", "input down probe"]),
     )
     x = np.array([[M - 1], [3]])
     result = run(program, x)

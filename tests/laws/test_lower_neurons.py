@@ -11,6 +11,7 @@ from neurorobust.ir import LIF, Affine, Graph, Header, Input, Output, Program
 from neurorobust.lower import lower
 from neurorobust.lower.passes import drop_unreached, shift_reset
 from tests.support.lowering_oracle import ROOM, dense, run
+from tests.support.neuron_oracle import oracle
 
 LOIHI2 = load_profile("loihi2").profile
 fast = settings(derandomize=True, max_examples=80, deadline=None)
@@ -28,21 +29,8 @@ def one_layer(rng, neuron, steps=8):
 
 
 def simulate(model, x):
-    """Spikes of one layer, written out: the law of a LIF, in plain NumPy."""
-    node, weight = model.nodes["n"], model.nodes["fc"].weight
-    v = np.broadcast_to(node.v_init, (len(x), len(weight))).astype(float)
-    spikes = []
-    for t in range(x.shape[1]):
-        h = node.beta * v + x[:, t] @ weight.T + node.bias
-        s = h > node.threshold if node.compare == ">" else h >= node.threshold
-        if node.reset == "hard":
-            v = np.where(s, node.reset_to, h)
-        else:
-            v = h - node.reset_to * s if node.reset == "soft" else h
-        if node.v_min is not None:
-            v = np.maximum(v, node.v_min)
-        spikes.append(s)
-    return np.stack(spikes, axis=1)
+    """Spikes of one layer, written out."""
+    return oracle(model.nodes["n"], x @ model.nodes["fc"].weight.T)
 
 
 class TestShiftReset:

@@ -11,16 +11,7 @@ from neurorobust.backends import get_backend
 from neurorobust.backends.runs import read_out
 from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidInput, NeurorobustError, Unsupported
-from neurorobust.testing.networks import (
-    fixed_lif,
-    fixed_neurons,
-    header,
-    impulse,
-    lif,
-    neurons,
-    spike_input,
-    stimulus,
-)
+from neurorobust.testing.networks import fixed_lif, fixed_neurons, impulse, lif, neurons, stimulus
 from neurorobust_reference.integer_law import trunc0, w32, wrap
 from tests.support.helpers import shared_data
 from tests.support.networks import stack
@@ -31,33 +22,6 @@ EVERYTHING = ("spikes", "membrane")
 
 def run(model, stimulus, **options):
     return backends.run(model, stimulus, backend=reference, **options, record=EVERYTHING)
-
-
-def loihi_neuron(steps):
-    """The published neuron (dv 163, weight 10, vth 25), with the latency of one synapse on Lava."""
-    nodes = {
-        "input": spike_input(1),
-        "fc": ir.FixedDense(weight=np.array([[10]])),
-        "neuron": fixed_lif(du=4095, dv=163, vth=25),
-        "output": ir.Output(),
-    }
-    edges = (ir.Edge("input", "fc"), ir.Edge("fc", "neuron", 1), ir.Edge("neuron", "output"))
-    return ir.Program(header=header(steps), nodes=nodes, edges=edges)
-
-
-@pytest.mark.parametrize(
-    ("recording", "register"), [("lif_lava_cpu_fixed.csv", 0), ("lif_lava_loihi_fixed.csv", 128)]
-)
-def test_published_loihi_recording(recording, register):
-    """1,000 steps on Lava and on a Loihi 2 chip, whose register reads 128 at a spike."""
-    spikes_in, voltage, spikes_out = np.loadtxt(
-        shared_data("nir_01_lif", recording), delimiter=","
-    ).T
-    result = run(loihi_neuron(1000), stimulus(spikes_in))
-    s, v = result.spikes["neuron"][0, :, 0], result.membrane["neuron"][0, :, 0]
-    assert np.flatnonzero(s).tolist() == [461, 511, 711, 761]
-    assert np.array_equal(s, spikes_out)
-    assert np.array_equal(np.where(s, register, v), voltage)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import torch
 from neurorobust.data import load
 from neurorobust.engine.network import EXACT, Network
 from neurorobust.errors import InvalidInput, Unsupported
-from neurorobust.ir import LI, LIF, Affine, Edge, Graph, Header, Input, Output
+from neurorobust.ir import LI, LIF, Affine, Header
 from neurorobust.metrics.shuffle import Shuffled, spike_shuffle
 from neurorobust.zoo import digits
-from tests.support.networks import stack
+from tests.support.networks import stack, wired
 
 STEPS = 12
 
@@ -72,23 +72,16 @@ def test_a_trained_network_of_rates_hardly_notices():
 
 
 def test_refused():
-    graph = Graph(
-        header=Header(dt_s=1e-3, steps=4),
-        nodes={
-            "input": Input(shape=(3,)),
-            "lif": LIF(beta=0.5, threshold=1.0),
-            "back": Affine(weight=np.eye(3)),
-            "output": Output(),
-        },
-        edges=(
-            Edge("input", "lif"),
-            Edge("lif", "back", delay=1),
-            Edge("back", "lif"),
-            Edge("lif", "output"),
-        ),
+    network = Network(
+        wired(
+            ["input lif output", "lif>1 back lif"],
+            4,
+            input=(3,),
+            lif=LIF(beta=0.5, threshold=1.0),
+            back=Affine(weight=np.eye(3)),
+        )
     )
-    x = np.zeros((2, 3))
     with pytest.raises(Unsupported, match="with loops spikes cannot be shuffled"):
-        spike_shuffle(Network(graph), x, np.zeros(2, int))
+        spike_shuffle(network, np.zeros((2, 3)), np.zeros(2, int))
     with pytest.raises(InvalidInput, match="at least one of each"):
-        spike_shuffle(Network(graph), x, np.zeros(1, int))
+        spike_shuffle(network, np.zeros((2, 3)), np.zeros(1, int))

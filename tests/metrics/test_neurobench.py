@@ -21,7 +21,7 @@ from neurorobust.metrics.neurobench import count
 from neurorobust.metrics.synapses import fan_out
 from neurorobust.testing.draws import random_stimulus
 from neurorobust.testing.random_networks import random_graph
-from tests.support.networks import stack
+from tests.support.networks import stack, wired
 
 STEPS = 7
 EVENTS = ir.Header(dt_s=1e-3, steps=STEPS, coding="events", bounds=(-9.0, 9.0))
@@ -83,27 +83,15 @@ def convolutional(rng, op, **header):
 
 
 def recurrent(rng):
-    return ir.Graph(
-        header=EVENTS,
-        nodes={
-            "input": ir.Input(shape=(5,)),
-            "into": ir.Affine(weight=weights(rng, 6, 5)),
-            "lif.1": lif(),
-            "loop": ir.Affine(weight=weights(rng, 6, 6), bias=weights(rng, 6)),
-            "out": ir.Affine(weight=weights(rng, 3, 6)),
-            "type": lif(),
-            "output": ir.Output(),
-        },
-        edges=(
-            ir.Edge("input", "into"),
-            ir.Edge("into", "lif.1"),
-            ir.Edge("lif.1", "loop"),
-            ir.Edge("loop", "lif.1", 1),
-            ir.Edge("lif.1", "out", 2),
-            ir.Edge("out", "type"),
-            ir.Edge("type", "output"),
-        ),
-    )
+    nodes = {
+        "into": ir.Affine(weight=weights(rng, 6, 5)),
+        "lif.1": lif(),
+        "loop": ir.Affine(weight=weights(rng, 6, 6), bias=weights(rng, 6)),
+        "out": ir.Affine(weight=weights(rng, 3, 6)),
+        "type": lif(),
+    }
+    edges = ["input into lif.1>2 out type output", "lif.1 loop>1 lif.1"]
+    return wired(edges, EVENTS, input=(5,), **nodes)
 
 
 def residual(rng):
@@ -113,9 +101,7 @@ def residual(rng):
         "fc3": ir.Affine(weight=weights(rng, 4, 9)),
         "lif3": lif(),
     }
-    pairs = [("input", "fc1"), ("fc1", "lif1"), ("lif1", "fc2"), ("fc2", "lif2")]
-    pairs += [("lif1", "fc3"), ("lif2", "fc3"), ("fc3", "lif3"), ("lif3", "output")]
-    return ir.Graph(header=EVENTS, nodes=nodes, edges=[ir.Edge(*pair) for pair in pairs])
+    return wired(["input fc1 lif1 fc2 lif2 fc3 lif3 output", "lif1 fc3"], EVENTS, **nodes)
 
 
 NETWORKS = {
@@ -243,29 +229,17 @@ def by_unit_vectors(node, shape):
 @pytest.mark.parametrize("seed", range(12))
 def test_fan_out_is_that_of_unit_vectors(seed):
     rng = np.random.default_rng(seed)
-    groups = int(rng.integers(1, 3))
-    kernel, stride = tuple(rng.integers(1, 4, 2)), tuple(map(int, rng.integers(1, 4, 2)))
-    padding, dilation = (
-        tuple(map(int, rng.integers(0, 3, 2))),
-        tuple(map(int, rng.integers(1, 3, 2))),
+    groups, kernel = int(rng.integers(1, 3)), tuple(rng.integers(1, 4, 2))
+    ranges = {"stride": (1, 4), "padding": (0, 3), "dilation": (1, 3)}
+    geometry = {name: tuple(map(int, rng.integers(*ends, 2))) for name, ends in ranges.items()}
+    line = {name: pair[:1] for name, pair in geometry.items()}
+    cases = (
+        (ir.Conv2d(weight=weights(rng, 4, 2, *kernel), groups=groups, **geometry), (9, 8)),
+        (ir.Conv1d(weight=weights(rng, 4, 2, kernel[0]), groups=groups, **line), (9,)),
+        (ir.Affine(weight=weights(rng, 5, 7), bias=np.ones(5)), None),
     )
-    plane = ir.Conv2d(
-        weight=weights(rng, 4, 2, *kernel),
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-    )
-    line = ir.Conv1d(
-        weight=weights(rng, 4, 2, kernel[0]),
-        stride=stride[:1],
-        padding=padding[:1],
-        dilation=dilation[:1],
-        groups=groups,
-    )
-    flat = ir.Affine(weight=weights(rng, 5, 7), bias=np.ones(5))
-    cases = ((plane, (2 * groups, 9, 8)), (line, (2 * groups, 9)), (flat, (7,)))
-    for node, shape in cases:
+    for node, size in cases:
+        shape = (7,) if size is None else (2 * groups, *size)
         (fan,) = fan_out(node, shape)
         connected, every = by_unit_vectors(node, shape)
         np.testing.assert_array_equal(fan.connected, connected)
@@ -411,18 +385,9 @@ def test_refusals():
         count(graph, np.zeros((1, STEPS, 6)), batch=0)
     with pytest.raises(InvalidInput, match="at least one sample"):
         count(graph, np.zeros((0, STEPS, 6)))
-    loop = ir.Graph(
-        header=EVENTS,
-        nodes=dict(graph.nodes)
-        | {"a": ir.Affine(weight=np.eye(6)), "b": ir.Affine(weight=np.eye(6))},
-        edges=(
-            *graph.edges,
-            ir.Edge("input", "a"),
-            ir.Edge("a", "b"),
-            ir.Edge("b", "a", 1),
-            ir.Edge("a", "fc1"),
-        ),
-    )
+    eyes = {name: ir.Affine(weight=np.eye(6)) for name in "ab"}
+    edges = ["input fc1 lif1 fc2 lif2 output", "input a b>1 a fc1"]
+    loop = wired(edges, EVENTS, **graph.nodes, **eyes)
     with pytest.raises(Unsupported, match="a loop without neurons"):
         count(loop, np.zeros((1, STEPS, 6)))
     from neurorobust.metrics.neurobench.adapter import NeuroBenchAdapter

@@ -54,12 +54,13 @@ def test_lava_dl_convolution(published, engine):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(("trace", "marker"), [("cpu_fixed", 0), ("loihi_fixed", 128)])
 def test_one_neuron_on_lava_and_on_a_loihi_chip(engine, trace, marker):
-    """v and spikes of 999 steps; where it fires v is 0 in Lava and reads 128 on the chip."""
+    """v and spikes of 1,000 steps; where it fires v is 0 in Lava and reads 128 on the chip."""
     rows = np.loadtxt(shared_data("nir_01_lif", f"lif_lava_{trace}.csv"), delimiter=",")
     spikes, v, fired = rows.T
     program = chain(len(rows), (1,), {"fc": FixedDense(weight=np.array([[10]])), "lif": NIR_LIF})
     ours, membrane = run(engine, program, spikes[:, None])
     ours, membrane = ours["lif"][:-1, 0], membrane["lif"][:-1, 0]
+    assert (fired[0], v[0]) == (0, 0)
     assert differing(ours, fired[1:]) == 0
-    assert fired.sum() == 4
+    assert np.flatnonzero(fired).tolist() == [461, 511, 711, 761]
     assert differing(np.where(ours, marker, membrane), v[1:]) == 0

@@ -20,19 +20,24 @@ def stack(shape, header, *, readout=None, **nodes):
     return Graph.chain(_header(header), input=Input(shape=shape), **nodes, output=output)
 
 
+def edges_of(lines):
+    """``"a b c"`` is a chain, ``"a>2 b"`` a delay of two steps."""
+    made = []
+    for source, target in (pair for line in lines for pair in pairwise(line.split())):
+        name, _, delay = source.partition(">")
+        made.append(Edge(name, target.partition(">")[0], int(delay or 0)))
+    return tuple(made)
+
+
 def wired(edges, header=6, **nodes):
-    """``edges`` as ``"a b c"`` for a chain, ``"a>2 b"`` for a delay of two steps.
+    """Nodes and ``edges_of`` these lines.
 
     The input may be given by its shape; ``flat`` and ``output`` are made where edges name them.
     """
     if isinstance(nodes["input"], tuple):
         nodes["input"] = Input(shape=nodes["input"])
-    named = " ".join(edges).split()
+    named = {word.partition(">")[0] for line in edges for word in line.split()}
     for name, node in (("flat", Flatten()), ("output", Output())):
         if name in named:
             nodes.setdefault(name, node)
-    made = []
-    for source, target in (pair for line in edges for pair in pairwise(line.split())):
-        name, _, delay = source.partition(">")
-        made.append(Edge(name, target.partition(">")[0], int(delay or 0)))
-    return Graph(header=_header(header), nodes=nodes, edges=tuple(made))
+    return Graph(header=_header(header), nodes=nodes, edges=edges_of(edges))

@@ -9,32 +9,39 @@ N, T, B = 1000, 100, 4
 HEADER = Header(dt_s=1e-3, steps=T, bounds=(-100.0, 100.0))
 
 
-def oracle(node, x):
-    """Spikes of a LIF node on inputs (B, T, N), by the equations in its docstring."""
+def membranes(node, x):
+    """Membranes and spikes of a LIF node on inputs (B, T, ...), by the equations it documents."""
     steps = x.shape[1]
     v = np.broadcast_to(node.v_init.astype(x.dtype), x[:, 0].shape)
     i = np.broadcast_to(node.i_init.astype(x.dtype), v.shape)
     p = {name: value.astype(x.dtype) for name, value in node.arrays().items()}
     to = node.reset_to.astype(x.dtype)
-    fired, rest = np.zeros(v.shape, bool), np.zeros(v.shape, int)
-    out = np.zeros(x.shape, np.uint8)
+    fired, rest = np.zeros(v.shape, np.uint8), np.zeros(v.shape, int)
+    seen, out = np.zeros_like(x), np.zeros(x.shape, np.uint8)
     reset = {
         "hard": lambda h, s: np.where(s, to, h),
         "soft": lambda h, s: h - to * s,
         "none": lambda h, s: h,
     }[node.reset]
+    levels = [p["threshold"] * x.dtype.type(n) for n in range(1, node.max_spikes + 1)]
     for t in range(steps):
         i = p.get("alpha", 0) * i + p["gain_in"] * x[:, t]
         h = p["beta"] * v + p["gain_syn"] * i + p["bias"]
         if node.reset_timing == "next":
             h = reset(h, fired)
-        fired = (h > p["threshold"]) if node.compare == ">" else (h >= p["threshold"])
+        h = np.where(rest > 0, to, h)
+        reached = [h > level if node.compare == ">" else h >= level for level in levels]
+        fired = np.sum(reached, axis=0, dtype=np.uint8) * (rest == 0)
         after = h if node.reset_timing == "next" else reset(h, fired)
-        after = np.maximum(after, p.get("v_min", -np.inf))
-        fired, after = fired & (rest == 0), np.where(rest > 0, v, after)
         rest = np.where(fired, node.refractory, np.maximum(rest - 1, 0))
-        v, out[:, t] = after, fired
-    return out
+        v = np.maximum(after, p.get("v_min", -np.inf))
+        seen[:, t], out[:, t] = h, fired
+    return seen, out
+
+
+def oracle(node, x):
+    """The spikes alone."""
+    return membranes(node, x)[1]
 
 
 def graph_of(node):

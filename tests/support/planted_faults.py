@@ -3,8 +3,7 @@
 Each is a change of one layer, drawn at random; a Graph that offers no place for it gives None.
 """
 
-import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from neurorobust.data import Stimulus
 from neurorobust.errors import InvalidModel
 from neurorobust.testing import random_graph
 from neurorobust.testing.draws import Draws
+from tests.support.networks import edges_of
 
 Plant = Callable[[np.random.Generator, ir.Graph], ir.Graph | None]
 
@@ -32,14 +32,9 @@ def conv_network(rng: np.random.Generator, *, grid: bool) -> ir.Graph:
     channels = 2 * draws.whole(1, 2)
     size = draws.whole(6, 9)
 
-    def conv(out: int, into: int, stride: int) -> ir.Conv2d:
-        weight = draws.weights((out, into, 3, 3))
-        return ir.Conv2d(
-            weight=weight,
-            bias=draws.uniform(-0.1, 0.3, (out,)),
-            stride=(stride, stride),
-            padding=(1, 1),
-        )
+    def conv(out: int, into: int) -> ir.Conv2d:
+        weight, bias = draws.weights((out, into, 3, 3)), draws.uniform(-0.1, 0.3, (out,))
+        return ir.Conv2d(weight=weight, bias=bias, padding=(1, 1))
 
     reset: Any = ("hard", "soft")[draws.whole(0, 1)]
     compare: Any = (">", ">=")[draws.whole(0, 1)]
@@ -58,13 +53,13 @@ def conv_network(rng: np.random.Generator, *, grid: bool) -> ir.Graph:
     )
     nodes: dict[str, ir.Node] = {
         "input": ir.Input(shape=(2, size, size)),
-        "conv1": conv(channels, 2, 1),
+        "conv1": conv(channels, 2),
         "norm1": norm,
         "lif1": lif(),
         "pool1": ir.Pool2d(
             op=("avg", "max", "sum")[draws.whole(0, 2)], kernel=(2, 2), stride=(2, 2)
         ),
-        "conv2": conv(4, channels, 1),
+        "conv2": conv(4, channels),
         "lif2": lif(bias=draws.uniform(0.0, 0.2)),
         "flat": ir.Flatten(),
     }
@@ -79,15 +74,18 @@ def conv_network(rng: np.random.Generator, *, grid: bool) -> ir.Graph:
         "lif4": lif(),
         "output": ir.Output(),
     }
-    chain = [name for name in nodes if name != "loop3"]
-    edges = [ir.Edge(a, b) for a, b in itertools.pairwise(chain)]
-    edges += [ir.Edge("lif3", "loop3", 1), ir.Edge("loop3", "lif3")]
-    bounds = (0.0, 2.0)
-    return ir.Graph(
-        header=ir.Header(dt_s=1e-3, steps=16, coding="events", bounds=bounds),
-        nodes=nodes,
-        edges=tuple(edges),
-    )
+    edges = [" ".join(name for name in nodes if name != "loop3"), "lif3>1 loop3 lif3"]
+    header = ir.Header(dt_s=1e-3, steps=16, coding="events", bounds=(0.0, 2.0))
+    return ir.Graph(header=header, nodes=nodes, edges=edges_of(edges))
+
+
+FAULTS: dict[str, Plant] = {}
+"""By the name of the cause."""
+
+
+def planted(cause: str) -> Callable[[Plant], Plant]:
+    """Keeps a function as the way to plant this fault."""
+    return lambda plant: FAULTS.setdefault(cause, plant)
 
 
 def _pick(rng: np.random.Generator, found: list[Any]) -> Any:
@@ -125,10 +123,12 @@ def _map(
     return None if node is None else _with(graph, name, node)
 
 
+@planted("compare")
 def _compare(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     return _lif(rng, graph, lambda n: replace(n, compare=">" if n.compare == ">=" else ">="))
 
 
+@planted("reset timing")
 def _timing(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     def turned(n: ir.LIF) -> ir.LIF:
         return replace(n, reset_timing="next" if n.reset_timing == "same" else "same")
@@ -139,6 +139,7 @@ def _timing(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     return _lif(rng, graph, turned, simple)
 
 
+@planted("reset mode")
 def _mode(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     def turned(n: ir.LIF) -> ir.LIF:
         other = _pick(rng, [m for m in ("hard", "soft", "none") if m != n.reset])
@@ -147,6 +148,7 @@ def _mode(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     return _lif(rng, graph, turned, lambda n: not n.refractory)
 
 
+@planted("soft-reset amount")
 def _amount(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     factor = rng.choice([0.5, 0.75, 0.9, 1.25, 1.5])
     return _lif(
@@ -157,11 +159,13 @@ def _amount(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     )
 
 
+@planted("hard-reset value")
 def _target(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     value = np.array(rng.choice([-0.5, -0.25, 0.125, 0.25, 0.4]))
     return _lif(rng, graph, lambda n: replace(n, reset_value=value), lambda n: n.reset == "hard")
 
 
+@planted("input gain")
 def _gain(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     factor = rng.choice([0.25, 0.5, 0.8, 1.25, 2.0, 3.0])
     by_beta = rng.random() < 0.3
@@ -172,6 +176,7 @@ def _gain(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     return _lif(rng, graph, gained, lambda n: bool((n.beta < 0.99).all()))
 
 
+@planted("lost bias")
 def _bias(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     def without(n: Any) -> ir.Node | None:
         if isinstance(n, ir.LIF):
@@ -181,6 +186,7 @@ def _bias(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     return _map(rng, graph, (ir.Affine, ir.Conv1d, ir.Conv2d, ir.LIF), without)
 
 
+@planted("dt")
 def _dt(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     factor = float(rng.choice([0.1, 0.5, 1.5, 2.0, 4.0, 10.0]))
 
@@ -191,6 +197,7 @@ def _dt(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     return _lif(rng, graph, slower, lambda n: bool(((n.beta > 0.2) & (n.beta < 0.99)).all()))
 
 
+@planted("layer delay")
 def _delay(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     inner = [e for e in graph.edges if not isinstance(graph.nodes[e.target], ir.Output)]
     edge = _pick(rng, inner)
@@ -198,6 +205,7 @@ def _delay(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     return graph.with_(edges=tuple(late if e == edge else e for e in graph.edges))
 
 
+@planted("flatten order")
 def _order(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     found = []
     for name, _ in graph.of_kind(ir.Flatten):
@@ -221,6 +229,7 @@ def _order(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     return graph.with_(nodes=nodes)
 
 
+@planted("kernel flip")
 def _flip(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     def flipped(n: Any) -> Any:
         weight = n.weight[:, :, ::-1] if n.weight.ndim == 3 else n.weight[:, :, ::-1, ::-1]
@@ -229,6 +238,7 @@ def _flip(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     return _map(rng, graph, (ir.Conv1d, ir.Conv2d), flipped)
 
 
+@planted("transposed weight")
 def _transpose(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     def turned(n: Any) -> Any:
         out, into = n.weight.shape
@@ -237,6 +247,7 @@ def _transpose(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     return _map(rng, graph, (ir.Affine,), turned)
 
 
+@planted("rounded weights")
 def _round(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     bits = int(rng.integers(3, 6))
 
@@ -252,11 +263,13 @@ def _round(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     return _map(rng, graph, (ir.Affine, ir.Conv1d, ir.Conv2d), rounded)
 
 
+@planted("initial state")
 def _start(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     value = np.array(rng.choice([-0.5, 0.25, 0.5, 0.75]))
     return _lif(rng, graph, lambda n: replace(n, v_init=n.v_init + value))
 
 
+@planted("refractory")
 def _rest(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     # A rest of one step is a hard reset in the next step: the same law by another name.
     steps = int(rng.integers(2, 5))
@@ -268,6 +281,7 @@ def _rest(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     )
 
 
+@planted("lost layer")
 def _lost(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     names = [n for n, x in graph.nodes.items() if isinstance(x, ir.BatchNorm | ir.Pool2d | ir.LIF)]
     rng.shuffle(names)
@@ -286,6 +300,7 @@ def _lost(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     return None
 
 
+@planted("padding")
 def _padding(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     def moved(n: Any) -> Any:
         if not all(n.padding) or max(n.dilation) > 1:
@@ -297,6 +312,7 @@ def _padding(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     return _map(rng, graph, (ir.Conv2d,), moved)
 
 
+@planted("pooling")
 def _pool(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     def other(n: Any) -> Any:
         return replace(n, op=_pick(rng, [op for op in ("avg", "max", "sum") if op != n.op]))
@@ -304,35 +320,12 @@ def _pool(rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     return _map(rng, graph, (ir.Pool2d,), other)
 
 
+@planted("preprocessing")
 def _normalised(_rng: np.random.Generator, graph: ir.Graph) -> ir.Graph | None:
     header = graph.header
     if not header.mean and not header.std:
         return None
     return graph.with_(header=replace(header, mean=(), std=()))
-
-
-FAULTS: Mapping[str, Plant] = {
-    "compare": _compare,
-    "reset timing": _timing,
-    "reset mode": _mode,
-    "soft-reset amount": _amount,
-    "hard-reset value": _target,
-    "input gain": _gain,
-    "lost bias": _bias,
-    "dt": _dt,
-    "layer delay": _delay,
-    "flatten order": _order,
-    "kernel flip": _flip,
-    "transposed weight": _transpose,
-    "rounded weights": _round,
-    "initial state": _start,
-    "refractory": _rest,
-    "lost layer": _lost,
-    "padding": _padding,
-    "pooling": _pool,
-    "preprocessing": _normalised,
-}
-"""By the name of the cause."""
 
 
 def plant(rng: np.random.Generator, graph: ir.Graph, cause: str) -> ir.Graph | None:
