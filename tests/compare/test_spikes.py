@@ -44,12 +44,8 @@ def test_the_first_divergence_is_the_earliest_step_then_the_earliest_node():
     assert first_divergence(rows).node == "two"
     a["one"][2, 2, 0, 1] = 1
     first = first_divergence(compare_spikes(a, b, order=ORDER, samples=(10, 20, 30)))
-    assert (first.node, first.first_step, first.first_sample, first.first_neuron) == (
-        "one",
-        2,
-        30,
-        1,
-    )
+    at = (first.node, first.first_step, first.first_sample, first.first_neuron)
+    assert at == ("one", 2, 30, 1)
     assert (first.differing, first.samples_differing) == (2, 1)
 
 
@@ -58,16 +54,9 @@ def test_the_membrane_at_the_divergence_is_reported():
     a["one"][0, 1, 1, 1] = 1
     membrane = {"one": np.full((3, 5, 2, 2), 0.5)}
     membrane["one"][0, 1, 1, 1] = 2.25
-    per_channel = np.array([1.0, 2.0]).reshape(2, 1)
-    first = first_divergence(
-        compare_spikes(
-            a,
-            b,
-            order=ORDER,
-            membrane=membrane,
-            nodes={"one": LIF(beta=1.0, threshold=per_channel)},
-        )
-    )
+    nodes = {"one": LIF(beta=1.0, threshold=np.array([1.0, 2.0]).reshape(2, 1))}
+    rows = compare_spikes(a, b, order=ORDER, membrane=membrane, nodes=nodes)
+    first = first_divergence(rows)
     assert (first.membrane, first.threshold, first.distance) == (2.25, 2.0, 0.25)
 
 
@@ -160,15 +149,10 @@ def test_ternary_neurons_have_the_threshold_that_is_nearer(
 
 
 def test_several_spikes_per_step_are_held_against_the_nearest_multiple():
-    a, b = np.array([[[2]]], np.uint8), np.array([[[1]]], np.uint8)
-    node = LIF(beta=1.0, threshold=0.5, reset="soft", max_spikes=4)
-    (row,) = compare_spikes(
-        {"n": a},
-        {"n": b},
-        order=("n",),
-        membrane={"n": np.array([[[0.75 + 2**-8]]])},
-        nodes={"n": node},
-    )
+    a, b = ({"n": np.array([[[count]]], np.uint8)} for count in (2, 1))
+    nodes = {"n": LIF(beta=1.0, threshold=0.5, reset="soft", max_spikes=4)}
+    membrane = {"n": np.array([[[0.75 + 2**-8]]])}
+    (row,) = compare_spikes(a, b, order=("n",), membrane=membrane, nodes=nodes)
     assert (row.threshold, row.distance) == (1.0, -0.25 + 2**-8)
 
 

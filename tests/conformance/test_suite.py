@@ -147,42 +147,33 @@ def test_a_crash_is_a_failure():
 SOFT_GAP = Support(gaps={"LIF soft reset": "not today"}, membrane=True)
 
 
-@pytest.mark.parametrize(
-    ("check", "backend", "rung", "texts"),
-    [
-        (
-            "overflow/the current turns",
-            Altered(Support(membrane=True, overflows=True), result=forgetful),
-            "quantised",
-            "neuron: wrapped 0 in sample 0, expected 1",
-        ),
-        (
-            "state/a batch of n is n single samples",
-            Altered(result=lambda r: replace(r, scores=r.scores + len(r.scores) - 1)),
-            "float",
-            "score",
-        ),
-        ("reset/soft", Altered(SOFT_GAP, honest=False), "float", "although"),
-        (
-            "refusal/deviations are declared",
-            Altered(
-                result=lambda r: replace(r, deviations=(Deviation("rounding", "of something"),))
-            ),
-            "float",
-            "rounding: of something",
-        ),
-    ],
-    ids=[
-        "a wrong counter",
-        "lost batch independence",
-        "running what is declared as a gap",
-        "an undeclared deviation",
-    ],
-)
-def test_fails(check, backend, rung, texts):
-    outcome = CHECKS[check].run(backend, rung)
+def deviating(result):
+    return replace(result, deviations=(Deviation("rounding", "of something"),))
+
+
+def leaking(result):
+    return replace(result, scores=result.scores + len(result.scores) - 1)
+
+
+COUNTING = Support(membrane=True, overflows=True)
+FAILING = {
+    "overflow/the current turns": (
+        Altered(COUNTING, result=forgetful),
+        "neuron: wrapped 0 in sample 0, expected 1",
+    ),
+    "state/a batch of n is n single samples": (Altered(result=leaking), "score"),
+    "reset/soft": (Altered(SOFT_GAP, honest=False), "although"),
+    "refusal/deviations are declared": (Altered(result=deviating), "rounding: of something"),
+}
+
+
+@pytest.mark.parametrize("check", FAILING)
+def test_fails(check):
+    """A wrong counter, a batch that leaks, a gap that runs, a deviation that is not declared."""
+    backend, text = FAILING[check]
+    outcome = CHECKS[check].run(backend, "quantised" if "current" in check else "float")
     assert outcome.status == "failed"
-    assert texts in outcome.detail
+    assert text in outcome.detail
 
 
 def test_an_undeclared_refusal_fails():

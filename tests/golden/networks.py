@@ -6,6 +6,7 @@ So every sum is exact, in any order and on any machine.
 import numpy as np
 
 from neurorobust import ir
+from tests.support.networks import edges_of, stack
 
 LEVELS = 17
 """Grey values of the images: steps of one sixteenth."""
@@ -31,24 +32,17 @@ def lif(**changes):
 
 def dense(seed=0, *, inputs=6, hidden=10, classes=3, given=None, last=None, readout="last", **own):
     """One hidden layer of LIF neurons, and a readout."""
-    return ir.Graph.chain(
-        header() if given is None else given,
-        input=ir.Input(shape=(inputs,)),
-        fc1=ir.Affine(weight=drawn(seed, hidden, inputs), bias=drawn(seed + 1, hidden, over=32)),
-        lif1=lif(**own),
-        fc2=ir.Affine(weight=drawn(seed + 2, classes, hidden)),
-        last=ir.LI(beta=1.0) if last is None else last,
-        output=ir.Output(readout=readout),
-    )
+    fc1 = ir.Affine(weight=drawn(seed, hidden, inputs), bias=drawn(seed + 1, hidden, over=32))
+    fc2 = ir.Affine(weight=drawn(seed + 2, classes, hidden))
+    nodes = {"fc1": fc1, "lif1": lif(**own), "fc2": fc2, "last": last or ir.LI(beta=1.0)}
+    return stack((inputs,), given or header(), readout=readout, **nodes)
 
 
 def conv(op="avg", given=None, *, hidden=None, norm=True):
     """A convolution with batch norm and pooling, and a dense layer."""
+    weight, bias = drawn(20, 4, 1, 3, 3), drawn(21, 4)
     nodes = {
-        "input": ir.Input(shape=(2, 6, 6)),
-        "conv": ir.Conv2d(
-            weight=drawn(20, 4, 1, 3, 3), bias=drawn(21, 4), padding=(1, 1), groups=2
-        ),
+        "conv": ir.Conv2d(weight=weight, bias=bias, padding=(1, 1), groups=2),
         "norm": ir.BatchNorm(
             mean=drawn(22, 4), var=np.array([0.75, 1.0, 2.0, 3.75]), scale=drawn(23, 4) + 1.5,
             shift=drawn(24, 4), eps=0.25,
@@ -58,54 +52,46 @@ def conv(op="avg", given=None, *, hidden=None, norm=True):
         "flat": ir.Flatten(),
         "fc": ir.Affine(weight=drawn(25, 3, 36, over=16)),
         "out": lif(beta=0.75),
-        "output": ir.Output(),
     }  # fmt: skip
-    return ir.Graph.chain(
-        given or header(), **{k: v for k, v in nodes.items() if norm or k != "norm"}
-    )
+    chosen = {name: node for name, node in nodes.items() if norm or name != "norm"}
+    return stack((2, 6, 6), given or header(), **chosen)
 
 
 def wired(**own):
     """A layer with a loop, a delayed edge, and a connection past it."""
     made = dense(30, **own)
-    more = {
-        "back": ir.Affine(weight=drawn(33, 10, 10, over=16)),
-        "skip": ir.Affine(weight=drawn(34, 3, 6)),
-    }
-    edges = (
-        *(e for e in made.edges if e != ir.Edge("lif1", "fc2")),
-        ir.Edge("lif1", "fc2", 2), ir.Edge("lif1", "back", 1), ir.Edge("back", "lif1"),
-        ir.Edge("input", "skip"), ir.Edge("skip", "last", 1),
-    )  # fmt: skip
-    return made.with_(nodes={**made.nodes, **more}, edges=edges)
+    back = ir.Affine(weight=drawn(33, 10, 10, over=16))
+    skip = ir.Affine(weight=drawn(34, 3, 6))
+    kept = tuple(e for e in made.edges if e != ir.Edge("lif1", "fc2"))
+    more = edges_of(["lif1>2 fc2", "lif1>1 back lif1", "input skip>1 last"])
+    return made.with_(nodes={**made.nodes, "back": back, "skip": skip}, edges=(*kept, *more))
 
 
 def events(*, levels=2, **own):
     """Event frames of two polarities, a strided convolution, and spikes to be counted."""
-    weight, top = drawn(40, 4, 2, 3, 3), float(levels - 1)
-    return ir.Graph.chain(
-        header(8, coding="events", levels=levels, bounds=(0.0, top), classes=("left", "up", "off")),
-        input=ir.Input(shape=(2, 6, 6)),
-        conv=ir.Conv2d(weight=weight.astype(np.float32), stride=(2, 2), dilation=(1, 1)),
+    weight, bounds = drawn(40, 4, 2, 3, 3).astype(np.float32), (0.0, float(levels - 1))
+    return stack(
+        (2, 6, 6),
+        header(8, coding="events", levels=levels, bounds=bounds, classes=("left", "up", "off")),
+        conv=ir.Conv2d(weight=weight, stride=(2, 2), dilation=(1, 1)),
         lif=lif(beta=0.75, **own),
         flat=ir.Flatten(),
         fc=ir.Affine(weight=drawn(41, 3, 16)),
         out=lif(),
-        output=ir.Output(),
     )
 
 
 def one_dimension():
     """A convolution over time-like samples."""
-    return ir.Graph.chain(
+    return stack(
+        (2, 9),
         header(bounds=(-1.0, 1.0), mean=(0.25, -0.5), std=(0.5, 2.0)),
-        input=ir.Input(shape=(2, 9)),
+        readout="mean",
         conv=ir.Conv1d(weight=drawn(50, 4, 2, 3), bias=drawn(51, 4), stride=(2,), dilation=(2,)),
         lif=lif(reset="soft"),
         flat=ir.Flatten(),
         fc=ir.Affine(weight=drawn(52, 3, 12)),
         out=ir.LI(beta=0.75, gain_in=0.5, bias=0.125, v_init=drawn(53, 3)),
-        output=ir.Output(readout="mean"),
     )
 
 

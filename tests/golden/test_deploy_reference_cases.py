@@ -9,9 +9,10 @@ from neurorobust.chips.formula import parse
 from neurorobust.chips.schema import LoihiArithmetic
 from neurorobust.data import Stimulus
 from neurorobust.fit.costs import evaluate
-from neurorobust.ir import Edge, FixedDense, FixedInput, FixedLIF, Header, Output, Program
+from neurorobust.ir import FixedDense, FixedInput, FixedLIF, Header, Output, Program
 from neurorobust.lower import Limits
 from tests.support.helpers import shared_data
+from tests.support.networks import edges_of
 
 CHIPS = ("akida", "brainscales2", "loihi1", "loihi2", "speck", "spinnaker2", "truenorth", "xylo")
 CASES = [
@@ -29,19 +30,19 @@ def of_constraint(profile, kind, name):
 
 def neuron(given, spikes):
     """The published neuron behind one synapse, with the latency of that synapse."""
+    dynamics = {name: int(given[name]) for name in ("du", "dv", "vth")}
     program = Program(
         header=Header(dt_s=1e-4, steps=len(spikes), coding="events"),
         nodes={
             "input": FixedInput(shape=(1,), scale=1.0, high=1),
             "fc": FixedDense(weight=np.array([[int(given["weight"])]])),
-            "lif": FixedLIF(du=int(given["du"]), dv=int(given["dv"]), vth=int(given["vth"])),
+            "lif": FixedLIF(**dynamics),
             "output": Output(),
         },
-        edges=(Edge("input", "fc"), Edge("fc", "lif", int(given["delay"])), Edge("lif", "output")),
+        edges=edges_of([f"input fc>{int(given['delay'])} lif output"]),
     )
-    stimulus = Stimulus(spikes.reshape(1, -1, 1), len(spikes))
     run = get_backend("reference").compile(program, "quantised").run
-    return run(stimulus, record=("spikes", "membrane"))
+    return run(Stimulus(spikes.reshape(1, -1, 1), len(spikes)), record=("spikes", "membrane"))
 
 
 @pytest.mark.parametrize(("profile", "case"), CASES)

@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 import neurorobust.study.demo
 from neurorobust.cli import app
 from neurorobust.data import load
-from neurorobust.ir import Affine, Flatten, Graph, Input, Output, save_model
+from neurorobust.ir import Affine, Flatten, save_model
 from neurorobust.progress import Silent
 from tests.golden.networks import header, lif
 from tests.golden.pinning import files, pinned, rounded, structure, table, without
+from tests.support.networks import stack
 
 pytest.importorskip("sklearn")
 TIMES = ("wall_s", "created", "versions", "hardware")
@@ -24,15 +25,14 @@ def prototypes(hidden=2):
     training = load("digits", "train")
     means = np.stack([training.values[training.labels == k].mean(0).ravel() for k in range(10)])
     apart = np.rint((means - means.mean(0)) * 16) / 16
-    return Graph.chain(
+    return stack(
+        (1, 8, 8),
         header(8, name="prototypes", levels=256),
-        input=Input(shape=(1, 8, 8)),
         flat=Flatten(),
         fc1=Affine(weight=np.repeat(apart, hidden, axis=0) / 4),
         lif1=lif(beta=0.75, threshold=np.resize([0.5, 0.75], 10 * hidden)),
         fc2=Affine(weight=np.repeat(np.eye(10), hidden, axis=1) - 1 / 16),
         lif2=lif(beta=0.75, threshold=0.5),
-        output=Output(),
     )
 
 

@@ -16,6 +16,7 @@ from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import LI, LIF, Affine, Flatten, Header
 from neurorobust.study.sets import SampleSet
+from tests.support.attack_cases import linear
 from tests.support.networks import stack
 
 STEPS, SHAPE = 8, (2, 5, 6)
@@ -140,20 +141,12 @@ def test_gradients_beat_chance(case):
 
 def test_a_changed_bin_takes_further_events():
     """The budget counts bins: ten events too few in one bin are no reason to change another."""
-    weight = np.array([[0.0, 0.0], [1.0, 0.5]])
-    network = Network(
-        stack(
-            (2,),
-            Header(dt_s=1e-3, steps=1, coding="events", bounds=(0.0, 8.0)),
-            a=Affine(weight=weight, bias=np.array([4.5, 0.0])),
-            li=LI(beta=0.0),
-        )
-    )
+    header = Header(dt_s=1e-3, steps=1, coding="events", bounds=(0.0, 8.0))
+    network = linear(np.array([[0.0, 0.0], [1.0, 0.5]]), header, np.array([4.5, 0.0]))
     x, y = np.zeros((1, 1, 2)), np.zeros(1, int)
-    made = EventFlips(Stbp(), steps=10)(network, x, y, Events.of(network.graph.header, 1))
-    assert made.adversarial.ravel().tolist() == [5.0, 0.0]
-    few = EventFlips(Stbp(), steps=10)(network, x, y, Events.of(network.graph.header, 1, insert=3))
-    assert few.adversarial.ravel().tolist() == [3.0, 0.0]
+    for limits, wanted in (({}, 5.0), ({"insert": 3}, 3.0)):
+        made = EventFlips(Stbp(), steps=10)(network, x, y, Events.of(header, 1, **limits))
+        assert made.adversarial.ravel().tolist() == [wanted, 0.0]
 
 
 class TestSparse:
@@ -186,14 +179,7 @@ class TestSparse:
         weight = np.zeros((2, 20))
         weight[1] = 0.01
         weight[1, 7] = 1.0
-        network = Network(
-            stack(
-                (20,),
-                Header(dt_s=1e-3, steps=1, coding="events"),
-                a=Affine(weight=weight, bias=np.array([0.5, 0.0])),
-                li=LI(beta=0.0),
-            )
-        )
+        network = linear(weight, Header(dt_s=1e-3, steps=1, coding="events"), np.array([0.5, 0.0]))
         x = np.zeros((1, 1, 20))
         made = SparseDynamicAttack(Stbp())(network, x, np.zeros(1, int), Events(epsilon=20))
         assert np.flatnonzero(made.adversarial).tolist() == [7]
@@ -282,15 +268,7 @@ class TestPatterns:
             assert made.iterates[n] == first + 2
 
     def test_vectors_are_no_frames(self):
-        flat = Network(
-            stack(
-                (3,),
-                Header(dt_s=1e-3, steps=4, coding="events"),
-                readout="count",
-                a=Affine(weight=np.ones((2, 3))),
-                lif=LIF(beta=0.5, threshold=1.0),
-            )
-        )
+        flat = linear(np.ones((2, 3)), Header(dt_s=1e-3, steps=4, coding="events"))
         with pytest.raises(InvalidInput, match="draws on frames"):
             FrameAttack()(flat, np.zeros((1, 4, 3)), np.zeros(1, int), Events(epsilon=3))
 

@@ -35,7 +35,7 @@ from neurorobust.attacks.steps import checkpoints
 from neurorobust.engine.estimators import Assg, Rga, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import LI, LIF, Affine
+from neurorobust.ir import LIF, Affine
 from tests.support.attack_cases import HEADER, WITHOUT_GRID, linear, same, shown, spiking
 from tests.support.networks import stack
 
@@ -346,10 +346,7 @@ class TestSteps:
     def test_square_on_images_changes_squares(self):
         """The candidate differs from the best point in one square, in one direction a channel."""
         draw = np.random.default_rng(1)
-        header = replace(WITHOUT_GRID, steps=1)
-        net = Network(
-            stack((72,), header, fc=Affine(weight=draw.normal(size=(3, 72))), li=LI(beta=0.0))
-        )
+        net = linear(draw.normal(size=(3, 72)), replace(WITHOUT_GRID, steps=1))
         case = attacks_base.Case(
             Target(net, None),
             torch.full((5, 2, 6, 6), 0.5, dtype=torch.float64),
@@ -388,13 +385,7 @@ class TestSteps:
     def test_the_cross_entropy_of_a_count_is_that_of_its_mean(self):
         """Sums over many steps saturate; the gradient is taken at scores / T."""
         steps = 200
-        count = stack(
-            (2,),
-            steps,
-            readout="count",
-            a=Affine(weight=np.eye(2) * 4),
-            lif=LIF(beta=0.0, threshold=1.0),
-        )
+        count = stack((2,), steps, a=Affine(weight=np.eye(2) * 4), lif=LIF(beta=0.0, threshold=1.0))
         x, y = torch.tensor([[0.9, 0.1]], dtype=torch.float64), torch.tensor([0])
         gradient = Target(Network(count), Stbp(width=8.0)).gradient(x, y)
         assert gradient.abs().min() > 1e-3
@@ -402,11 +393,7 @@ class TestSteps:
     def test_the_confidence_is_in_counts(self):
         """A margin of one spike is reached by the loss of the mean too, and no more is asked."""
         count = stack(
-            (2,),
-            10,
-            readout="count",
-            a=Affine(weight=np.eye(2)),
-            lif=LIF(beta=1.0, threshold=1.0, reset="soft"),
+            (2,), 10, a=Affine(weight=np.eye(2)), lif=LIF(beta=1.0, threshold=1.0, reset="soft")
         )
         seen = []
 

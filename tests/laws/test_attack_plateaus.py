@@ -25,7 +25,6 @@ def counted(seed, inputs, coding="direct"):
     return stack(
         (inputs,),
         Header(dt_s=1e-3, steps=STEPS, levels=levels, coding=coding),
-        readout="count",
         a=Affine(weight=weight, bias=bias),
         lif=LIF(beta=0.8, threshold=1.0),
         b=Affine(weight=draw.normal(size=(4, 32)) / 2, bias=np.full(4, 0.3)),
@@ -125,20 +124,11 @@ class TestSda:
     @pytest.mark.parametrize("limits", [{}, {"insert": 4}, {"insert": 4, "remove": 0}])
     def test_a_tight_budget_is_spent_on_the_largest_effects(self, limits):
         """Every flip raises the loss; the four best suffice, and lie last in the frames."""
-        weight = np.zeros((2, 12))
-        weight[1] = np.arange(1, 13)
-        network = Network(
-            stack(
-                (12,),
-                Header(dt_s=1e-3, steps=1, coding="events"),
-                a=Affine(weight=weight, bias=np.array([9 + 10 + 11 + 12 - 0.5, 0.0])),
-                li=LI(beta=0.0),
-            )
-        )
-        x, budget = np.zeros((1, 1, 12)), 4 if not limits else 12
-        made = SparseDynamicAttack(Stbp())(
-            network, x, np.zeros(1, int), Events(epsilon=budget, **limits)
-        )
+        weight = np.stack([np.zeros(12), np.arange(1.0, 13)])
+        header = Header(dt_s=1e-3, steps=1, coding="events")
+        network = linear(weight, header, np.array([9 + 10 + 11 + 12 - 0.5, 0.0]))
+        threat = Events(epsilon=12 if limits else 4, **limits)
+        made = SparseDynamicAttack(Stbp())(network, np.zeros((1, 1, 12)), np.zeros(1, int), threat)
         assert made.adversarial_decision == [1]
         assert np.flatnonzero(made.adversarial).tolist() == [8, 9, 10, 11]
 

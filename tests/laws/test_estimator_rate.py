@@ -16,7 +16,7 @@ from neurorobust.engine.estimators import (
     collapses,
 )
 from neurorobust.engine.network import Network
-from neurorobust.ir import LI, LIF, Affine, Edge, Output
+from neurorobust.ir import LI, LIF, Affine, Edge
 from tests.support.estimator_cases import STEPS, gradient, mixed, neuron, spike
 from tests.support.networks import stack, wired
 
@@ -178,16 +178,8 @@ class TestHartOverAllSteps:
         draw = np.random.default_rng(4)
         w1, w2 = draw.normal(size=(6, 5)), draw.normal(size=(2, 6))
         x = draw.uniform(0, 1, (3, STEPS if timed else 1, 5))
-        graph = wired(
-            ["input a lif b li output"],
-            STEPS,
-            input=(5,),
-            a=Affine(weight=w1),
-            lif=LIF(beta=0.6, threshold=0.5),
-            b=Affine(weight=w2),
-            li=LI(beta=leak),
-            output=Output(readout="last"),
-        )
+        neurons = {"lif": LIF(beta=0.6, threshold=0.5), "b": Affine(weight=w2), "li": LI(beta=leak)}
+        graph = stack((5,), STEPS, a=Affine(weight=w1), **neurons)
         found, scores = gradient(Hart(0.8), graph, x, [1.0, -2.0])
         wanted, values = self.plain(w1, w2, x, 0.8, leak)
         assert np.allclose(scores, values, rtol=1e-12)

@@ -209,16 +209,14 @@ def test_synapses(seed):
 
 def test_several_sums_into_one_population():
     """They add up in 32 bits before anything else happens."""
-    synapse = ir.FixedDense(weight=np.array([[254]]), message_bits=24)
+    synapse, probe = (
+        ir.FixedDense(weight=np.array([[254]]), message_bits=24),
+        ir.FixedLI(dv=np.array(4096)),
+    )
+    nodes = {"input": spike_input(1), "up": synapse, "down": synapse, "probe": probe}
     program = ir.Program(
         header=ir.Header(dt_s=1e-3, steps=2, coding="events"),
-        nodes={
-            "input": spike_input(1),
-            "up": synapse,
-            "down": synapse,
-            "probe": ir.FixedLI(dv=np.array(4096)),
-            "output": ir.Output(readout="last"),
-        },
+        nodes=nodes | {"output": ir.Output(readout="last")},
         edges=edges_of(["input up probe output", "input down probe"]),
     )
     x = np.array([[M - 1], [3]])

@@ -41,23 +41,15 @@ def test_a_code_in_time_is_destroyed_and_a_count_is_not():
     x = np.zeros((40, STEPS, 1))
     y = np.arange(40) % 2
     x[y == 0, :3], x[y == 1, -3:] = 1, 1
-
-    def network(beta, weight):
-        header = Header(dt_s=1e-3, steps=STEPS, coding="events")
-        return Network(
-            stack(
-                (1,),
-                header,
-                lif=LIF(beta=0.0, threshold=0.5),
-                fc=Affine(weight=np.array([[0.0], [weight]]), bias=np.array([1.0, 0.0])),
-                li=LI(beta=beta),
-            )
-        )
-
-    timed = spike_shuffle(network(0.5, 3.0), x, y)
+    header = Header(dt_s=1e-3, steps=STEPS, coding="events")
+    lif = LIF(beta=0.0, threshold=0.5)
+    fc = Affine(weight=np.array([[0.0], [3.0]]), bias=np.array([1.0, 0.0]))
+    timed, counted = (
+        spike_shuffle(Network(stack((1,), header, lif=lif, fc=fc, li=LI(beta=beta))), x, y)
+        for beta in (0.5, 1.0)
+    )
     assert timed.clean.rate == 1
     assert timed.lost > 0.2
-    counted = spike_shuffle(network(1.0, 3.0), x, y)
     assert counted.lost == 0
 
 

@@ -46,13 +46,14 @@ def bits(text):
     return [letter == "1" for letter in text]
 
 
-def example():
+def example(*more):
     # Sample:               01234567
     return frame(
         rows(CLEAN, T, bits("11111110")),
         rows(CLEAN, Q, bits("11111101")),
         rows(PGD, T, bits("00011110")),
         rows(PGD, Q, bits("00110111")),
+        *more,
     )
 
 
@@ -77,9 +78,7 @@ def test_an_unchanged_total_can_hide_churn():
 
 
 def test_only_samples_common_to_all_are_compared():
-    outcomes = pl.concat(
-        [example(), frame(rows(CLEAN, L, bits("111"), (1, 2, 7)), rows(PGD, L, bits("01"), (2, 3)))]
-    )
+    outcomes = example(rows(CLEAN, L, bits("111"), (1, 2, 7)), rows(PGD, L, bits("01"), (2, 3)))
     found = {t.column: t for t in transfer(outcomes, T)}
     # PGD on lava has samples 2 and 3, clean 1, 2 and 7: only sample 2 is left.
     assert {t.accuracy.n for t in found.values()} == {1}
@@ -89,8 +88,7 @@ def test_only_samples_common_to_all_are_compared():
 
 
 def test_a_column_without_clean_decisions_is_not_compared():
-    outcomes = pl.concat([example(), frame(rows(PGD, L, bits("0000")))])
-    assert {t.column for t in transfer(outcomes, T)} == {T, Q}
+    assert {t.column for t in transfer(example(rows(PGD, L, bits("0000"))), T)} == {T, Q}
 
 
 def test_without_the_surrogate_there_is_no_churn():
@@ -158,7 +156,7 @@ def test_sets_and_columns_come_in_a_fixed_order():
 
 
 def test_scopes_separate_those_who_replayed_a_subset():
-    outcomes = pl.concat([example(), frame(rows(CLEAN, L, bits("11")), rows(PGD, L, bits("01")))])
+    outcomes = example(rows(CLEAN, L, bits("11")), rows(PGD, L, bits("01")))
     whole, everything = scopes(outcomes, T)
     assert whole.columns == (T, Q)
     assert everything.columns == (T, Q, L)
@@ -169,16 +167,11 @@ def test_scopes_separate_those_who_replayed_a_subset():
 
 def test_curves_draw_the_worst_of_several_sets_at_one_radius():
     again = SetKey("cc", "pgd", "rga", 0.1)
-    outcomes = pl.concat(
-        [
-            example(),
-            frame(
-                rows(again, T, bits("00000110")),
-                rows(again, Q, bits("11111111")),
-                rows(FGSM, T, bits("11100110")),
-                rows(FGSM, Q, bits("11111111")),
-            ),
-        ]
+    outcomes = example(
+        rows(again, T, bits("00000110")),
+        rows(again, Q, bits("11111111")),
+        rows(FGSM, T, bits("11100110")),
+        rows(FGSM, Q, bits("11111111")),
     )
     found = {(c.attack, c.gradient): c.points for c in curves(outcomes, T)}
     assert [p.accuracy for p in found["pgd", "rga"]] == [Proportion(7, 8), Proportion(2, 8)]

@@ -40,16 +40,10 @@ def shown(network, count):
     return x, decided(network, x)
 
 
-def linear(weight, header=WITHOUT_GRID, **integrator):
-    """No spikes: scores are ``weight @ x``."""
-    return Network(
-        stack(
-            weight.shape[1:],
-            header,
-            fc=Affine(weight=weight),
-            li=LI(**(integrator or {"beta": 0.0})),
-        )
-    )
+def linear(weight, header=WITHOUT_GRID, bias=None, **integrator):
+    """No spikes: scores are ``weight @ x + bias``."""
+    fc, li = Affine(weight=weight, bias=bias), LI(**(integrator or {"beta": 0.0}))
+    return Network(stack(weight.shape[1:], header, fc=fc, li=li))
 
 
 def same(one, other, rows=slice(None)):

@@ -46,16 +46,9 @@ def random_blocks(rng, sort):
             kernel = tuple(int(k) for k in rng.integers(1, 4, 2))
             stride, padding = ((int(a), int(b)) for a, b in rng.integers(1, 3, (2, 2)))
             outputs = 2 * int(rng.integers(1, 4))
-            blocks.append(
-                SlayerBlock(
-                    "conv",
-                    weight(outputs, channels // groups, *kernel),
-                    stride=stride,
-                    padding=padding,
-                    groups=groups,
-                    **settings(),
-                )
-            )
+            drawn = weight(outputs, channels // groups, *kernel)
+            geometry = {"stride": stride, "padding": padding, "groups": groups}
+            blocks.append(SlayerBlock("conv", drawn, **geometry, **settings()))
             height, width = (
                 (n + 2 * p - k) // s + 1
                 for n, p, k, s in zip((height, width), padding, kernel, stride, strict=True)
