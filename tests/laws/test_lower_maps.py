@@ -128,6 +128,11 @@ class TestCompose:
 
 
 class TestPools:
+    def model(self, shape, op, kernel=(2, 2), stride=(2, 2), padding=(0, 0)):
+        pool = ir.Pool2d(op=op, kernel=kernel, stride=stride, padding=padding)
+        lif = ir.LIF(beta=0.5, threshold=1.0)
+        return wired(["input pool lif flat output"], input=shape, pool=pool, lif=lif)
+
     @pytest.mark.parametrize("op", ["avg", "sum"])
     @pytest.mark.parametrize(
         ("size", "kernel", "stride", "padding"),
@@ -140,43 +145,24 @@ class TestPools:
     )
     def test_is_what_torch_pools(self, op, size, kernel, stride, padding):
         x = np.random.default_rng(0).normal(size=(3, *size))
-        pool = ir.Pool2d(op=op, kernel=kernel, stride=stride, padding=padding)
-        nodes = {
-            "input": ir.Input(shape=x.shape),
-            "pool": pool,
-            "lif": ir.LIF(beta=0.5, threshold=1.0),
-        }
-        nodes |= {"flat": ir.Flatten()}
-        conv = pool_to_conv(wired(["input pool lif flat output"], **nodes)).nodes["pool"]
+        conv = pool_to_conv(self.model(x.shape, op, kernel, stride, padding)).nodes["pool"]
         assert conv.groups == 3
         divisor = 1 if op == "sum" else None
-        wanted = F.avg_pool2d(
-            torch.tensor(x)[None], kernel, stride, padding, divisor_override=divisor
-        )
+        image = torch.tensor(x)[None]
+        wanted = F.avg_pool2d(image, kernel, stride, padding, divisor_override=divisor)
         assert np.allclose(applied(conv, x), wanted[0].numpy(), rtol=0, atol=1e-14)
 
     @pytest.mark.parametrize(("channels", "groups"), [(127, 127), (128, 64), (131, 1), (254, 127)])
     def test_groups_stay_within_seven_bits(self, channels, groups):
-        nodes = {
-            "input": (channels, 4, 4),
-            "pool": ir.Pool2d(op="sum", kernel=(2, 2), stride=(2, 2)),
-            "lif": ir.LIF(beta=0.5, threshold=1.0),
-        }
-        model = wired(["input pool lif flat output"], **nodes)
-        conv = pool_to_conv(model).nodes["pool"]
+        conv = pool_to_conv(self.model((channels, 4, 4), "sum")).nodes["pool"]
         assert conv.groups == groups
         x = np.random.default_rng(1).integers(0, 9, (channels, 4, 4)).astype(float)
         wanted = x.reshape(channels, 2, 2, 2, 2).sum((2, 4))
         assert np.array_equal(applied(conv, x), wanted)
 
     def test_the_largest_of_a_window_is_refused(self):
-        nodes = {
-            "input": (1, 4, 4),
-            "pool": ir.Pool2d(op="max", kernel=(2, 2), stride=(2, 2)),
-            "lif": ir.LIF(beta=0.5, threshold=1.0),
-        }
         with pytest.raises(LowerError, match=r"pool: takes a maximum, .* LIF with beta 0"):
-            pool_to_conv(wired(["input pool lif flat output"], **nodes))
+            pool_to_conv(self.model((1, 4, 4), "max"))
 
     def test_what_the_refusal_of_a_maximum_proposes_is_the_same(self):
         rng = np.random.default_rng(2)
@@ -340,11 +326,13 @@ class TestOneSynapse:
         values = rng.integers(0, 3, (5, 6, 2, 4, 4)).astype(float)
         assert spiking(values, before, after).spikes["lif2"].any()
 
+    def chained(self, rng, names):
+        nodes = self.nodes(rng)
+        return wired([names], **{n: nodes[n] for n in names.split() if n in nodes})
+
     def test_a_map_that_is_read_out(self):
         rng = np.random.default_rng(7)
-        nodes = self.nodes(rng)
-        chain = ["input", "conv", "pool", "lif", "flat", "fc", "output"]
-        before = wired([" ".join(chain)], **{n: nodes[n] for n in chain if n in nodes})
+        before = self.chained(rng, "input conv pool lif flat fc output")
         after = one_synapse(pool_to_conv(before))
         assert isinstance(after.nodes["readout"], ir.LI)
         values = self.values(rng)
@@ -360,10 +348,7 @@ class TestOneSynapse:
             one_synapse(model)
 
     def test_what_has_this_form_is_left_alone(self):
-        rng = np.random.default_rng(8)
-        nodes = self.nodes(rng)
-        chain = ["input", "conv", "lif", "flat", "output"]
-        model = wired([" ".join(chain)], **{n: nodes[n] for n in chain if n in nodes})
+        model = self.chained(np.random.default_rng(8), "input conv lif flat output")
         assert one_synapse(pool_to_conv(model)) is model
 
 

@@ -132,17 +132,19 @@ class TestRules:
             assert np.array_equal(other.spikes["la"], got.spikes["la"])
             assert wrong <= 1.02 * share(other.spikes["lb"], exact.spikes["lb"])
 
-    def test_a_recurrent_layer_and_two_sources(self):
-        rng = np.random.default_rng(2)
-        nodes = {
+    def looped(self, rng, mean):
+        return {
             "input": (8,),
-            "a": Affine(weight=rng.normal(0.1, 0.5, (8, 8))),
+            "a": Affine(weight=rng.normal(mean, 0.5, (8, 8))),
             "la": LIF(beta=0.8, threshold=1.0),
             "loop": Affine(weight=rng.normal(0, 0.3, (8, 8))),
             "b": Affine(weight=rng.normal(0.1, 0.5, (6, 8))),
-            "skip": Affine(weight=rng.normal(0, 2.0, (6, 8))),
             "lb": LIF(beta=0.8, threshold=1.0),
         }
+
+    def test_a_recurrent_layer_and_two_sources(self):
+        rng = np.random.default_rng(2)
+        nodes = self.looped(rng, 0.1) | {"skip": Affine(weight=rng.normal(0, 2.0, (6, 8)))}
         edges = ["input a la b lb output", "la>1 loop la", "input skip lb"]
         header = Header(dt_s=1e-3, steps=6, levels=16)
         model = wired(edges, header, **nodes)
@@ -174,14 +176,7 @@ class TestRules:
     def test_a_loop_and_a_delayed_way_on(self):
         """What lies behind a loop is lowered behind it, however late its spikes come."""
         rng = np.random.default_rng(3)
-        nodes = {
-            "input": (8,),
-            "a": Affine(weight=rng.normal(0.2, 0.5, (8, 8))),
-            "la": LIF(beta=0.8, threshold=1.0),
-            "loop": Affine(weight=rng.normal(0, 0.3, (8, 8))),
-            "b": Affine(weight=rng.normal(0.1, 0.5, (6, 8))),
-            "lb": LIF(beta=0.8, threshold=1.0),
-        }
+        nodes = self.looped(rng, 0.2)
         header = Header(dt_s=1e-3, steps=9, levels=16)
         model = wired(["input a la", "la>1 loop la", "la>3 b lb output"], header, **nodes)
         samples = rng.integers(0, 16, (20, 8)) / 15
@@ -191,12 +186,9 @@ class TestRules:
             assert row["spike_agreement"] > 0.97
 
     def test_feedback_from_a_later_layer_is_refused(self):
-        nodes = {
-            "input": (4,), "a": Affine(weight=np.eye(4)),
-            "la": LIF(beta=0.5, threshold=0.5), "b": Affine(weight=np.eye(4)),
-            "lb": LIF(beta=0.5, threshold=0.5), "back": Affine(weight=np.eye(4)),
-        }  # fmt: skip
-        model = wired(["input a la b lb output", "lb>1 back la"], **nodes)
+        nodes = {name: Affine(weight=np.eye(4)) for name in ("a", "b", "back")}
+        nodes |= {name: LIF(beta=0.5, threshold=0.5) for name in ("la", "lb")}
+        model = wired(["input a la b lb output", "lb>1 back la"], input=(4,), **nodes)
         samples = np.random.default_rng(0).uniform(0, 1, (5, 4))
         with pytest.raises(LowerError, match=r"la: depends on \['lb'\], lowered later"):
             lower(model, LOIHI2, scaling="spikes", calibration=samples)

@@ -30,8 +30,10 @@ def norm(rng, channels):
 
 
 class TestFoldBatchNorm:
-    def conv(self, rng, **edges):
-        return {
+    LINE = "input conv norm lif flat fc norm2 out output"
+
+    def folded(self, rng, *edges, **more):
+        nodes = {
             "input": (2, 5, 6),
             "conv": ir.Conv2d(weight=rng.normal(size=(4, 1, 3, 2)), padding=(1, 1), groups=2),
             "norm": norm(rng, 4),
@@ -40,55 +42,41 @@ class TestFoldBatchNorm:
             "norm2": norm(rng, 3),
             "out": ir.LIF(beta=0.8, threshold=1.0),
         }
+        before = wired(edges, **nodes, **more)
+        after = fold_batch_norm(before)
+        names = [name for name in ("lif", "other", "out") if name in before.nodes]
+        assert_equivalent(before, after, rng.uniform(-1, 1, (5, 6, 2, 5, 6)), names)
+        return after, [name for name, _ in after.of_kind(ir.BatchNorm)]
 
     def test_conv_and_affine(self, rng):
-        before = wired(["input conv norm lif flat fc norm2 out output"], **self.conv(rng))
-        after = fold_batch_norm(before)
-        assert not list(after.of_kind(ir.BatchNorm))
+        after, kept = self.folded(rng, self.LINE)
+        assert not kept
         assert after.nodes["conv"].weight.dtype == np.float64
-        assert_equivalent(before, after, rng.uniform(-1, 1, (5, 6, 2, 5, 6)), ["lif", "out"])
 
     def test_by_hand(self):
-        nodes = {
-            "input": (1,),
-            "fc": ir.Affine(weight=[[3.0]], bias=[1.0]),
-            "norm": ir.BatchNorm(mean=[2.0], var=[3.0], scale=[4.0], shift=[5.0], eps=1.0),
-        }
-        folded = fold_batch_norm(wired(["input fc norm output"], **nodes)).nodes["fc"]
+        norm = ir.BatchNorm(mean=[2.0], var=[3.0], scale=[4.0], shift=[5.0], eps=1.0)
+        fc = ir.Affine(weight=[[3.0]], bias=[1.0])
+        model = wired(["input fc norm output"], input=(1,), fc=fc, norm=norm)
+        folded = fold_batch_norm(model).nodes["fc"]
         assert folded.weight.tolist() == [[6.0]]  # 3 * 4 / sqrt(3 + 1)
         assert folded.bias.tolist() == [3.0]  # (1 - 2) * 2 + 5
 
     def test_a_delay_behind_the_norm_stays(self, rng):
-        before = wired(["input conv norm>2 lif flat fc norm2 out output"], **self.conv(rng))
-        after = fold_batch_norm(before)
+        after, _ = self.folded(rng, self.LINE.replace("norm ", "norm>2 "))
         assert ir.Edge("conv", "lif", 2) in after.edges
-        assert_equivalent(before, after, rng.uniform(-1, 1, (3, 6, 2, 5, 6)), ["lif", "out"])
 
     def test_a_delay_before_the_norm_is_not_folded(self, rng):
         # Before the delay has passed the norm sees zeros, not the bias of the map.
-        before = wired(["input conv>1 norm lif flat fc norm2 out output"], **self.conv(rng))
-        after = fold_batch_norm(before)
-        assert [name for name, _ in after.of_kind(ir.BatchNorm)] == ["norm"]
+        assert self.folded(rng, self.LINE.replace("conv", "conv>1"))[1] == ["norm"]
 
     def test_two_readers_are_not_folded(self, rng):
-        nodes = self.conv(rng) | {"other": ir.LIF(beta=0.5, threshold=1.0), "flat2": ir.Flatten()}
-        nodes["fc2"] = ir.Affine(weight=rng.normal(size=(3, 140)))
-        edges = ["input conv norm lif flat fc norm2 out output", "conv other flat2 fc2 out"]
-        before = wired(edges, **nodes)
-        after = fold_batch_norm(before)
-        assert [name for name, _ in after.of_kind(ir.BatchNorm)] == ["norm"]
-        assert_equivalent(
-            before, after, rng.uniform(-1, 1, (3, 6, 2, 5, 6)), ["lif", "other", "out"]
-        )
+        more = {"other": ir.LIF(beta=0.5, threshold=1.0), "flat2": ir.Flatten()}
+        more["fc2"] = ir.Affine(weight=rng.normal(size=(3, 140)))
+        assert self.folded(rng, self.LINE, "conv other flat2 fc2 out", **more)[1] == ["norm"]
 
     def test_a_norm_of_a_sum_is_not_folded(self, rng):
-        nodes = self.conv(rng) | {
-            "conv2": ir.Conv2d(weight=rng.normal(size=(4, 2, 3, 2)), padding=(1, 1))
-        }
-        before = wired(
-            ["input conv norm lif flat fc norm2 out output", "input conv2 norm"], **nodes
-        )
-        assert "norm" in fold_batch_norm(before).nodes
+        conv2 = ir.Conv2d(weight=rng.normal(size=(4, 2, 3, 2)), padding=(1, 1))
+        assert "norm" in self.folded(rng, self.LINE, "input conv2 norm", conv2=conv2)[1]
 
 
 class TestFoldPreprocessing:
@@ -103,6 +91,13 @@ class TestFoldPreprocessing:
             "lif": ir.LIF(beta=0.9, threshold=1.0, gain_in=0.5, gain_syn=1.5, bias=0.1),
         }
 
+    def folded(self, rng, edges, header=header, **nodes):
+        before = wired(edges, header, **nodes)
+        after = fold_preprocessing(before)
+        assert after.header.mean == after.header.std == ()
+        assert_equivalent(before, after, rng.uniform(0, 1, (5, 4, *before.input_shape)), ["lif"])
+        return after
+
     @pytest.mark.parametrize(
         "conv",
         [
@@ -115,48 +110,30 @@ class TestFoldPreprocessing:
         ids=str,
     )
     def test_conv(self, rng, conv):
-        before = wired(["input conv lif flat output"], self.header, **self.conv_net(rng, **conv))
-        after = fold_preprocessing(before)
-        assert after.header.mean == after.header.std == ()
-        assert_equivalent(before, after, rng.uniform(0, 1, (5, 4, 2, 5, 5)), ["lif"])
-        border = after.nodes["lif"].bias
-        assert (border.ndim == 3) == bool(conv)
+        after = self.folded(rng, ["input conv lif flat output"], **self.conv_net(rng, **conv))
+        assert (after.nodes["lif"].bias.ndim == 3) == bool(conv)
 
     def test_affine_behind_flatten(self, rng):
-        nodes = {
-            "input": (2, 3, 3),
-            "fc": ir.Affine(weight=rng.normal(size=(4, 18)) / 3),
-            "lif": ir.LIF(beta=0.9, threshold=1.0, alpha=0.5),
-        }
-        before = wired(["input flat fc lif output"], self.header, **nodes)
-        assert_equivalent(
-            before, fold_preprocessing(before), rng.uniform(0, 1, (5, 4, 2, 3, 3)), ["lif"]
-        )
+        fc = ir.Affine(weight=rng.normal(size=(4, 18)) / 3)
+        lif = ir.LIF(beta=0.9, threshold=1.0, alpha=0.5)
+        self.folded(rng, ["input flat fc lif output"], input=(2, 3, 3), fc=fc, lif=lif)
 
     def test_one_number_for_all_channels(self, rng):
         header = replace(self.header, mean=(0.4,), std=())
-        before = wired(["input conv lif flat output"], header, **self.conv_net(rng))
-        after = fold_preprocessing(before)
-        assert_equivalent(before, after, rng.uniform(0, 1, (5, 4, 2, 5, 5)), ["lif"])
+        self.folded(rng, ["input conv lif flat output"], header, **self.conv_net(rng))
 
     def test_conv1d(self, rng):
-        nodes = {
-            "input": (2, 7),
-            "conv": ir.Conv1d(weight=rng.normal(size=(3, 2, 3)), padding=(1,)),
-            "lif": ir.LIF(beta=0.9, threshold=1.0),
-        }
-        before = wired(["input conv lif flat output"], self.header, **nodes)
-        after = fold_preprocessing(before)
-        assert_equivalent(before, after, rng.uniform(0, 1, (5, 4, 2, 7)), ["lif"])
+        conv = ir.Conv1d(weight=rng.normal(size=(3, 2, 3)), padding=(1,))
+        lif = ir.LIF(beta=0.9, threshold=1.0)
+        self.folded(rng, ["input conv lif flat output"], input=(2, 7), conv=conv, lif=lif)
 
     def test_two_padded_convolutions_before_the_same_neurons(self, rng):
         nodes = self.conv_net(rng, padding=(1, 1))
         nodes["conv2"] = ir.Conv2d(weight=rng.normal(size=(3, 2, 1, 1)))
         nodes["conv3"] = ir.Conv2d(weight=rng.normal(size=(3, 2, 5, 5)) / 9, padding=(2, 2))
-        edges = ["input conv lif flat output", "input conv2 lif", "input conv3 lif"]
-        before = wired(edges, self.header, **nodes)
-        after = fold_preprocessing(before)
-        assert_equivalent(before, after, rng.uniform(0, 1, (5, 4, 2, 5, 5)), ["lif"])
+        self.folded(
+            rng, ["input conv lif flat output", "input conv2 lif", "input conv3 lif"], **nodes
+        )
 
     def test_nothing_to_fold(self, rng):
         plain = wired(["input conv lif flat output"], **self.conv_net(rng))
