@@ -194,25 +194,31 @@ class TestEncoding:
         network = Network(coded())
         x = torch.rand(2, 2, 5, 5, dtype=torch.float64)
         learnt, frozen = Assg(), Assg()
+
+        def first(scores):
+            return scores[:, 0]
+
         for estimator, draws in ((learnt, 1), (frozen, 5)):
-            generator = torch.Generator().manual_seed(0)
             expected_gradient(
-                estimator, network, x, lambda s: s[:, 0], generator=generator, draws=draws
+                estimator,
+                network,
+                x,
+                first,
+                generator=torch.Generator().manual_seed(0),
+                draws=draws,
             )
         shown = bernoulli(x, network.graph.header, STEPS, torch.Generator().manual_seed(9))
-        one, two = (e.gradient(network, shown, STEPS, lambda s: s[:, 0]) for e in (learnt, frozen))
+        one, two = (e.gradient(network, shown, STEPS, first) for e in (learnt, frozen))
         assert torch.equal(one, two)
 
-    def test_other_codings_are_refused(self):
-        arguments = {"generator": torch.Generator()}
-        with pytest.raises(InvalidInput, match="the coding is 'direct'"):
-            expected_gradient(
-                Rga(), Network(mixed("count")), torch.zeros(1, 2, 6, 6), torch.sum, **arguments
-            )
-        with pytest.raises(InvalidInput, match="draws is 0"):
-            expected_gradient(
-                Rga(), Network(coded()), torch.zeros(1, 2, 5, 5), torch.sum, draws=0, **arguments
-            )
+    @pytest.mark.parametrize(
+        ("graph", "draws", "text"),
+        [(mixed("count"), 1, "the coding is 'direct'"), (coded(), 0, "draws is 0")],
+    )
+    def test_refused(self, graph, draws, text):
+        x, generator = torch.zeros(1, *graph.input_shape), torch.Generator()
+        with pytest.raises(InvalidInput, match=text):
+            expected_gradient(Rga(), Network(graph), x, torch.sum, generator=generator, draws=draws)
 
 
 class TestGradient:

@@ -258,18 +258,11 @@ class TestToFixed:
         assert np.array_equal(exact.argmax(1), got.argmax(1))
 
     def test_conv_is_taken_as_it_is(self, rng):
-        nodes = {
-            "input": (2, 5, 5),
-            "conv": ir.Conv2d(
-                weight=rng.normal(size=(4, 1, 3, 2)), stride=(2, 1), padding=(1, 0), groups=2
-            ),
-            "lif": ir.LIF(beta=0.5, threshold=1.0),
-        }
-        nodes["fc"], nodes["out"] = (
-            ir.Affine(weight=np.ones((2, 48))),
-            ir.LIF(beta=0.5, threshold=3.0),
-        )
-        model = wired(["input conv lif flat fc out output"], ir.Header(dt_s=1e-3, steps=4), **nodes)
+        weight = rng.normal(size=(4, 1, 3, 2))
+        conv = ir.Conv2d(weight=weight, stride=(2, 1), padding=(1, 0), groups=2)
+        lif, fc = ir.LIF(beta=0.5, threshold=1.0), ir.Affine(weight=np.ones((2, 48)))
+        nodes = {"conv": conv, "lif": lif, "fc": fc, "out": ir.LIF(beta=0.5, threshold=3.0)}
+        model = wired(["input conv lif flat fc out output"], 4, input=(2, 5, 5), **nodes)
         node = self.fixed(model).nodes["conv"]
         assert isinstance(node, ir.FixedConv2d)
         assert (node.stride, node.padding, node.groups) == ((2, 1), (1, 0), 2)
@@ -352,37 +345,25 @@ class TestRefusals:
         ):
             assert part in text, part
 
-    def test_the_sum_of_two_spikes_is_no_spike(self):
-        """A dense layer without messages counts any input once; two spikes would be lost as one."""
-        nodes = {"input": (2,)}
-        for name in ("a", "b", "fc"):
-            nodes[name] = ir.Affine(weight=np.eye(2))
+    @pytest.mark.parametrize(
+        ("edges", "text"),
+        [
+            # A dense layer without messages counts any input once; two spikes would be lost as one.
+            (["input a la fc out output", "input b lb fc"], r"fc: reads the sum of \['la', 'lb'\]"),
+            (["input a li b lb output"], r"li: feeds \['b'\]; only an Output takes membranes"),
+            (["input fc output"], r"output: is fed by \['Affine'\]; needs one LIF or LI"),
+            (
+                ["input fc la output", "fc lb output"],
+                r"fc: feeds \['la', 'lb'\]; one population per synapse",
+            ),
+        ],
+        ids=["two spikes", "membranes", "an output of no population", "a synapse of two"],
+    )
+    def test_wirings(self, edges, text):
+        nodes = {name: ir.Affine(weight=np.eye(2)) for name in ("a", "b", "fc")}
         nodes |= {name: ir.LIF(beta=0.0, threshold=0.4) for name in ("la", "lb", "out")}
-        model = wired(["input a la fc out output", "input b lb fc"], **nodes)
-        with pytest.raises(LowerError, match=r"fc: reads the sum of \['la', 'lb'\]"):
-            to_fixed(model, LOIHI, profile="x")
-
-    def test_membranes_stay_where_they_are(self):
-        nodes = {
-            "input": ir.Input(shape=(2,)),
-            "a": ir.Affine(weight=np.eye(2)),
-            "li": ir.LI(beta=1.0),
-        }
-        nodes |= {"b": ir.Affine(weight=np.eye(2)), "n": ir.LIF(beta=1.0, threshold=1.0)}
-        model = ir.Graph.chain(ir.Header(dt_s=1e-3, steps=2), **nodes, output=ir.Output())
-        with pytest.raises(LowerError, match=r"li: feeds \['b'\]; only an Output takes membranes"):
-            to_fixed(model, LOIHI, profile="x")
-
-    def test_one_output_from_one_population(self):
-        nodes = {"input": (2,), "fc": ir.Affine(weight=np.eye(2))}
-        with pytest.raises(
-            LowerError, match=r"output: is fed by \['Affine'\]; needs one LIF or LI"
-        ):
-            to_fixed(wired(["input fc output"], **nodes), LOIHI, profile="x")
-
-    def test_a_synapse_of_two_populations(self):
-        nodes = {"input": (2,), "fc": ir.Affine(weight=np.eye(2))}
-        nodes |= {"a": ir.LIF(beta=1.0, threshold=1.0), "b": ir.LIF(beta=1.0, threshold=1.0)}
-        model = wired(["input fc a output", "fc b output"], **nodes)
-        with pytest.raises(LowerError, match=r"fc: feeds \['a', 'b'\]; one population per synapse"):
+        nodes |= {"li": ir.LI(beta=1.0), "input": (2,)}
+        used = " ".join(edges).split()
+        model = wired(edges, **{name: node for name, node in nodes.items() if name in used})
+        with pytest.raises(LowerError, match=text):
             to_fixed(model, LOIHI, profile="x")
