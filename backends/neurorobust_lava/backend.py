@@ -42,7 +42,7 @@ class LavaBackend:
 
     def missing(self) -> str | None:
         """Whether the environment is built."""
-        from neurorobust.backends.worker import interpreter
+        from neurorobust.backends.worker.environments import interpreter
         from neurorobust_lava.environment import LAVA_ENVIRONMENT
 
         try:

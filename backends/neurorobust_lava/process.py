@@ -13,7 +13,8 @@ from typing import Any, Final, Literal, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from neurorobust.backends.worker import RemoteCause, WorkerClient, interpreter
+from neurorobust.backends.worker.client import RemoteCause, WorkerClient
+from neurorobust.backends.worker.environments import interpreter
 from neurorobust.errors import InvalidInput, InvalidModel, RemoteError, WorkerCrashed
 from neurorobust.formats.lava.network import LavaNetwork
 from neurorobust_lava.environment import LAVA_ENVIRONMENT, WORKER
@@ -234,7 +235,6 @@ class LavaWorker:
         self.close()
 
     def _start(self) -> None:
-        """Start a process and give it the network of the last one, if any."""
         self.close()
         self._client = WorkerClient(
             [self._python, "-I", "-u", "-X", "faulthandler", self._worker],
@@ -245,7 +245,6 @@ class LavaWorker:
             self._load(self._network)
 
     def _living(self) -> WorkerClient:
-        """Return the client, of a new process if the last one is gone."""
         if self._client is None or not self._client.alive:
             self._start()
         if self._client is None:
@@ -273,7 +272,6 @@ class LavaWorker:
             raise
 
     def _load(self, network: LavaNetwork) -> dict[str, Any]:
-        """Send a network."""
         description, arrays = network.serialise()
         with _exchange_folder(self._prefix) as folder:
             path = folder / "network.npz"
@@ -291,7 +289,6 @@ def _exchange_folder(prefix: str) -> Iterator[Path]:
 
 
 def _save(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write an npz file in one piece."""
     part = path.with_suffix(".part")
     with part.open("wb") as file:
         np.savez(file, allow_pickle=False, **dict(arrays))
@@ -299,7 +296,6 @@ def _save(path: Path, arrays: Mapping[str, Array]) -> None:
 
 
 def _read(folder: Path, names: Mapping[str, str]) -> dict[str, Array]:
-    """Read the records that the worker left in a folder."""
     return {name: np.load(folder / file, allow_pickle=False) for name, file in names.items()}
 
 

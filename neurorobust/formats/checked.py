@@ -153,7 +153,6 @@ def _nir(graph: Graph, path: Path, profile: Profile) -> _Written:
 def _run_nir(
     graph: Graph, path: Path, call: NirCall, reader: Framework, stimulus: Stimulus
 ) -> RunResult:
-    """In a framework's reader."""
     shape = (len(stimulus), stimulus.steps, *stimulus.values.shape[2:])
     # The profiles refuse a mean and std in the header: values enter as they are.
     values = np.broadcast_to(stimulus.values, shape)

@@ -108,7 +108,6 @@ def _plain(value: Any) -> Any:
 
 
 def _neuron(process: Process) -> Any:
-    """LIF, LIFReset or TernaryLIF."""
     shape = tuple(process["shape"])
     parameters = {key: _plain(process[key]) for key in ("du", "dv")}
     for key in ("u", "v", "bias_mant", "bias_exp"):
@@ -127,12 +126,10 @@ def _neuron(process: Process) -> Any:
 
 
 def _spread(value: Any, shape: tuple[int, ...]) -> Any:
-    """An array of its own for the whole population."""
     return np.array(np.broadcast_to(np.asarray(value), shape))
 
 
 def _synapse(process: Process, *, fixed: bool) -> Any:
-    """Dense, Sparse, DelayDense, DelaySparse or Conv."""
     number = np.int64 if fixed else np.float64
     kind = process["kind"]
     if kind == "conv":

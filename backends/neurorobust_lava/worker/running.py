@@ -79,7 +79,6 @@ class Run:
             self._episode(0, self.steps, self.every if self.reset == "clear" else None)
 
     def _episode(self, first: int, steps: int, clear_every: int | None) -> None:
-        """Build the network, run some steps of it, stop it."""
         started = time.perf_counter()
         part = {name: data[first : first + steps] for name, data in self.inputs.items()}
         assembly = Assembly(self.network, part, self.sinks, first)
@@ -113,7 +112,6 @@ class Run:
             self.progress({"steps": first + done, "of": self.steps})
 
     def _clear(self, assembly: Assembly) -> None:
-        """Set all state to what it was before the first step."""
         started = time.perf_counter()
         for var, start in assembly.states():
             var.set(start)

@@ -76,12 +76,11 @@ class EnvironmentSpec:
 
     def tier(self, name: str) -> Tier:
         """Look a tier up by its name."""
-        for tier in self.tiers:
-            if tier.name == name:
-                return tier
-        known = ", ".join(tier.name for tier in self.tiers)
-        message = f"{self.name}: no tier {name!r}; there are {known}"
-        raise BackendUnavailable(message)
+        known = {tier.name: tier for tier in self.tiers}
+        if name not in known:
+            message = f"{self.name}: no tier {name!r}; there are {', '.join(known)}"
+            raise BackendUnavailable(message)
+        return known[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +140,7 @@ def home() -> Path:
 
 
 def path(spec: EnvironmentSpec, tier: str) -> Path:
-    """Folder of an environment, whether it exists or not.
-
-    Args:
-        spec: What it is made from.
-        tier: Name of the tier.
-
-    Returns:
-        A path that depends on the lock and the Python version only.
-    """
+    """Folder of an environment, which depends on its lock and Python only; it need not exist."""
     digest = hashlib.sha256()
     for part in (spec.python.encode(), spec.tier(tier).requirements.read_bytes()):
         digest.update(len(part).to_bytes(8, "little"))
@@ -158,15 +149,7 @@ def path(spec: EnvironmentSpec, tier: str) -> Path:
 
 
 def status(spec: EnvironmentSpec, tier: str) -> EnvironmentStatus:
-    """Find out whether an environment can be used; changes nothing.
-
-    Args:
-        spec: What it is made from.
-        tier: Name of the tier.
-
-    Returns:
-        Its state. An interpreter that the user names comes before one that was built here.
-    """
+    """Whether an environment can be used; an interpreter that the user names comes first."""
     folder = path(spec, tier)
     external = _external(spec, spec.tier(tier))
     if external is not None:
@@ -175,29 +158,15 @@ def status(spec: EnvironmentSpec, tier: str) -> EnvironmentStatus:
     state = _read_state(folder)
     if state is not None:
         detail = f"Python {state.get('python', '?')}, installed by {state.get('installer', '?')}"
-        return EnvironmentStatus(
-            spec.name,
-            tier,
-            "ready",
-            folder,
-            _python(folder),
-            detail,
-            state.get("health", {}),
-        )
+        health = state.get("health", {})
+        return EnvironmentStatus(spec.name, tier, "ready", folder, _python(folder), detail, health)
     reason = "an interrupted build is there" if folder.exists() else "not built"
     detail = f"{reason}; build it: {spec.build_command} {tier}"
     return EnvironmentStatus(spec.name, tier, "missing", folder, None, detail)
 
 
 def interpreter(spec: EnvironmentSpec, tier: str | None = None) -> Path:
-    """Interpreter of the first usable tier that is large enough.
-
-    Args:
-        spec: What the environment is made from.
-        tier: Smallest tier that will do; the first one if not given.
-
-    Returns:
-        Path of its Python.
+    """Python of the first usable tier that is at least this one (by default the smallest).
 
     Raises:
         BackendUnavailable: No such tier is usable; the message says how to build one.
@@ -224,9 +193,6 @@ def build(spec: EnvironmentSpec, tier: str, progress: Say | None = None) -> Envi
         spec: What it is made from.
         tier: Name of the tier.
         progress: Gets a line for every step and all output of the installers.
-
-    Returns:
-        The status of the finished environment.
 
     Raises:
         EnvironmentBuildError: A step failed; nothing of the attempt is left.
@@ -255,15 +221,7 @@ def build(spec: EnvironmentSpec, tier: str, progress: Say | None = None) -> Envi
 
 
 def remove(spec: EnvironmentSpec, tier: str) -> bool:
-    """Remove an environment that was built here; one of the user is never touched.
-
-    Args:
-        spec: What it is made from.
-        tier: Name of the tier.
-
-    Returns:
-        Whether there was anything to remove.
-    """
+    """Remove what was built here, never an environment of the user; whether there was anything."""
     folder = path(spec, tier)
     if not folder.exists():
         return False
@@ -275,7 +233,6 @@ def remove(spec: EnvironmentSpec, tier: str) -> bool:
 
 
 def _build(spec: EnvironmentSpec, tier: Tier, folder: Path, say: Say) -> dict[str, Any]:
-    """Do all steps in order and return what the state file will say."""
     search = find_python(spec.python, spec.variable)
     for reason in search.passed_over:
         say(f"passed over {reason}")
@@ -344,7 +301,6 @@ def _install(spec: EnvironmentSpec, tier: Tier, folder: Path, base: Path, say: S
 def _first_failure(
     steps: list[tuple[str, list[str | Path], float]], folder: Path, say: Say
 ) -> tuple[str, Outcome] | None:
-    """Run steps until one fails."""
     for step, command, timeout_s in steps:
         say(f"{step} …")
         outcome = run(command, timeout_s=timeout_s, say=say, cwd=folder.parent)
@@ -354,7 +310,6 @@ def _first_failure(
 
 
 def _check(spec: EnvironmentSpec, tier: Tier, folder: Path, say: Say) -> dict[str, Any]:
-    """Run the health check with the new interpreter."""
     say("health check …")
     command: list[str | Path] = [_python(folder), "-I", spec.health_check, tier.name]
     outcome = run(command, timeout_s=_HEALTH_TIMEOUT_S, say=say, cwd=folder)
@@ -371,7 +326,6 @@ def _check(spec: EnvironmentSpec, tier: Tier, folder: Path, say: Say) -> dict[st
 def _failure(
     spec: EnvironmentSpec, tier: Tier, step: str, outcome: Outcome, way_out: str
 ) -> EnvironmentBuildError:
-    """Name the step that failed, what it said last, and the way out."""
     said = "\n".join(f"  {line}" for line in outcome.tail) or "  (no output)"
     message = (
         f"{spec.name}: the step '{step}' failed with exit code {outcome.code}; its last lines:\n"
@@ -397,7 +351,6 @@ def _external(spec: EnvironmentSpec, tier: Tier) -> Path | None:
 
 
 def _python(folder: Path) -> Path:
-    """Interpreter inside an environment."""
     return folder / "bin" / "python"
 
 
@@ -413,7 +366,6 @@ def _read_state(folder: Path) -> dict[str, Any] | None:
 
 
 def _write_state(folder: Path, state: Mapping[str, Any]) -> None:
-    """Write the state file in one piece."""
     handle, name = tempfile.mkstemp(dir=folder, prefix=".state-")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(state, file, indent=2, sort_keys=True)
@@ -424,11 +376,9 @@ def _write_state(folder: Path, state: Mapping[str, Any]) -> None:
 
 
 def _discard(folder: Path) -> None:
-    """Remove a folder and all in it, if it is there."""
     if folder.exists():
         shutil.rmtree(folder, ignore_errors=False)
 
 
 def _listed(packages: Mapping[str, str]) -> str:
-    """Packages and versions for a message."""
     return " and ".join(f"{name} {version}" for name, version in packages.items())

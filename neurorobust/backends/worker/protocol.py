@@ -158,6 +158,5 @@ def _record(record: Mapping[str, Any]) -> Answer:
 
 
 def _shown(line: bytes) -> str:
-    """Return a short printable form of a line for a message."""
     text = line[: _SHOWN_CHARACTERS + 1].decode(errors="backslashreplace").rstrip("\r\n")
     return repr(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…")

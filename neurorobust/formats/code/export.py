@@ -133,7 +133,6 @@ def _packed(source: Source, suffix: str, metadata: Mapping[str, str]) -> bytes:
 def _checked(
     model: Model, target: Target, files: Mapping[str, bytes], code: str, inputs: Array | None
 ) -> Verdict:
-    """The verdict of running the files in a folder of their own."""
     python, reason = interpreter_of(target)
     if python is None:
         return not_run(reason, target)

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from neurorobust.backends import RunResult
-from neurorobust.backends.worker import interpreter
 from neurorobust.backends.worker.commands import run
-from neurorobust.backends.worker.environments import find
+from neurorobust.backends.worker.environments import find, interpreter
 from neurorobust.data import Stimulus
 from neurorobust.errors import BackendUnavailable, WorkerCrashed
 from neurorobust.ir import Array, Model

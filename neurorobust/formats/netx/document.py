@@ -73,8 +73,6 @@ def read_netx(path: Path | str, stream: BinaryIO | None = None) -> Document:
 
 
 class _Reader(Bounded):
-    """Reads the records of one open file."""
-
     def records(self, file: h5py.File) -> Iterator[Record]:
         root = self._group(file, "layer", "layer")
         if root is None:

@@ -86,7 +86,6 @@ def _rules(reading: Reading) -> dict[str, Any]:
 
 
 def _stamped(document: Document, header: Header | None) -> Graph:
-    """The Graph that the file's own metadata describes."""
     try:
         found = read_stamp(document.root)
         if found is None:
@@ -198,7 +197,6 @@ def _shape(name: str, entry: Entry, node: Node, arriving: Shape) -> Shape:
 
 
 def _port(name: str, entry: Entry, rules: Reading) -> Shape:
-    """The shape that an Input or Output declares, without batch."""
     shape = entry.values.get("shape")
     if not isinstance(shape, np.ndarray) or shape.dtype.kind not in "iu" or shape.ndim != 1:
         raise Fault(name, f"{entry.kind}: has no shape", "write one, or pass input_shape")

@@ -11,17 +11,8 @@ from torch import nn
 
 from neurorobust.errors import InvalidInput, NeurorobustError, Unsupported
 from neurorobust.formats.modules.layers import IDENTITIES, LAYERS, plain
+from neurorobust.formats.modules.tracing import expressions as ex
 from neurorobust.formats.modules.tracing.cells import Cell, Population
-from neurorobust.formats.modules.tracing.expressions import (
-    Applied,
-    Expression,
-    Fired,
-    Source,
-    State,
-    When,
-    Zero,
-    described,
-)
 from neurorobust.formats.modules.tracing.values import (
     Layout,
     Traced,
@@ -85,7 +76,7 @@ class Record:
     layers: dict[str, Node] = field(default_factory=dict)
     cells: dict[str, Cell] = field(default_factory=dict)
     populations: dict[str, Population] = field(default_factory=dict)
-    inputs: dict[str, list[Expression]] = field(default_factory=dict)
+    inputs: dict[str, list[ex.Expression]] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
     identities: list[str] = field(default_factory=list)
 
@@ -102,7 +93,7 @@ class Record:
             if isinstance(x, Traced):
                 expression, layout, features = data(x), x.axes, x.features
             elif is_zeros(x) and x.ndim > 1:
-                expression, layout, features = Zero(), Layout(len(x)), tuple(x.shape[1:])
+                expression, layout, features = ex.Zero(), Layout(len(x)), tuple(x.shape[1:])
             else:
                 msg = f"{path}: is applied to a constant; only the input and what follows from it"
                 raise Unsupported(msg)
@@ -120,7 +111,7 @@ class Record:
                 expected = (*layout.lead, *features)
                 msg = f"{path}: gives {shape} where its node gives {expected}"
                 raise Unsupported(msg)
-            return zeros(x, Applied(path, expression), layout, features)
+            return zeros(x, ex.Applied(path, expression), layout, features)
 
         return call
 
@@ -162,13 +153,13 @@ class Record:
                 except ShapeError as error:
                     msg = f"{path}: {error}; check input_shape and the layers before it"
                     raise InvalidInput(msg) from error
-            when = When("lag", 0) if cell.sequence else When("step", len(calls))
+            when = ex.When("lag", 0) if cell.sequence else ex.When("step", len(calls))
             calls.append(data(x))
             shape = self.populations[path].shape
             # A state is that of the last step, without a time axis.
             one = Layout(x.axes.batch)
-            state = {p: zeros(x, State(path, when, p), one, shape) for p in cell.parts}
-            return cell.outputs(zeros(x, Fired(path, when), x.axes, shape), state)
+            state = {p: zeros(x, ex.State(path, when, p), one, shape) for p in cell.parts}
+            return cell.outputs(zeros(x, ex.Fired(path, when), x.axes, shape), state)
 
         return call
 
@@ -193,9 +184,11 @@ class Record:
         if calls and all(part is None for part in given) and cell.keeps_state:
             return
         if calls:
-            when = When("step", calls - 1)
+            when = ex.When("step", calls - 1)
             expected = [
-                Fired(cell.path, when) if part == cell.output else State(cell.path, when, part)
+                ex.Fired(cell.path, when)
+                if part == cell.output
+                else ex.State(cell.path, when, part)
                 for part in cell.parts
             ]
             if [getattr(part, "expression", None) for part in given] != expected:
@@ -207,7 +200,7 @@ class Record:
             return
         for part in given:
             if isinstance(part, Traced):
-                what = described(part.expression)
+                what = ex.described(part.expression)
                 msg = f"{cell.path}: starts from {what}; a Graph starts from a constant state"
                 raise Unsupported(msg)
         if all(part is None for part in given):
@@ -240,7 +233,7 @@ def record(
             stack.enter_context(_buffers_kept(part))
             if replaced := _recording(seen, label, part, called):
                 stack.enter_context(_forward_of(part, replaced))
-        x = probe(like, Source(), layout, input_shape)
+        x = probe(like, ex.Source(), layout, input_shape)
         try:
             seen.returned = module(x, **_states(module))
         except NeurorobustError:

@@ -39,7 +39,6 @@ def flatten(root: Entry, rules: Reading) -> tuple[dict[str, Entry], list[Edge]]:
 
 
 def _collect(graph: Entry, prefix: str, nodes: dict[str, Entry], edges: list[Edge]) -> None:
-    """Leaves and edges of a graph and of the graphs in it."""
     ends: dict[str, tuple[str, str]] = {}
     seen = set[Edge]()
     for name, entry in graph.nodes.items():
@@ -66,7 +65,6 @@ def _collect(graph: Entry, prefix: str, nodes: dict[str, Entry], edges: list[Edg
 
 
 def _ports(graph: Entry, name: str) -> tuple[str, str]:
-    """Names of the Input and the Output of a subgraph."""
     found = []
     for kind in ("Input", "Output"):
         names = [n for n, entry in graph.nodes.items() if entry.kind == kind]
@@ -78,7 +76,6 @@ def _ports(graph: Entry, name: str) -> tuple[str, str]:
 
 
 def _delays(nodes: Mapping[str, Entry], rules: Reading) -> list[tuple[str, int]]:
-    """Delay nodes and their steps."""
     return [(name, _steps(name, e, rules)) for name, e in nodes.items() if e.kind == "Delay"]
 
 

@@ -149,7 +149,6 @@ def _kept(step: Step) -> "list[State]":
 def _recorded(
     model: Model, step: Step, sheet: "Sheet", precision: Any, record: Collection[str]
 ) -> dict[str, tuple[str, Any]]:
-    """Values and types of what is recorded, by name."""
     found: dict[str, tuple[str, Any]] = {}
     for name, node in model.nodes.items():
         written = step.written[name]
@@ -168,7 +167,6 @@ def _size(sheet: "Sheet", axis: int) -> str:
 
 
 def _starts(step: Step, sheet: "Sheet", document: Document) -> list[str]:
-    """Values of all states before the first step."""
     if not step.states:
         return []
     batch = _size(sheet, 0)
