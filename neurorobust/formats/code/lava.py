@@ -4,7 +4,7 @@ The processes and their connections are those with which the backend ``lava`` ru
 """
 
 import json
-from dataclasses import Field, fields
+from dataclasses import MISSING, Field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -199,7 +199,8 @@ class _File:
         if process.kind == "sink":
             return f"{name} = Sink(shape=({sizes(self.shape_of(process))},), buffer=total)"
         options = {}
-        for part in fields(process):
+        # What must be given comes first, then what Lava has defaults for.
+        for part in sorted(fields(process), key=lambda part: part.default is not MISSING):
             value = getattr(process, part.name)
             if part.name != "name" and not self.usual(part, value):
                 options[part.name] = self.value(process, part.name, value)

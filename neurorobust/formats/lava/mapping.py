@@ -119,7 +119,7 @@ def _relay(model: ir.Model, name: str, path: Path, delay: int, *, ordered: bool)
     weights = identity[:, _places(shape)] if ordered else identity
     mode: lava.SignMode | None = "excitatory" if fixed else None
     settings: dict[str, Any] = {"sign_mode": mode, "num_message_bits": PAYLOAD_BITS}
-    return lava.DelaySparse(name, weights, np.full((size, size), delay), **settings)
+    return lava.DelaySparse(name, weights, delays=np.full((size, size), delay), **settings)
 
 
 def _synapse(model: ir.Model, name: str, paths: list[Path], wait: int) -> lava.Synapse:
@@ -148,7 +148,7 @@ def _synapse(model: ir.Model, name: str, paths: list[Path], wait: int) -> lava.S
     if not isinstance(node, ir.FixedDense):
         if not wait:
             return lava.Dense(name, weight, num_message_bits=PAYLOAD_BITS)
-        return lava.DelayDense(name, weight, delay, num_message_bits=PAYLOAD_BITS)
+        return lava.DelayDense(name, weight, delays=delay, num_message_bits=PAYLOAD_BITS)
     settings: dict[str, Any] = {
         "weight_exp": node.weight_exp,
         "num_weight_bits": node.weight_bits,
@@ -160,7 +160,7 @@ def _synapse(model: ir.Model, name: str, paths: list[Path], wait: int) -> lava.S
         return (lava.Sparse if sparse else lava.Dense)(name, weight, **settings)
     # Lava's DelayDense does not wrap the sums of payloads where the law does.
     return (lava.DelaySparse if sparse or node.message_bits else lava.DelayDense)(
-        name, weight, delay, **settings
+        name, weight, delays=delay, **settings
     )
 
 
@@ -206,8 +206,8 @@ def _population(
             lava.LifReset(
                 name,
                 to_lava(shape),
-                period,
-                (layer + 1) % period,
+                reset_interval=period,
+                reset_offset=(layer + 1) % period,
                 du=laid(1 - alpha.astype(np.float64)),
                 dv=laid(1 - node.beta.astype(np.float64)),
                 bias_mant=laid(node.bias.astype(np.float64)),
@@ -233,7 +233,8 @@ def _population(
         return made
     settings["vth"] = laid(node.vth.astype(np.int64)) if isinstance(node, ir.FixedLIF) else NEVER
     interval, first = again or (period, 0)
-    lif = lava.LifReset(name, to_lava(shape), interval, (first + layer + 1) % interval, **settings)
+    settings |= {"reset_interval": interval, "reset_offset": (first + layer + 1) % interval}
+    lif = lava.LifReset(name, to_lava(shape), **settings)
     return [lif] if (interval, first) == (period, 0) else [lif, each_sample]
 
 

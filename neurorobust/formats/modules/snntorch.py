@@ -32,6 +32,7 @@ from neurorobust.formats.modules.tracing.cells import (
     factor,
     per_neuron,
     require_step,
+    without_law,
 )
 from neurorobust.formats.modules.tracing.record import Framework
 from neurorobust.ir import LI, LIF, Array, Node, Shape
@@ -43,9 +44,12 @@ MODES: Mapping[str, ResetMode] = {"zero": "hard", "subtract": "soft", "none": "n
 class Neuron(Cell):
     """One of Leaky, Synaptic, RLeaky and RSynaptic."""
 
-    keeps_state: ClassVar[bool] = True
-    recurrent: ClassVar[bool] = False
     output: ClassVar[str | None] = "spk"
+
+    def __init__(self, path: str, module: nn.Module) -> None:
+        super().__init__(path, module)
+        self.parts = KINDS[type(module)]
+        self.recurrent = "spk" in self.parts
 
     def population(self, features: Shape) -> Population:
         """Decays, reset and recurrence of the module."""
@@ -169,38 +173,13 @@ class Neuron(Cell):
         return chain
 
 
-class Leaky(Neuron):
-    """``snn.Leaky``."""
-
-    parts: ClassVar[tuple[str, ...]] = ("mem",)
-
-
-class Synaptic(Neuron):
-    """``snn.Synaptic``."""
-
-    parts: ClassVar[tuple[str, ...]] = ("syn", "mem")
-
-
-class RLeaky(Neuron):
-    """``snn.RLeaky``."""
-
-    parts: ClassVar[tuple[str, ...]] = ("spk", "mem")
-    recurrent: ClassVar[bool] = True
-
-
-class RSynaptic(Neuron):
-    """``snn.RSynaptic``."""
-
-    parts: ClassVar[tuple[str, ...]] = ("spk", "syn", "mem")
-    recurrent: ClassVar[bool] = True
-
-
-KINDS: Mapping[type, type[Neuron]] = {
-    snn.Leaky: Leaky,
-    snn.Synaptic: Synaptic,
-    snn.RLeaky: RLeaky,
-    snn.RSynaptic: RSynaptic,
+KINDS: Mapping[type, tuple[str, ...]] = {
+    snn.Leaky: ("mem",),
+    snn.Synaptic: ("syn", "mem"),
+    snn.RLeaky: ("spk", "mem"),
+    snn.RSynaptic: ("spk", "syn", "mem"),
 }
+"""Neurons, and what a call returns of their state."""
 
 
 def cell(path: str, module: nn.Module) -> Cell | None:
@@ -209,12 +188,10 @@ def cell(path: str, module: nn.Module) -> Cell | None:
     Raises:
         Unsupported: for a neuron of snnTorch, or one derived from it, without a law here.
     """
-    if kind := KINDS.get(type(module)):
-        return kind(path, module)
+    if type(module) in KINDS:
+        return Neuron(path, module)
     if isinstance(module, snn.SpikingNeuron):
-        known = ", ".join(kind.__name__ for kind in KINDS)
-        msg = f"{path}: a {type(module).__name__} has no law in a Graph; known are {known}"
-        raise Unsupported(msg)
+        raise without_law(path, module, KINDS)
     return None
 
 
