@@ -7,8 +7,7 @@ network, which makes it exact. See ``docs/exporters.md`` for the table.
 
 import numpy as np
 
-from neurorobust.errors import Unsupported
-from neurorobust.formats.code.piece import Parameters, Piece, entering, gained
+from neurorobust.formats.code.piece import Parameters, Piece, entering, require_one_spike
 from neurorobust.formats.code.text import call, literal, sizes
 from neurorobust.formats.modules.resets import firing_threshold, own_mechanism
 from neurorobust.ir import LI, LIF, Array, Shape
@@ -31,18 +30,10 @@ def neuron_piece(name: str, identifier: str, node: LIF | LI, shape: Shape, x: st
     """
     if isinstance(node, LI):
         return _integrator(identifier, node, shape, x)
-    if node.max_spikes > 1:
-        msg = (
-            f"{name}: max_spikes is {node.max_spikes}; snnTorch's neurons fire at most once per "
-            "step, so it has no exact form there"
-        )
-        raise Unsupported(msg)
-    mechanism = own_mechanism(node)
-    return (
-        _stock(identifier, node, mechanism, shape, x)
-        if mechanism
-        else _own(identifier, node, shape, x)
-    )
+    require_one_spike(name, node, "snnTorch's neurons")
+    if mechanism := own_mechanism(node):
+        return _stock(identifier, node, mechanism, shape, x)
+    return _own(identifier, node, shape, x)
 
 
 def _module(
@@ -69,12 +60,8 @@ def _module(
 def _begin(own: Parameters, field: str, value: Array, shape: Shape, reset: str) -> str:
     """The line that gives a state its value before the first step."""
     variable = f"{'mem' if field == 'v_init' else 'syn'}_{own.identifier}"
-    if not value.any():
-        return f"{variable} = {reset}"
-    start = own(field, value)
-    if start.startswith("self."):
-        return f"{variable} = {start}.expand(batch, {sizes(shape)}).clone()"
-    return f"{variable} = x.new_full((batch, {sizes(shape)}), {start})"
+    start = own.begin(field, value, shape) if value.any() else reset
+    return f"{variable} = {start}{'.clone()' if '.expand(' in start else ''}"
 
 
 def _stock(identifier: str, node: LIF, mechanism: str, shape: Shape, x: str) -> Piece:
@@ -82,9 +69,9 @@ def _stock(identifier: str, node: LIF, mechanism: str, shape: Shape, x: str) -> 
     spikes, mem, syn = f"spk_{identifier}", f"mem_{identifier}", f"syn_{identifier}"
     threshold = firing_threshold(node)
     fresh = f"self.{identifier}.reset_mem()"
-    x = _gained(x, own, "gain_in", node.gain_in)
+    x = own.gained(x, "gain_in", node.gain_in)
     if node.alpha is None:
-        lines, x = entering(identifier, _gained(x, own, "gain_syn", node.gain_syn))
+        lines, x = entering(identifier, own.gained(x, "gain_syn", node.gain_syn))
         line, state = _module(
             identifier,
             "snn.Leaky",
@@ -143,7 +130,7 @@ def _own(identifier: str, node: LIF, shape: Shape, x: str) -> Piece:
     # A state that lines of ours read before the first step has its whole shape.
     start = [_begin(own, "v_init", node.v_init, shape, zeros if node.refractory else fresh)]
     step: list[str] = []
-    x = _gained(x, own, "gain_in", node.gain_in)
+    x = own.gained(x, "gain_in", node.gain_in)
     if node.alpha is not None:
         lines, x = entering(identifier, x)
         synapse = f"{identifier}_synapse"
@@ -154,7 +141,7 @@ def _own(identifier: str, node: LIF, shape: Shape, x: str) -> Piece:
         start.append(_begin(own, "i_init", node.i_init, shape, begin))
         step += [*lines, f"_, {syn} = self.{synapse}({x}, {syn})"]
         x = syn
-    lines, x = entering(identifier, _gained(x, own, "gain_syn", node.gain_syn))
+    lines, x = entering(identifier, own.gained(x, "gain_syn", node.gain_syn))
     step += lines
     if node.refractory:
         start.append(f"{rest} = {zeros}")
@@ -193,7 +180,7 @@ def _integrator(identifier: str, node: LI, shape: Shape, x: str) -> Piece:
     own = Parameters(identifier)
     mem = f"mem_{identifier}"
     line, state = _module(identifier, "snn.Leaky", beta=node.beta, reset_mechanism="none")
-    lines, x = entering(identifier, _gained(x, own, "gain_in", node.gain_in))
+    lines, x = entering(identifier, own.gained(x, "gain_in", node.gain_in))
     step = [*lines, f"_, {mem} = self.{identifier}({x}, {mem})"]
     if node.bias.any():
         step.append(f"{mem} = {mem} + {own('bias', node.bias)}")
@@ -213,10 +200,6 @@ def _reset(node: LIF, own: Parameters, mem: str, spikes: str) -> str:
     same = node.compare == ">" and np.array_equal(node.reset_to, node.threshold)
     amount = f"self.{own.identifier}.threshold" if same else own("reset", node.reset_to)
     return f"{mem} - {spikes} * {amount}"
-
-
-def _gained(x: str, own: Parameters, field: str, gain: Array) -> str:
-    return gained(x, own(field, gain)) if (gain != 1).any() else x
 
 
 def _notes(node: LIF) -> list[str]:
