@@ -72,7 +72,7 @@ def _too_wide(plan: Plan, call: NetxCall) -> Iterator[Refusal]:
         if isinstance(layer, InputBlock):
             continue
         if isinstance(layer, Conv):
-            rows = np.abs(layer.weight.reshape(len(layer.weight), -1)).sum(axis=1)
+            rows = np.abs(layer.feed.weight.astype(np.int64)).sum(axis=(1, 2, 3))
             reach = top * int(rows.max())
         else:
             reach = top * layer.feed.weight.shape[1] << 8

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurorobust import ir
+from neurorobust.formats.netx.reading.neurons import Population
 from neurorobust.ir.fixed import DELAY_MAX, STATE_SHIFT, FixedNeuron
 
 SILENT_MANTISSA = (1 << 18) - 1
@@ -34,33 +35,25 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stage:
+class Stage(Population):
     """A population and the synapses that drive it.
 
     Attributes:
         name: Node of the population.
-        shape: Its shape.
         before: Shape of the population, or input, that feeds it.
-        du, dv, vth: Parameters, as arrays that broadcast to the shape.
-        bias: Mantissa with the exponent 6, the same.
         feed: Synapses from before; None where the input itself drives the population.
         recurrent: Synapses from the population to itself, one step later; None without.
     """
 
     name: str
-    shape: ir.Shape
     before: ir.Shape
-    du: ir.Array
-    dv: ir.Array
-    vth: ir.Array
-    bias: ir.Array
     feed: Matrix | ir.FixedConv2d | None
     recurrent: Matrix | None
 
     def signature(self) -> list[ir.Array]:
         """What is computed, in a form that does not depend on how it is written."""
-        values = [np.broadcast_to(v, self.shape).ravel() for v in (self.du, self.dv, self.vth)]
-        values.append(np.broadcast_to(self.bias, self.shape).ravel())
+        own = (self.du, self.dv, self.vth, self.bias_mant)
+        values = [np.broadcast_to(value, self.shape).ravel() for value in own]
         feed = self.feed
         if isinstance(feed, ir.FixedConv2d) and (made := as_matrix(feed, int(np.prod(self.shape)))):
             feed = made
@@ -175,7 +168,7 @@ def _stage(program: ir.Program, name: str, before: str, graded: set[bool]) -> St
         du=node.du,
         dv=node.dv,
         vth=vth,
-        bias=_bias(name, node),
+        bias_mant=_bias(name, node),
         feed=made,
         recurrent=_recurrent(name, made, back) if back else None,
     )

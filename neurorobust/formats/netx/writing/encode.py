@@ -90,7 +90,7 @@ def _input(chain: Chain, shape: Shape, *, block_image: bool) -> Datasets:
     if not chain.block:
         return record
     stage, source = chain.stages[0], chain.source
-    bias = np.unique(stage.bias)
+    bias = np.unique(stage.bias_mant)
     wide = np.iinfo(np.int16)
     if (stage.du != 4095).any():
         msg = f"{stage.name}: the current keeps the input (du {stage.du.min()}), netx has a bias"
@@ -175,9 +175,9 @@ def _neuron(stage: Stage) -> Datasets:
 
 
 def _bias(stage: Stage) -> Datasets:
-    if not stage.bias.any():
+    if not stage.bias_mant.any():
         return {}
-    value = _netx_layout(stage.bias, stage.shape)
+    value = _netx_layout(stage.bias_mant, stage.shape)
     if not value.ndim:
         value = np.broadcast_to(value, stage.shape[:1])
     return {"bias": value.astype(np.int32)}
