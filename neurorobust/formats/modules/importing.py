@@ -1,6 +1,7 @@
 """A module of snnTorch, Norse or SpikingJelly → Graph: run once on tagged zeros, steps folded."""
 
 from dataclasses import replace
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -108,13 +109,8 @@ def _loaded(name: str) -> "Framework":
         label = FRAMEWORKS[name]
         msg = f"{label} is not installed; run `pip install 'neurorobust[{name}]'`"
         raise BackendUnavailable(msg) from error
-    if name == "snntorch":
-        from neurorobust.formats.modules.snntorch import FRAMEWORK
-    elif name == "norse":
-        from neurorobust.formats.modules.norse import FRAMEWORK
-    else:
-        from neurorobust.formats.modules.spikingjelly import FRAMEWORK
-    return FRAMEWORK
+    found: Framework = import_module(f"neurorobust.formats.modules.{name}").FRAMEWORK
+    return found
 
 
 def _origin(name: str, verified: str) -> str:

@@ -52,14 +52,10 @@ def _call(made: Chain, first: Datasets, second: Datasets | None = None) -> NetxC
     interval, offset = made.reset
     return NetxCall(
         input_shape=shape if image and len(shape) == 3 else None,
-        input_message_bits=_bits(made),
+        input_message_bits=made.top.bit_length() if made.graded else 0,
         reset_interval=interval or None,
         reset_offset=(offset + (0 if made.block else 1)) % interval if interval else 0,
     )
-
-
-def _bits(made: Chain) -> int:
-    return made.top.bit_length() if made.graded else 0
 
 
 def _check(wanted: Chain, written: Program) -> None:

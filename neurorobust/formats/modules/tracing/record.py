@@ -19,7 +19,6 @@ from neurorobust.formats.modules.tracing.values import (
     bare,
     data,
     is_zeros,
-    probe,
     zeros,
 )
 from neurorobust.ir import Node, Shape
@@ -164,21 +163,16 @@ class Record:
         return call
 
     def _check_time(self, cell: Cell, x: Traced, calls: int) -> None:
-        if x.axes.merged:
-            msg = f"{cell.path}: gets time and batch on one axis; split them before a cell"
-            raise Unsupported(msg)
-        if cell.sequence and x.axes.steps is None:
-            msg = f"{cell.path}: takes all steps at once, (T, B, ...), and gets one"
-            raise Unsupported(msg)
-        if not cell.sequence and x.axes.steps is not None:
-            msg = f"{cell.path}: takes one step, (B, ...), and gets all at once"
-            raise Unsupported(msg)
-        if cell.sequence and x.axes.steps != self.steps:
-            msg = f"{cell.path}: gets {x.axes.steps} steps of {self.steps}"
-            raise Unsupported(msg)
-        if cell.sequence and calls:
-            msg = f"{cell.path}: is called twice; a cell of a Graph advances once per step"
-            raise Unsupported(msg)
+        all_at_once, steps = cell.sequence, x.axes.steps
+        for fault, what in (
+            (x.axes.merged, "gets time and batch on one axis; split them before a cell"),
+            (all_at_once and steps is None, "takes all steps at once, (T, B, ...), and gets one"),
+            (not all_at_once and steps, "takes one step, (B, ...), and gets all at once"),
+            (all_at_once and steps != self.steps, f"gets {steps} steps of {self.steps}"),
+            (all_at_once and calls, "is called twice; a cell of a Graph advances once per step"),
+        ):
+            if fault:
+                raise Unsupported(f"{cell.path}: {what}")
 
     def _check_state(self, cell: Cell, given: tuple[Any, ...], calls: int) -> None:
         if calls and all(part is None for part in given) and cell.keeps_state:
@@ -222,6 +216,9 @@ def record(
         Unsupported: naming the first thing that a Graph cannot hold.
         InvalidInput: where the module itself fails, or is not in its initial state.
     """
+    if not input_shape or min(input_shape) < 1:
+        msg = f"input_shape is {input_shape}; it takes the axes of one sample, each at least 1"
+        raise InvalidInput(msg)
     seen = Record(framework, steps, time_first)
     called: set[str] = set()
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
@@ -233,7 +230,7 @@ def record(
             stack.enter_context(_buffers_kept(part))
             if replaced := _recording(seen, label, part, called):
                 stack.enter_context(_forward_of(part, replaced))
-        x = probe(like, ex.Source(), layout, input_shape)
+        x = zeros(like, ex.Source(), layout, input_shape)
         try:
             seen.returned = module(x, **_states(module))
         except NeurorobustError:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.overrides import resolve_name
 
-from neurorobust.errors import InvalidInput, Unsupported
+from neurorobust.errors import Unsupported
 from neurorobust.formats.modules.tracing import expressions as ex
 from neurorobust.ir import Shape
 
@@ -288,18 +288,6 @@ def _reduce(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str
     how = Reduction("sum" if func.__name__ == "sum" else "mean", value.axes.steps)
     result = bare(value).sum(0)
     return traced(result, expression, Layout(value.axes.batch), value.features, how)
-
-
-def probe(like: Tensor, expression: ex.Expression, layout: Layout, features: Shape) -> Traced:
-    """The input of a trace.
-
-    Raises:
-        InvalidInput: for a shape without axes or with empty ones.
-    """
-    if not features or any(n < 1 for n in features):
-        msg = f"input_shape is {features}; it takes the axes of one sample, each at least 1"
-        raise InvalidInput(msg)
-    return zeros(like, expression, layout, features)
 
 
 QUESTIONS = frozenset(

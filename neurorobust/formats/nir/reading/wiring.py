@@ -32,7 +32,8 @@ def flatten(root: Entry, rules: Reading) -> tuple[dict[str, Entry], list[Edge]]:
             what = f"has {len(found)} {kind} nodes: {found}"
             raise Fault("the graph", what, "a Graph has one of each; split the file")
     inner = [n for n, e in nodes.items() if e.kind in ("Input", "Output") and n not in root.nodes]
-    for name, steps in [*((n, 0) for n in inner), *_delays(nodes, rules)]:
+    delays = [(name, _steps(name, e, rules)) for name, e in nodes.items() if e.kind == "Delay"]
+    for name, steps in [*((n, 0) for n in inner), *delays]:
         edges = _through(name, steps, edges)
         del nodes[name]
     return nodes, _with_loops(nodes, edges, rules)
@@ -73,10 +74,6 @@ def _ports(graph: Entry, name: str) -> tuple[str, str]:
             raise Fault(name, what, "a subgraph has one of each")
         found.append(f"{name}.{names[0]}")
     return found[0], found[1]
-
-
-def _delays(nodes: Mapping[str, Entry], rules: Reading) -> list[tuple[str, int]]:
-    return [(name, _steps(name, e, rules)) for name, e in nodes.items() if e.kind == "Delay"]
 
 
 def _steps(name: str, entry: Entry, rules: Reading) -> int:
