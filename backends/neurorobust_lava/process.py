@@ -203,7 +203,7 @@ class LavaWorker:
         """
         with _exchange_folder(self._prefix) as folder:
             path = folder / "inputs.npz"
-            _save(path, arrays)
+            np.savez(path, allow_pickle=False, **dict(arrays))
             places = {"inputs": str(path), "outputs": str(folder)}
             answer = self._retried(
                 lambda: self._living().call(method, {**params, **places}, timeout_s, on_progress)
@@ -242,8 +242,7 @@ class LavaWorker:
         if self._client is None or not self._client.alive:
             self._start()
         if self._client is None:
-            message = "the worker ended right after its start"
-            raise WorkerCrashed(message)
+            raise WorkerCrashed("the worker ended right after its start")
         return self._client
 
     def _retried(self, action: Callable[[], Value]) -> Value:
@@ -269,7 +268,7 @@ class LavaWorker:
         description, arrays = network.serialise()
         with _exchange_folder(self._prefix) as folder:
             path = folder / "network.npz"
-            _save(path, arrays)
+            np.savez(path, allow_pickle=False, **dict(arrays))
             params = {"network": description, "inputs": str(path)}
             return dict(self._living().call("load", params, timeout_s=_LOAD_TIMEOUT_S))
 
@@ -280,13 +279,6 @@ def _exchange_folder(prefix: str) -> Iterator[Path]:
     place = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=True) as name:
         yield Path(name)
-
-
-def _save(path: Path, arrays: Mapping[str, Array]) -> None:
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **dict(arrays))
-    part.replace(path)
 
 
 def _read(folder: Path, names: Mapping[str, str]) -> dict[str, Array]:

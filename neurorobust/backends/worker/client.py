@@ -98,8 +98,7 @@ class WorkerClient:
         except OSError as error:
             os.close(self._lifeline)
             self._drop_log()
-            message = f"{self.command[0]} could not be started: {error}"
-            raise WorkerCrashed(message) from error
+            raise WorkerCrashed(f"{self.command[0]} could not be started: {error}") from error
         finally:
             os.close(reading)
         try:
@@ -211,12 +210,11 @@ class WorkerClient:
             message = f"{self.command[0]}: the first line is a {type(answer).__name__}, no hello"
             raise protocol.ProtocolError(message)
         if answer.protocol != protocol.PROTOCOL_VERSION:
-            message = (
+            raise protocol.ProtocolError(
                 f"{self.command[0]} speaks protocol {answer.protocol}, this host speaks "
                 f"{protocol.PROTOCOL_VERSION}; install the worker and the host from the same "
                 "release"
             )
-            raise protocol.ProtocolError(message)
         return answer
 
     def _exchange(

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -21,6 +20,7 @@ from filelock import FileLock
 from neurorobust.backends.worker.commands import Outcome, Say, run
 from neurorobust.backends.worker.interpreters import find_python, probe, uv_command
 from neurorobust.errors import BackendUnavailable, EnvironmentBuildError
+from neurorobust.files import write_atomic
 
 GROUP = "neurorobust.environments"
 """Entry-point group in which distributions register their environments."""
@@ -78,8 +78,7 @@ class EnvironmentSpec:
         """Look a tier up by its name."""
         known = {tier.name: tier for tier in self.tiers}
         if name not in known:
-            message = f"{self.name}: no tier {name!r}; there are {', '.join(known)}"
-            raise BackendUnavailable(message)
+            raise BackendUnavailable(f"{self.name}: no tier {name!r}; there are {', '.join(known)}")
         return known[name]
 
 
@@ -210,7 +209,8 @@ def build(spec: EnvironmentSpec, tier: str, progress: Say | None = None) -> Envi
             _discard(folder)
             try:
                 state = _build(spec, size, folder, say)
-                _write_state(folder, state)
+                text = json.dumps(state, indent=2, sort_keys=True)
+                write_atomic(folder / _STATE_FILE, f"{text}\n")
             except BaseException:
                 _discard(folder)
                 raise
@@ -363,16 +363,6 @@ def _read_state(folder: Path) -> dict[str, Any] | None:
     if not isinstance(state, dict) or state.get("state") != "ready":
         return None
     return state if os.access(_python(folder), os.X_OK) else None
-
-
-def _write_state(folder: Path, state: Mapping[str, Any]) -> None:
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".state-")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(state, file, indent=2, sort_keys=True)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    Path(name).replace(folder / _STATE_FILE)
 
 
 def _discard(folder: Path) -> None:

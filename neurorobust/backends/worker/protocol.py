@@ -98,11 +98,10 @@ def encode(request: Request) -> bytes:
     try:
         return json.dumps(record, allow_nan=False).encode() + b"\n"
     except (TypeError, ValueError) as error:
-        message = (
+        raise ProtocolError(
             f"{request.method}: params are not JSON ({error}); "
             "pass numbers, strings, lists and mappings, and arrays through files"
-        )
-        raise ProtocolError(message) from error
+        ) from error
 
 
 def decode(line: bytes) -> Answer:

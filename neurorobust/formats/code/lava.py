@@ -75,21 +75,19 @@ def lava_source(program: ir.Program, weights: str, about: str) -> Source:
 def _refuse(program: ir.Program) -> None:
     require_support("lava", get_backend("lava").capabilities(), program, "quantised")
     if program.host is not None:
-        msg = (
+        raise Unsupported(
             "the Program has a part on the host, which Lava does not run; lower with "
             "input_coding='graded' or 'bias'"
         )
-        raise Unsupported(msg)
     for name, node in program.of_kind(ir.FixedNeuron):
         if isinstance(node, ir.FixedTernaryLIF):
             msg = f"{name}: Lava's TernaryLIF has no reset between samples; run it as a backend"
             raise Unsupported(msg)
         if node.reset_interval:
-            msg = (
+            raise Unsupported(
                 f"{name}: it is reset every {node.reset_interval} steps; Lava's LIFReset has one "
                 "interval, which separates the samples here"
             )
-            raise Unsupported(msg)
 
 
 class _File:

@@ -79,11 +79,10 @@ class Parameters:
 def require_one_spike(name: str, node: LIF | LI, neurons: str) -> None:
     """Refuse a population that may fire several spikes in one step."""
     if isinstance(node, LIF) and node.max_spikes > 1:
-        msg = (
+        raise Unsupported(
             f"{name}: max_spikes is {node.max_spikes}; {neurons} fire at most once per step, "
             "so it has no exact form there"
         )
-        raise Unsupported(msg)
 
 
 def entering(identifier: str, x: str) -> tuple[tuple[str, ...], str]:

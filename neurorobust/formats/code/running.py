@@ -67,8 +67,7 @@ class GeneratedCode:
             ended = run(command, timeout_s=self._patience_s, say=lambda _: None, cwd=Path(folder))
             if not ended.ok:
                 last = ended.tail[-1] if ended.tail else "no output"
-                msg = f"{self._code.name} ended with exit code {ended.code}: {last}"
-                raise WorkerCrashed(msg)
+                raise WorkerCrashed(f"{self._code.name} ended with exit code {ended.code}: {last}")
             return result_of(outputs)
 
 

@@ -71,8 +71,7 @@ class NorseCell(Cell):
     def outputs(self, fired: Any, state: Mapping[str, Any]) -> Any:
         """The output and the state."""
         if getattr(self.module, "record_states", False):
-            msg = f"{self.path}: records its states; set record_states=False"
-            raise Unsupported(msg)
+            raise Unsupported(f"{self.path}: records its states; set record_states=False")
         return fired, self._state(**state)
 
     def lif_box(self, features: Shape) -> Population:
@@ -84,11 +83,10 @@ class NorseCell(Cell):
         elif self._parameters.reset_method is reset_subtract:
             reset = {"reset": "soft"}
         else:
-            msg = (
+            raise Unsupported(
                 f"{self.path}: reset_method {self._parameters.reset_method} is a function of "
                 "its own; known are reset_value and reset_subtract"
             )
-            raise Unsupported(msg)
         node = self._spiking(features, beta=1 - rate, gain_in=rate, bias=bias, v_init=leak, **reset)
         target = "to v_reset" if node.reset == "hard" else "by v_th"
         rule = f"LIFBoxCell: Euler step of v; reset {node.reset} {target}, same step; "
@@ -108,8 +106,7 @@ class NorseCell(Cell):
         )
         shape = into.output_shape(features)
         if loop.output_shape(shape) != shape:
-            msg = f"recurrent weights {loop.weight.shape} do not fit {shape[0]} neurons"
-            raise ShapeError(msg)
+            raise ShapeError(f"recurrent weights {loop.weight.shape} do not fit {shape[0]} neurons")
         rule = (
             "LIFRecurrentCell: LIFCell with input weights; recurrence one step later, without "
             "bias; reset hard to v_reset, same step; " + FIRES
@@ -151,11 +148,10 @@ class NorseCell(Cell):
 
     def _spiking(self, population: Shape, **law: Any) -> LIF:
         if self._parameters.method not in METHODS:
-            msg = (
+            raise Unsupported(
                 f"{self.path}: method {self._parameters.method!r} is no step function forwards; "
                 f"known are {', '.join(METHODS)}"
             )
-            raise Unsupported(msg)
         return LIF(threshold=self._array("v_th", population), compare=">", **law)
 
     def _leak(self, population: Shape) -> tuple[Array, Array, Array]:

@@ -67,11 +67,10 @@ class Neuron(Cell):
         mode, timing = self._reset()
         threshold = array("threshold")
         if mode != "none" and (threshold < 0).any():
-            msg = (
+            raise Unsupported(
                 f"{label}: threshold {threshold.min()} is below 0, where snnTorch resets before "
                 "the first spike; use a threshold of at least 0"
             )
-            raise Unsupported(msg)
         beta = _clamped(array("beta"))
         alpha = _clamped(array("alpha")) if "syn" in self.parts else None
         graded = array("graded_spikes_factor")
@@ -119,25 +118,22 @@ class Neuron(Cell):
         function = cell.state_function.__name__
         name = {"_base_zero": "zero", "_base_sub": "subtract", "_base_int": "none"}[function]
         if list(snn.SpikingNeuron.reset_dict)[int(cell.reset_mechanism_val)] != name:
-            msg = (
+            raise Unsupported(
                 f"{self.path}: computes reset {name!r} but reset_mechanism says "
                 f"{cell.reset_mechanism!r}; make the neuron anew with the one you want"
             )
-            raise Unsupported(msg)
         if not cell.reset_delay and name == "subtract":
-            msg = (
+            raise Unsupported(
                 f"{self.path}: reset_mechanism='subtract' with reset_delay=False tests the "
                 "membrane after subtracting and loses spikes, which a Graph does not; use "
                 "reset_delay=True, or 'none' and mem = mem - spk * threshold in a Graph's soft "
                 "reset"
             )
-            raise Unsupported(msg)
         if not cell.reset_delay and isinstance(cell, snn.RSynaptic):
-            msg = (
+            raise Unsupported(
                 f"{self.path}: RSynaptic with reset_delay=False fails or does not reset at all; "
                 "use reset_delay=True"
             )
-            raise Unsupported(msg)
         same = name == "zero" and (not cell.reset_delay or type(cell) is snn.Leaky)
         return MODES[name], "same" if same or name == "none" else "next"
 

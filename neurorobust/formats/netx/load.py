@@ -60,8 +60,7 @@ def build(
     """The Program of a file that was read; ``in_phase`` starts every stimulus from rest."""
     plan = interpret(document, call)
     if refusals := plan.refusals or tuple(_too_wide(plan, call)):
-        reason = f"cannot be taken over exactly:\n{by_reason(refusals)}"
-        raise InvalidFile(document.path, reason)
+        raise InvalidFile(document.path, f"cannot be taken over exactly:\n{by_reason(refusals)}")
     return Builder(plan, call, header, in_phase=in_phase).program(document, readout)
 
 

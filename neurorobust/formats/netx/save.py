@@ -35,8 +35,7 @@ def save_netx(program: Program, path: Path | str) -> NetxCall:
         made = chain(program)
         records = encode(made)
     except NoExactForm as error:
-        msg = f"this Program has no exact form in a .net file: {error}"
-        raise Unsupported(msg) from error
+        raise Unsupported(f"this Program has no exact form in a .net file: {error}") from error
     call = _call(made, *records[:2])
     data = hdf5(records)
     document = read_netx(path, BytesIO(data))

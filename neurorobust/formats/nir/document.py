@@ -125,8 +125,7 @@ class _Reader(Bounded):
             raise InvalidFile(self.path, f"{label} is no group, or beyond {DEPTH_MAX} levels")
         self._entries_left -= len(group)
         if self._entries_left < 0:
-            reason = f"{label} brings the entries above {ENTRIES_MAX} in all"
-            raise InvalidFile(self.path, reason)
+            raise InvalidFile(self.path, f"{label} brings the entries above {ENTRIES_MAX} in all")
         return {name: self.member(group, name, f"{label}: {name}") for name in group}
 
     def _metadata(self, group: Any, label: str, depth: int) -> dict[str, Any]:

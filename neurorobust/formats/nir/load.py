@@ -89,8 +89,7 @@ def _stamped(document: Document, header: Header | None) -> Graph:
     try:
         found = read_stamp(document.root)
         if found is None:
-            msg = "is empty"
-            raise ValueError(msg)
+            raise ValueError("is empty")
         graph = stamped_graph(found, document.root)
         profile = str(found.get("profile"))
     except (ValueError, RecursionError) as error:
@@ -111,8 +110,7 @@ def _agree(graph: Graph, reading: Reading) -> None:
     dt_s, reset = reading.dt_s, reading.reset
     ignore = "leave it out, or ignore the file's metadata with use_metadata=False"
     if dt_s is not None and dt_s != graph.header.dt_s:
-        msg = f"dt_s is {dt_s:g}, but the file says {graph.header.dt_s:g}; {ignore}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"dt_s is {dt_s:g}, but the file says {graph.header.dt_s:g}; {ignore}")
     for name, node in graph.of_kind(LIF):
         asked = reset.get(name) if isinstance(reset, Mapping) else reset
         if asked is not None and asked != node.reset:

@@ -64,8 +64,7 @@ def save_nir(graph: Graph, path: Path | str, profile: Profile = "strict") -> Nir
     import nir
 
     if profile not in get_args(Profile):
-        msg = f"profile is {profile!r}; known are {', '.join(get_args(Profile))}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"profile is {profile!r}; known are {', '.join(get_args(Profile))}")
     soft = any(node.reset == "soft" for _, node in graph.of_kind(LIF))
     dt_s = _DT_S if profile in ("portable", "snntorch") else graph.header.dt_s
     call = NirCall(profile=profile, dt_s=dt_s, soft_reset=soft)
@@ -76,8 +75,7 @@ def save_nir(graph: Graph, path: Path | str, profile: Profile = "strict") -> Nir
     try:
         data = hdf5(root, nir.version)
     except ValueError as error:
-        msg = f"HDF5 cannot store a node's name ({error}); rename it"
-        raise Unsupported(msg) from error
+        raise Unsupported(f"HDF5 cannot store a node's name ({error}); rename it") from error
     call = replace(call, type_check=_readable(data, call))
     text = stamp(graph, root, version=__version__, profile=profile, call=asdict(call))
     data = hdf5(replace(root, metadata={**root.metadata, KEY: text}), nir.version)
@@ -109,5 +107,4 @@ def _check(graph: Graph, data: bytes, path: Path | str) -> None:
     root: Entry = read_document(path, BytesIO(data)).root
     found = read_stamp(root)
     if found is None or stamped_graph(found, root).content_hash != graph.content_hash:
-        msg = "what was written reads back as another Graph; save it with save_model"
-        raise Unsupported(msg)
+        raise Unsupported("what was written reads back as another Graph; save it with save_model")

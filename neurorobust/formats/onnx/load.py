@@ -61,8 +61,7 @@ def _parsed(path: Path) -> Any:
         # From memory: files named by "external data" are never opened.
         file = onnx.ModelProto.FromString(data)
     except DecodeError as error:
-        reason = "is no ONNX file, or truncated; export the model again"
-        raise InvalidFile(path, reason) from error
+        raise InvalidFile(path, "is no ONNX file, or truncated; export the model again") from error
     if not file.ir_version or not file.graph.node:
         raise InvalidFile(path, "holds no ONNX graph, or is truncated; export the model again")
     return file
@@ -77,8 +76,7 @@ def _refuse_foreign(path: Path, file: Any) -> None:
             strange.append(f"function {function.domain}::{function.name}")
     if strange:
         shown = ", ".join(strange[:5]) + (f" and {len(strange) - 5} more" if strange[5:] else "")
-        msg = f"{path}: holds what neurorobust does not write: {shown}. {_WAY_OUT}"
-        raise Unsupported(msg)
+        raise Unsupported(f"{path}: holds what neurorobust does not write: {shown}. {_WAY_OUT}")
 
 
 def _foreign(of: str, found: Iterable[tuple[str, Any]]) -> Iterable[str]:

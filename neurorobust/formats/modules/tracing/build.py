@@ -95,8 +95,7 @@ class Wiring:
         if cell not in self.membranes:
             chain = self.record.populations[cell].membrane
             if isinstance(chain, str):
-                msg = f"{cell}: its membrane is used as a value, but {chain}"
-                raise Unsupported(msg)
+                raise Unsupported(f"{cell}: its membrane is used as a value, but {chain}")
             *before, (suffix, node) = chain
             self.membranes[cell] = name = self.add(f"{named(cell, node)}{suffix}", node)
             self.connect(self._chain(name, self.feed(self.laws[cell]), tuple(before)), name)
@@ -134,11 +133,10 @@ def build(
     feed = wiring.feed(value)
     lost = [*record.unused, *wiring.lost()]
     if lost:
-        msg = (
+        raise Unsupported(
             f"{lost[0]}: has no effect on the output (in all: {', '.join(lost)}); remove it, or "
             "return the value that it leads to"
         )
-        raise Unsupported(msg)
     wiring.nodes["output"] = Output(readout=readout)
     wiring.connect(feed, "output")
     order = topological_order(wiring.nodes, wiring.edges)
@@ -153,18 +151,16 @@ def _laws(record: Record) -> dict[str, ex.Expression]:
         law = ex.folded(seen)
         if isinstance(law, int):
             now, last = ex.described(seen[law]), ex.described(seen[-1])
-            msg = (
+            raise Unsupported(
                 f"{path}: is fed in another way in step {law} ({now}) than in the last step "
                 f"({last}); a Graph is the same in every step"
             )
-            raise Unsupported(msg)
         laws[path] = law
     counts = {p: len(seen) for p, seen in record.inputs.items() if not record.cells[p].sequence}
     if len(set(counts.values())) > 1:
-        msg = (
+        raise Unsupported(
             f"cells are called a different number of times: {counts}; each takes one step per call"
         )
-        raise Unsupported(msg)
     for path, count in counts.items():
         if count != steps and (count > 1 or record.time_first):
             msg = f"{path}: forward runs {count} steps, not {steps}; give steps={count}"
@@ -196,11 +192,10 @@ def _returned(
     ]
     if len(ends) != 1:
         listed = ", ".join(ex.described(e) for e in ends) or "none"
-        msg = (
+        raise Unsupported(
             f"forward returns {len(ends)} {output} outputs ({listed}); a Graph has one: return "
             "the spikes of one layer, or, as the membrane, that of a neuron without reset"
         )
-        raise Unsupported(msg)
     _check_readout(found[ends[0]], record, readout)
     return ends[0]
 
@@ -223,8 +218,7 @@ def _check_readout(value: Traced, record: Record, readout: Readout) -> None:
         msg = f"forward returns {how} out of {steps}; a Graph reads the last step, or all of them"
         raise Unsupported(msg)
     if fixed not in (None, readout):
-        msg = f"forward returns {how}, which is readout {fixed!r}, not {readout!r}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"forward returns {how}, which is readout {fixed!r}, not {readout!r}")
 
 
 def _leaves(value: Any) -> list[Traced]:

@@ -117,11 +117,10 @@ def factor(label: str, name: str, value: Array, population: Shape) -> Node:
         channels = np.broadcast_to(value.reshape(-1), population[:1])
         taps = channels.reshape(-1, *(1,) * len(population))
         return kinds[len(population)](weight=taps, groups=population[0])
-    msg = (
+    raise Unsupported(
         f"{label}: {name} has shape {value.shape} for a population {population}; known are one "
         "for all, one per channel, or one per neuron of a flat population"
     )
-    raise Unsupported(msg)
 
 
 def require_step(label: str, surrogate: Callable[[Tensor], Tensor], compare: Compare) -> None:
@@ -135,8 +134,7 @@ def require_step(label: str, surrogate: Callable[[Tensor], Tensor], compare: Com
     with torch.no_grad():
         found = surrogate(points).tolist()
     if found != expected:
-        msg = (
+        raise Unsupported(
             f"{label}: its surrogate gives {found} at {points.tolist()}, where a step function "
             f"gives {expected}; a Graph has spikes of 0 and 1"
         )
-        raise Unsupported(msg)

@@ -108,8 +108,7 @@ class Record:
             shape = tuple(forward(bare(x)).shape)
             if shape != (*layout.lead, *features):
                 expected = (*layout.lead, *features)
-                msg = f"{path}: gives {shape} where its node gives {expected}"
-                raise Unsupported(msg)
+                raise Unsupported(f"{path}: gives {shape} where its node gives {expected}")
             return zeros(x, ex.Applied(path, expression), layout, features)
 
         return call
@@ -128,8 +127,7 @@ class Record:
             return None
         found = plain(f"{path} ({kind})", layer)
         if found is None:
-            msg = f"{path}: a {kind} has no node in a Graph"
-            raise Unsupported(msg)
+            raise Unsupported(f"{path}: a {kind} has no node in a Graph")
         self.layers[path] = found
         return found
 
@@ -140,8 +138,7 @@ class Record:
         def call(*args: Any, **kwargs: Any) -> Any:
             x, given = cell.inputs(*args, **kwargs)
             if not isinstance(x, Traced):
-                msg = f"{path}: its input does not follow from the input of the module"
-                raise Unsupported(msg)
+                raise Unsupported(f"{path}: its input does not follow from the input of the module")
             self.cells[path] = cell
             calls = self.inputs.setdefault(path, [])
             self._check_time(cell, x, len(calls))
@@ -186,11 +183,10 @@ class Record:
                 for part in cell.parts
             ]
             if [getattr(part, "expression", None) for part in given] != expected:
-                msg = (
+                raise Unsupported(
                     f"{cell.path}: step {calls} does not go on from the state that step "
                     f"{calls - 1} returned; pass that state, once per step"
                 )
-                raise Unsupported(msg)
             return
         for part in given:
             if isinstance(part, Traced):

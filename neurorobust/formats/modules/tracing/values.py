@@ -109,17 +109,15 @@ def data(value: Traced) -> ex.Expression:
     with torch._C.DisableTorchFunctionSubclass():
         if value._version != value.seen_version:
             what = ex.described(value.expression)
-            msg = (
+            raise Unsupported(
                 f"{what}: was changed in place through another name (an alias or a view); write "
                 "a = a + b instead of a += b"
             )
-            raise Unsupported(msg)
     if value.reduction is not None:
-        msg = (
-            f"{ex.described(value.expression)}: its {value.reduction.how} over time is used again; a "
-            "Graph reads out over time at the end only"
+        raise Unsupported(
+            f"{ex.described(value.expression)}: its {value.reduction.how} over time is used again; "
+            "a Graph reads out over time at the end only"
         )
-        raise Unsupported(msg)
     match value.expression:
         case ex.State(cell, when, "mem" | "v"):
             return ex.Membrane(cell, when)
@@ -168,11 +166,10 @@ def _add(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, A
             terms.append(ex.Zero())
         elif isinstance(value, Tensor) or value != 0:
             what = ex.described(kept.expression)
-            msg = (
+            raise Unsupported(
                 f"forward adds a constant to {what}; put it into the bias of a layer, which a "
                 "Graph can hold"
             )
-            raise Unsupported(msg)
     expression = ex.added(terms[0], terms[1]) if len(terms) == 2 else terms[0]
     result = func(*(bare(v) if isinstance(v, Tensor) else v for v in args), **kwargs)
     if tuple(result.shape) != (*kept.axes.lead, *kept.features):
@@ -210,11 +207,10 @@ def _shape(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str,
         if result.dtype == value.dtype and tuple(result.shape) == (*new.lead, *flat):
             return traced(result, ex.Flattened(expression), new, flat)
     before, after = tuple(value.shape), tuple(result.shape)
-    msg = (
+    raise Unsupported(
         f"forward reshapes {ex.described(value.expression)} from {before} to {after} (the first "
         f"{len(layout.lead)} of them time and batch); a Graph flattens all features to one axis"
     )
-    raise Unsupported(msg)
 
 
 def _step(_func: Callable[..., Any], args: tuple[Any, ...], _kwargs: Mapping[str, Any]) -> Traced:
@@ -269,11 +265,10 @@ def _stack(_func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str
         raise _refusal("stacking of values that are not the steps of one", values)
     law = ex.folded([value.expression for value in values])
     if isinstance(law, int):
-        msg = (
+        raise Unsupported(
             f"forward stacks values that are not one value step by step: step {law} is "
             f"{ex.described(values[law].expression)} in another way than the last step"
         )
-        raise Unsupported(msg)
     result = torch.stack([bare(value) for value in values])
     return traced(result, law, Layout(first.axes.batch, len(values)), first.features)
 

@@ -110,8 +110,7 @@ def chain(program: ir.Program) -> Chain:
         stages.append(_stage(program, name, before, graded))
         before = name
     if not stages:
-        msg = "has no population"
-        raise NoExactForm(msg)
+        raise NoExactForm("has no population")
     _ends_in(program, before)
     for stage in stages[:-1]:
         if isinstance(program.nodes[stage.name], ir.FixedLI):
@@ -128,8 +127,7 @@ def chain(program: ir.Program) -> Chain:
 def _stage(program: ir.Program, name: str, before: str, graded: set[bool]) -> Stage:
     node = program.nodes[name]
     if not isinstance(node, ir.FixedLIF | ir.FixedLI):
-        msg = f"{name}: a {node.kind} has no counterpart in netx; use FixedLIF"
-        raise NoExactForm(msg)
+        raise NoExactForm(f"{name}: a {node.kind} has no counterpart in netx; use FixedLIF")
     feed: list[tuple[str, ir.FixedDense, int]] = []
     back: list[tuple[str, ir.FixedDense, int]] = []
     convs: list[ir.FixedConv2d] = []
@@ -140,8 +138,7 @@ def _stage(program: ir.Program, name: str, before: str, graded: set[bool]) -> St
             direct = True
             continue
         if not isinstance(synapse, ir.FixedDense | ir.FixedConv2d):
-            msg = f"{name}: {edge.source} ({synapse.kind}) feeds it without a synapse"
-            raise NoExactForm(msg)
+            raise NoExactForm(f"{name}: {edge.source} ({synapse.kind}) feeds it without a synapse")
         origin, delay = _origin(program, edge.source)
         delay += edge.delay
         if origin not in (before, name):
@@ -200,8 +197,7 @@ def _recurrent(
 ) -> Matrix:
     made = matrix(back)
     if not isinstance(feed, Matrix):
-        msg = f"{name}: netx has recurrence in dense layers only"
-        raise NoExactForm(msg)
+        raise NoExactForm(f"{name}: netx has recurrence in dense layers only")
     if feed.delayed or (made.delay != (made.weight != 0)).any():
         msg = f"{name}: netx handles delays beside recurrence wrongly; use edges of delay 1 only"
         raise NoExactForm(msg)
@@ -214,11 +210,10 @@ def _bias(name: str, node: FixedNeuron) -> ir.Array:
     made = np.asarray(bias >> STATE_SHIFT)
     wide = np.iinfo(np.int16)
     if (bias != made << STATE_SHIFT).any() or made.min() < wide.min or made.max() > wide.max:
-        msg = (
+        raise NoExactForm(
             f"{name}: biases span {bias.min()}..{bias.max()}; netx holds multiples of 64 within "
             f"{wide.min << STATE_SHIFT}..{wide.max << STATE_SHIFT}; lower with a bias_exp of 6"
         )
-        raise NoExactForm(msg)
     return made
 
 
@@ -255,8 +250,7 @@ def matrix(parts: list[tuple[str, ir.FixedDense, int]]) -> Matrix:
         if isinstance(node, ir.FixedDelayDense):
             waits = waits + np.where(own != 0, node.delay, 0)
         if (waits > DELAY_MAX).any():
-            msg = f"{name}: waits {waits.max()} steps; netx holds {DELAY_MAX}"
-            raise NoExactForm(msg)
+            raise NoExactForm(f"{name}: waits {waits.max()} steps; netx holds {DELAY_MAX}")
         if ((weight != 0) & (own != 0) & (waits != delay)).any():
             msg = f"{name}: a second synapse between the same neurons has another delay; add a node"
             raise NoExactForm(msg)
@@ -269,11 +263,10 @@ def _integers(name: str, node: ir.FixedDense) -> ir.Array:
     if node.weight_exp >= 0:
         return weight << node.weight_exp
     if (weight & ((1 << -node.weight_exp) - 1)).any():
-        msg = (
+        raise NoExactForm(
             f"{name}: weight_exp {node.weight_exp} floors its sums, netx has whole weights only; "
             f"keep the weights multiples of {1 << -node.weight_exp}"
         )
-        raise NoExactForm(msg)
     return weight >> -node.weight_exp
 
 

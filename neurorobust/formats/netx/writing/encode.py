@@ -96,11 +96,10 @@ def _input(chain: Chain, shape: Shape, *, block_image: bool) -> Datasets:
         msg = f"{stage.name}: the current keeps the input (du {stage.du.min()}), netx has a bias"
         raise NoExactForm(msg + " there; use du = 4095")
     if source.offset or source.scale != int(source.scale) or len(bias) > 1:
-        msg = (
+        raise NoExactForm(
             f"{stage.name}: netx takes an input as x weight + bias with two integers; here it is "
             f"(x - {source.offset}) {source.scale} and {len(bias)} bias(es)"
         )
-        raise NoExactForm(msg)
     if source.low + bias[0] < wide.min or source.high + bias[0] > wide.max:
         msg = f"{stage.name}: input {source.low}..{source.high} and bias {bias[0]} exceed 16 bits"
         raise NoExactForm(msg)

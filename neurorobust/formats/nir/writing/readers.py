@@ -43,8 +43,7 @@ def reader_entry(graph: Graph, profile: str, dt_s: float) -> Entry:
             faults.append(without_entry(name, node))
     if faults:
         listed = "\n".join(f"  - {fault}" for fault in faults)
-        msg = f"profile {profile!r} cannot carry this Graph exactly:\n{listed}"
-        raise Unsupported(msg)
+        raise Unsupported(f"profile {profile!r} cannot carry this Graph exactly:\n{listed}")
     pairs = tuple((edge.source, edge.target) for edge in edges)
     return Entry(kind="NIRGraph", nodes=nodes, edges=pairs)
 

@@ -153,8 +153,7 @@ class _Walk:
         else:
             laws = FIXED if model.arithmetic == "integer" else FLOAT
             if type(node) not in laws:
-                msg = f"{name}: no form in ONNX is known for a {node.kind}"
-                raise Unsupported(msg)
+                raise Unsupported(f"{name}: no form in ONNX is known for a {node.kind}")
             self.written[name] = laws[type(node)](cell)
 
     def _arriving(self, name: str, sheet: "Sheet") -> str:
