@@ -260,19 +260,14 @@ def _build(spec: EnvironmentSpec, tier: Tier, folder: Path, say: Say) -> dict[st
 
 def _install(spec: EnvironmentSpec, tier: Tier, folder: Path, base: Path, say: Say) -> str:
     """Create the environment and fill it, with uv if that works, else with pip."""
-    python = _python(folder)
-    lock = tier.requirements
-    uv = uv_command()
-    if uv is not None:
-        steps: list[tuple[str, list[str | Path], float]] = [
-            ("uv venv", [*uv, "venv", "--no-project", "--python", base, folder], _CREATE_TIMEOUT_S),
-            (
-                "uv pip install",
-                [*uv, "pip", "install", "--no-deps", "--python", python, "-r", lock],
-                tier.install_timeout_s,
-            ),
-        ]
-        failed = _first_failure(steps, folder, say)
+    target = ("--no-deps", "-r", tier.requirements)
+    limits = (_CREATE_TIMEOUT_S, tier.install_timeout_s)
+    if uv := uv_command():
+        commands: dict[str, list[str | Path]] = {
+            "uv venv": [*uv, "venv", "--no-project", "--python", base, folder],
+            "uv pip install": [*uv, "pip", "install", "--python", _python(folder), *target],
+        }
+        failed = _first_failure(commands, limits, folder, say)
         if failed is None:
             return "uv"
         step, outcome = failed
@@ -283,25 +278,20 @@ def _install(spec: EnvironmentSpec, tier: Tier, folder: Path, base: Path, say: S
             "index settings of its own"
         )
         _discard(folder)
-    steps = [
-        ("python -m venv", [base, "-I", "-m", "venv", folder], _CREATE_TIMEOUT_S),
-        (
-            "pip install",
-            [python, "-m", "pip", "install", "--no-input", "--no-deps", "-r", lock],
-            tier.install_timeout_s,
-        ),
-    ]
-    failed = _first_failure(steps, folder, say)
-    if failed is not None:
+    commands = {
+        "python -m venv": [base, "-I", "-m", "venv", folder],
+        "pip install": [_python(folder), "-m", "pip", "install", "--no-input", *target],
+    }
+    if failed := _first_failure(commands, limits, folder, say):
         way_out = "check the network and the package index that pip is configured for"
-        raise _failure(spec, tier, failed[0], failed[1], way_out)
+        raise _failure(spec, tier, *failed, way_out)
     return "pip"
 
 
 def _first_failure(
-    steps: list[tuple[str, list[str | Path], float]], folder: Path, say: Say
+    commands: Mapping[str, list[str | Path]], limits_s: tuple[float, float], folder: Path, say: Say
 ) -> tuple[str, Outcome] | None:
-    for step, command, timeout_s in steps:
+    for (step, command), timeout_s in zip(commands.items(), limits_s, strict=True):
         say(f"{step} …")
         outcome = run(command, timeout_s=timeout_s, say=say, cwd=folder.parent)
         if not outcome.ok:

@@ -187,16 +187,9 @@ class _Cell:
         step = [*lines, f"{out}, {held} = self.{name}({x}, {held})"]
         if readout:
             step.append(f"{out} = {readout}")
-        notes = ["# Fires at its threshold, too: Norse's is the next float below."]
-        return Piece(
-            make=(
-                *(notes if isinstance(node, LIF) and node.compare == ">=" else ()),
-                f"self.{name} = {made}",
-                *self.own.make,
-            ),
-            start=(f"{held} = {call(state_kind, **begin)}",),
-            step=tuple(step),
-            out=out,
-            tensors=self.tensors | self.own.tensors,
-            imports=(f"from norse.torch import {cell}, {state_kind}, {parameters}", *imports),
-        )
+        make = [f"self.{name} = {made}"]
+        if isinstance(node, LIF) and node.compare == ">=":
+            make.insert(0, "# Fires at its threshold, too: Norse's is the next float below.")
+        start = [f"{held} = {call(state_kind, **begin)}"]
+        imported = f"from norse.torch import {cell}, {state_kind}, {parameters}"
+        return self.own.piece(make, start, step, out, self.tensors, imports=[imported, *imports])

@@ -1,6 +1,6 @@
 """One node in generated code."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,6 +58,26 @@ class Parameters:
             zeros = f"torch.zeros({sizes(value.shape)})"
             self.make.append(f'self.register_buffer("{key}", {zeros})')
         return f"self.{key}"
+
+    def piece(
+        self,
+        make: Iterable[str],
+        start: Iterable[str],
+        step: Iterable[str],
+        out: str,
+        tensors: Mapping[str, Array],
+        *,
+        imports: Iterable[str] = (),
+    ) -> Piece:
+        """The source of the node; its own parameters come behind what makes its module."""
+        return Piece(
+            make=(*make, *self.make),
+            start=tuple(start),
+            step=tuple(step),
+            out=out,
+            tensors={**tensors, **self.tensors},
+            imports=tuple(imports),
+        )
 
     def gained(self, x: str, field_name: str, gain: Array) -> str:
         """An input times its gain, where that is not 1."""

@@ -72,13 +72,8 @@ def _stock(identifier: str, node: LIF, mechanism: str, shape: Shape, x: str) -> 
     x = own.gained(x, "gain_in", node.gain_in)
     if node.alpha is None:
         lines, x = entering(identifier, own.gained(x, "gain_syn", node.gain_syn))
-        line, state = _module(
-            identifier,
-            "snn.Leaky",
-            beta=node.beta,
-            threshold=threshold,
-            reset_mechanism=mechanism,
-        )
+        law = {"beta": node.beta, "threshold": threshold}
+        line, state = _module(identifier, "snn.Leaky", **law, reset_mechanism=mechanism)
         start = [_begin(own, "v_init", node.v_init, shape, fresh)]
         step = [*lines, f"{spikes}, {mem} = self.{identifier}({x}, {mem})"]
     else:
@@ -102,13 +97,7 @@ def _stock(identifier: str, node: LIF, mechanism: str, shape: Shape, x: str) -> 
         if len(start) > 1:
             start[0] = f"{syn} = {mem} = x.new_zeros(batch, {sizes(shape)})"
         step = [*lines, f"{spikes}, {syn}, {mem} = self.{identifier}({x}, {syn}, {mem})"]
-    return Piece(
-        make=(*_notes(node), line, *own.make),
-        start=tuple(start),
-        step=tuple(step),
-        out=spikes,
-        tensors=state | own.tensors,
-    )
+    return own.piece([*_notes(node), line], start, step, spikes, state)
 
 
 def _own(identifier: str, node: LIF, shape: Shape, x: str) -> Piece:
@@ -116,13 +105,8 @@ def _own(identifier: str, node: LIF, shape: Shape, x: str) -> Piece:
     own = Parameters(identifier)
     spikes, mem, syn = f"spk_{identifier}", f"mem_{identifier}", f"syn_{identifier}"
     held, rest = f"held_{identifier}", f"rest_{identifier}"
-    made, state = _module(
-        identifier,
-        "snn.Leaky",
-        beta=node.beta,
-        threshold=firing_threshold(node),
-        reset_mechanism="none",
-    )
+    law = {"beta": node.beta, "threshold": firing_threshold(node)}
+    made, state = _module(identifier, "snn.Leaky", **law, reset_mechanism="none")
     make = [*_notes(node), made]
     zeros = f"x.new_zeros(batch, {sizes(shape)})"
     fresh = f"self.{identifier}.reset_mem()"
@@ -167,13 +151,7 @@ def _own(identifier: str, node: LIF, shape: Shape, x: str) -> Piece:
             f"{mem} = torch.where({rest} > 0, {held}, {mem})",
             f"{rest} = torch.where({spikes} > 0, {pause}, ({rest} - 1).clamp(min=0))",
         ]
-    return Piece(
-        make=(*make, *own.make),
-        start=tuple(start),
-        step=tuple(step),
-        out=spikes,
-        tensors=state | own.tensors,
-    )
+    return own.piece(make, start, step, spikes, state)
 
 
 def _integrator(identifier: str, node: LI, shape: Shape, x: str) -> Piece:
@@ -185,13 +163,7 @@ def _integrator(identifier: str, node: LI, shape: Shape, x: str) -> Piece:
     if node.bias.any():
         step.append(f"{mem} = {mem} + {own('bias', node.bias)}")
     start = _begin(own, "v_init", node.v_init, shape, f"self.{identifier}.reset_mem()")
-    return Piece(
-        make=(line, *own.make),
-        start=(start,),
-        step=tuple(step),
-        out=mem,
-        tensors=state | own.tensors,
-    )
+    return own.piece([line], [start], step, mem, state)
 
 
 def _reset(node: LIF, own: Parameters, mem: str, spikes: str) -> str:

@@ -155,8 +155,7 @@ def _decay(of: Parameters, key: str) -> tuple[Array, Array, Array]:
     seen = f"{key} is {_span(tau)}, which with dt_s={dt:g} is {_span(1 / x)} steps"
     if euler and (x > 1).any():
         what = f"{seen}; below one step, Euler's decay 1 - dt/tau is negative"
-        way_out = f"pass a smaller dt_s or discretisation='exponential'. Or {_UNITS}"
-        raise of.fault(what, way_out)
+        raise of.fault(what, f"pass a smaller dt_s or discretisation='exponential'. Or {_UNITS}")
     doubtful = ((x < _SLOW) & (x > _STILL)) | (x > _FAST)
     if of.rules.time_unit_s is None and doubtful.any():
         raise of.fault(f"{seen}, which is implausible", _UNITS)
