@@ -104,7 +104,10 @@ class _File:
         self.names = identifiers(process.name for process in network.processes)
         self.by_name = {process.name: process for process in network.processes}
         self.tensors: dict[str, ir.Array] = {}
-        self.imports: set[str] = set()
+        self.imports = {
+            "from lava.magma.core.run_conditions import RunSteps",
+            "from lava.magma.core.run_configs import Loihi2SimCfg",
+        }
 
     @property
     def whole(self) -> bool:
@@ -148,15 +151,8 @@ class _File:
 
     def header(self, weights: str) -> str:
         """Imports and constants."""
-        lava = sorted(
-            {
-                *self.imports,
-                "from lava.magma.core.run_conditions import RunSteps",
-                "from lava.magma.core.run_configs import Loihi2SimCfg",
-            }
-        )
         classes: dict[str, list[str]] = {}
-        for line in lava:
+        for line in sorted(self.imports):
             module, name = line.split(" import ")
             classes.setdefault(module, []).append(name)
         lava = [f"{module} import {', '.join(names)}" for module, names in classes.items()]

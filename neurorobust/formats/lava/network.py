@@ -29,6 +29,8 @@ Parameter = int | float | Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Named:
+    """A process by its name, which is unique."""
+
     name: str
 
     @property
@@ -59,7 +61,6 @@ class Dense(_Named):
     lowest bit (3 becomes 2, -3 becomes -4). Without ``sign_mode`` the signs in the matrix decide.
 
     Args:
-        name: Unique name.
         weights: Shape (out, in). ``fixed_pt``: integers in -256..255 (mixed), 0..255
             (excitatory) or -255..0 (inhibitory).
         weight_exp: The sum is shifted left by it, -8..7; ``fixed_pt`` only.
@@ -113,7 +114,6 @@ class Conv(_Named):
     as they are (no 8-bit range) and wraps the sum at 24 bits.
 
     Args:
-        name: Unique name.
         weight: Shape (K, KX, KY, C / groups).
         input_shape: (X, Y, C).
         stride: Along x and y, 1..127.
@@ -137,7 +137,6 @@ class Lif(_Named):
     """Leaky integrate-and-fire population.
 
     Args:
-        name: Unique name.
         shape: Shape of the population.
         du: Current decay. ``fixed_pt``: -1..4095.
         dv: Voltage decay. ``fixed_pt``: 0..4096.
@@ -180,7 +179,6 @@ class TernaryLif(_Named):
     """A :class:`Lif` with two thresholds: it sends 1 above ``vth_hi`` and -1 below ``vth_lo``.
 
     Args:
-        name: Unique name.
         shape: Shape of the population.
         vth_hi: Upper threshold. ``fixed_pt``: magnitude below 2^25.
         vth_lo: Lower threshold, not above the upper one.
@@ -203,7 +201,6 @@ class Reset(_Named):
     """Sets u = v = 0 in a population after the steps t with ``(t - 1) % interval == offset``.
 
     Args:
-        name: Unique name.
         target: The population.
         interval: Steps between two resets, ≥ 1.
         offset: Phase, 0..interval - 1.

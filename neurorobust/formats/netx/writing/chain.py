@@ -111,7 +111,10 @@ def chain(program: ir.Program) -> Chain:
         before = name
     if not stages:
         raise NoExactForm("has no population")
-    _ends_in(program, before)
+    origin, delay = _origin(program, program.output)
+    if origin != before or delay:
+        msg = f"{program.output}: reads {origin}; netx gives the spikes of the last layer only"
+        raise NoExactForm(msg)
     for stage in stages[:-1]:
         if isinstance(program.nodes[stage.name], ir.FixedLI):
             msg = f"{stage.name}: an integrator sends membranes; netx sends spikes between layers"
@@ -215,13 +218,6 @@ def _bias(name: str, node: FixedNeuron) -> ir.Array:
             f"{wide.min << STATE_SHIFT}..{wide.max << STATE_SHIFT}; lower with a bias_exp of 6"
         )
     return made
-
-
-def _ends_in(program: ir.Program, last: str) -> None:
-    origin, delay = _origin(program, program.output)
-    if origin != last or delay:
-        msg = f"{program.output}: reads {origin}; netx gives the spikes of the last layer only"
-        raise NoExactForm(msg)
 
 
 def _reset(program: ir.Program, names: list[str]) -> tuple[int, int]:

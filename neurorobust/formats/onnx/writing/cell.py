@@ -77,7 +77,7 @@ class Cell:
     @property
     def exact(self) -> bool:
         """Whether numbers are wider than float32."""
-        return np.dtype(self.dtype) != np.float32
+        return bool(np.dtype(self.dtype) != np.float32)
 
     @property
     def sums(self) -> Any:
