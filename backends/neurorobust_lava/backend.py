@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class LavaBackend:
 
     def missing(self) -> str | None:
         """Whether the environment is built."""
-        from neurorobust.backends.worker import interpreter
+        from neurorobust.backends.worker.environments import interpreter
         from neurorobust_lava.environment import LAVA_ENVIRONMENT
 
         try:
@@ -175,10 +175,10 @@ class _Run:
         return node
 
     def _scores(self, values: Mapping[str, Array]) -> Array:
-        arrived = sum(
-            _shifted(values[path.source].reshape(*values[path.source].shape[:2], -1), path.delay)
-            for path in paths_into(self.model, self.model.output)
-        )
+        arrived: Any = 0
+        for path in paths_into(self.model, self.model.output):
+            flat = values[path.source].reshape(*values[path.source].shape[:2], -1)
+            arrived = arrived + np.pad(flat, [(0, 0), (path.delay, 0), (0, 0)])[:, : flat.shape[1]]
         unit = self.model.score_unit if isinstance(self.model, Program) else 1.0
         return read_out(self._output.readout, np.asarray(arrived)) * unit
 
@@ -186,12 +186,3 @@ class _Run:
 def _ours(values: Array) -> Array:
     """(B, T, W, H, C) → (B, T, C, H, W)."""
     return np.ascontiguousarray(image_to_lava(values, values.ndim - 2))
-
-
-def _shifted(values: Array, delay: int) -> Array:
-    """(B, T, ...) ``delay`` steps later, zeros first."""
-    if not delay:
-        return values
-    moved = np.zeros_like(values)
-    moved[:, delay:] = values[:, :-delay]
-    return moved

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from neurorobust.backends.worker import EnvironmentSpec, Tier
+from neurorobust.backends.worker.environments import EnvironmentSpec, Tier
 
 _HERE = Path(__file__).parent
 

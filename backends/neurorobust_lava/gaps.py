@@ -46,7 +46,6 @@ Limit = Callable[[Model], list[str]]
 
 
 def _unwired(model: Model) -> list[str]:
-    """Nodes whose wiring has no form."""
     found = []
     for name, node in model.nodes.items():
         paths = list(paths_into(model, name))
@@ -126,7 +125,6 @@ def _fires_from(node: Node, start: Array | float, steps: int) -> bool:
 
 
 def _integrated(node: FixedNeuron, v: Array) -> Array:
-    """One step of the membrane without current."""
     exponent = node.bias_exp.astype(np.int64)
     mantissa = node.bias_mant.astype(np.int64)
     bias = np.where(exponent >= 0, mantissa << exponent.clip(0), mantissa >> (-exponent).clip(0))

@@ -7,13 +7,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from neurorobust.backends.worker import RemoteCause, WorkerClient, interpreter
+from neurorobust.backends.worker.client import RemoteCause, WorkerClient
+from neurorobust.backends.worker.environments import interpreter
 from neurorobust.errors import InvalidInput, InvalidModel, RemoteError, WorkerCrashed
 from neurorobust.formats.lava.network import LavaNetwork
 from neurorobust_lava.environment import LAVA_ENVIRONMENT, WORKER
@@ -203,7 +203,7 @@ class LavaWorker:
         """
         with _exchange_folder(self._prefix) as folder:
             path = folder / "inputs.npz"
-            _save(path, arrays)
+            np.savez(path, allow_pickle=False, **dict(arrays))
             places = {"inputs": str(path), "outputs": str(folder)}
             answer = self._retried(
                 lambda: self._living().call(method, {**params, **places}, timeout_s, on_progress)
@@ -225,16 +225,10 @@ class LavaWorker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _start(self) -> None:
-        """Start a process and give it the network of the last one, if any."""
         self.close()
         self._client = WorkerClient(
             [self._python, "-I", "-u", "-X", "faulthandler", self._worker],
@@ -245,12 +239,10 @@ class LavaWorker:
             self._load(self._network)
 
     def _living(self) -> WorkerClient:
-        """Return the client, of a new process if the last one is gone."""
         if self._client is None or not self._client.alive:
             self._start()
         if self._client is None:
-            message = "the worker ended right after its start"
-            raise WorkerCrashed(message)
+            raise WorkerCrashed("the worker ended right after its start")
         return self._client
 
     def _retried(self, action: Callable[[], Value]) -> Value:
@@ -273,11 +265,10 @@ class LavaWorker:
             raise
 
     def _load(self, network: LavaNetwork) -> dict[str, Any]:
-        """Send a network."""
         description, arrays = network.serialise()
         with _exchange_folder(self._prefix) as folder:
             path = folder / "network.npz"
-            _save(path, arrays)
+            np.savez(path, allow_pickle=False, **dict(arrays))
             params = {"network": description, "inputs": str(path)}
             return dict(self._living().call("load", params, timeout_s=_LOAD_TIMEOUT_S))
 
@@ -290,16 +281,7 @@ def _exchange_folder(prefix: str) -> Iterator[Path]:
         yield Path(name)
 
 
-def _save(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Write an npz file in one piece."""
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(file, allow_pickle=False, **dict(arrays))
-    part.replace(path)
-
-
 def _read(folder: Path, names: Mapping[str, str]) -> dict[str, Array]:
-    """Read the records that the worker left in a folder."""
     return {name: np.load(folder / file, allow_pickle=False) for name, file in names.items()}
 
 

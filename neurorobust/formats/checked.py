@@ -2,12 +2,12 @@
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import h5py
 import numpy as np
@@ -31,21 +31,13 @@ KEY = "neurorobust_self_check"
 """Under which a file holds the verdict."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Written:
-    """A file that can be run.
-
-    Attributes:
-        run: Runs it, or why nothing does.
-        ran_by: Packages that run it.
-        keep: Stores a verdict in it.
-        call: How it is to be read, beyond what it says itself.
-    """
-
-    run: RunExported | str
-    ran_by: tuple[str, ...] = ()
+class _Written(NamedTuple):
     keep: Callable[[str], None]
-    call: Mapping[str, Any] = field(default_factory=dict)
+    """Stores a verdict in the file."""
+    run: RunExported | str
+    """Runs the file, or why nothing does."""
+    ran_by: tuple[str, ...] = ()
+    call: Mapping[str, Any] = {}
 
 
 def export_file(
@@ -86,8 +78,7 @@ def export_file(
     elif isinstance(model, Graph):
         written = _nir(model, path, profile)
     else:
-        msg = "NIR holds no Program, in integers; give the Graph that was lowered"
-        raise InvalidInput(msg)
+        raise InvalidInput("NIR holds no Program, in integers; give the Graph that was lowered")
     if not check:
         return not_run("it was not asked for", target), written.call
     if isinstance(written.run, str):
@@ -109,10 +100,9 @@ def _onnx(model: Model, path: Path) -> _Written:
         write_atomic(path, file.SerializeToString(deterministic=True))
 
     if find_spec("onnxruntime") is None:
-        absent = "onnxruntime is not installed; pip install 'neurorobust[onnx]'"
-        return _Written(run=absent, keep=keep)
+        return _Written(keep, "onnxruntime is not installed; pip install 'neurorobust[onnx]'")
     run = partial(_run_onnx, path, model.header.coding == "direct")
-    return _Written(run=run, ran_by=("onnx", "onnxruntime"), keep=keep)
+    return _Written(keep, run, ("onnx", "onnxruntime"))
 
 
 def _run_onnx(path: Path, direct: bool, stimulus: Stimulus) -> RunResult:  # noqa: FBT001
@@ -140,20 +130,18 @@ def _nir(graph: Graph, path: Path, profile: Profile) -> _Written:
         write_atomic(path, stream.getvalue())
 
     if profile == "strict":
-        return _Written(run=_strict(graph, path), ran_by=("nir",), keep=keep, call=asdict(call))
+        return _Written(keep, _strict(graph, path), ("nir",), asdict(call))
     readers = READERS[profile]
     installed = [name for name in readers if find_spec(name) is not None]
     if not installed:
-        absent = f"none of {', '.join(readers)} is installed"
-        return _Written(run=absent, keep=keep, call=asdict(call))
-    run, ran_by = partial(_run_nir, graph, path, call, installed[0]), ("nir", installed[0])
-    return _Written(run=run, ran_by=ran_by, keep=keep, call=asdict(call))
+        return _Written(keep, f"none of {', '.join(readers)} is installed", call=asdict(call))
+    run = partial(_run_nir, graph, path, call, installed[0])
+    return _Written(keep, run, ("nir", installed[0]), asdict(call))
 
 
 def _run_nir(
     graph: Graph, path: Path, call: NirCall, reader: Framework, stimulus: Stimulus
 ) -> RunResult:
-    """In a framework's reader."""
     shape = (len(stimulus), stimulus.steps, *stimulus.values.shape[2:])
     # The profiles refuse a mean and std in the header: values enter as they are.
     values = np.broadcast_to(stimulus.values, shape)

@@ -93,8 +93,7 @@ class Reading:
             for value in given.values() if isinstance(given, Mapping) else (given,):
                 if value is not None and value not in allowed:
                     listed = ", ".join(map(repr, allowed))
-                    msg = f"{name} is {value!r}; known are {listed}"
-                    raise InvalidInput(msg)
+                    raise InvalidInput(f"{name} is {value!r}; known are {listed}")
         for name in ("dt_s", "time_unit_s"):
             number = getattr(self, name)
             if number is not None and not (isfinite(number) and number > 0):

@@ -37,11 +37,10 @@ def open_side(
         return _named(str(given), reading, profile)
     if callable(getattr(given, "run", None)):
         return Side(label=type(given).__name__, executable=given, precision="single")
-    msg = (
+    raise InvalidInput(
         f"cannot compare a {type(given).__name__}; give a Graph, a Program, a file, "
         "file@backend:rung, an Executable or a Side"
     )
-    raise InvalidInput(msg)
 
 
 def _named(text: str, reading: Reading, profile: str) -> Side:
@@ -52,14 +51,11 @@ def _named(text: str, reading: Reading, profile: str) -> Side:
     rung, _, precision = rest.partition(":")
     if backend not in backend_names():
         known = ", ".join(backend_names())
-        msg = f"{text}: no backend is named {backend!r}; known are {known}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{text}: no backend is named {backend!r}; known are {known}")
     if rung and rung not in _RUNGS:
-        msg = f"{text}: no rung is named {rung!r}; known are {', '.join(_RUNGS)}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{text}: no rung is named {rung!r}; known are {', '.join(_RUNGS)}")
     if precision not in ("", "double", "single"):
-        msg = f"{text}: precision is {precision!r}; known are double, single"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{text}: precision is {precision!r}; known are double, single")
     model: Model = load(path, fitting(reading, path))
     if rung == "quantised" and isinstance(model, Graph):
         model = lower(model, load_profile(profile).profile)

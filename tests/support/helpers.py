@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pytest
 
 from neurorobust.backends import get_backend
-from neurorobust.backends.worker import interpreter
+from neurorobust.backends.worker.environments import interpreter
 from neurorobust.errors import BackendUnavailable, WorkerTimeout
 from neurorobust_lava.environment import LAVA_ENVIRONMENT
 

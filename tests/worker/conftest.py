@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from neurorobust.backends.worker import WorkerClient
+from neurorobust.backends.worker.client import WorkerClient
 from neurorobust_lava.process import LavaWorker
 from tests.support.helpers import require_lava
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from neurorobust.backends.worker import ProtocolError, RemoteCause, WorkerClient
+from neurorobust.backends.worker.client import RemoteCause, WorkerClient
+from neurorobust.backends.worker.protocol import ProtocolError
 from neurorobust.errors import RemoteError, WorkerCrashed, WorkerError, WorkerTimeout
 from tests.worker.conftest import FAKE_WORKER, gone, open_descriptors
 
@@ -221,7 +222,7 @@ def test_death_of_the_host_leaves_nothing(tmp_path):
     code = f"""
     import sys
     sys.path[:0] = {sys.path!r}
-    from neurorobust.backends.worker import WorkerClient
+    from neurorobust.backends.worker.client import WorkerClient
     client = WorkerClient([sys.executable, {str(FAKE_WORKER)!r}])
     print(*client.call("group"), flush=True)
     client.call("slow", timeout_s=600)

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from neurorobust.backends.worker import (
+from neurorobust.backends.worker import environments, interpreters
+from neurorobust.backends.worker.environments import (
     EnvironmentSpec,
     Tier,
     build,
-    environments,
     home,
     interpreter,
-    interpreters,
     path,
     remove,
     status,
@@ -195,7 +194,7 @@ def test_two_hosts_at_once_build_once(spec):
     import sys
     sys.path[:0] = {sys.path!r}
     from pathlib import Path
-    from neurorobust.backends.worker import EnvironmentSpec, Tier, build
+    from neurorobust.backends.worker.environments import EnvironmentSpec, Tier, build
     tier = Tier("small", Path({str(tier.requirements)!r}), {{"tiny": "1.0"}})
     check = Path({str(spec.health_check)!r})
     spec = EnvironmentSpec("toy", (tier,), check, {VERSION!r}, {VARIABLE!r})

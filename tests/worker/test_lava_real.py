@@ -188,10 +188,10 @@ def recurrent_network(rng, tag="fixed_pt"):
         tag,
         (
             Source("in", (12,)),
-            DelayDense("ff", weights(16, 12), rng.integers(0, 4, (16, 12))),
+            DelayDense("ff", weights(16, 12), delays=rng.integers(0, 4, (16, 12))),
             Lif("hidden", (16,), **lif, bias_mant=1, bias_exp=5 if tag == "fixed_pt" else 0),
             Dense("loop", weights(16, 16)),
-            DelayDense("out", weights(6, 16), rng.integers(0, 6, (6, 16))),
+            DelayDense("out", weights(6, 16), delays=rng.integers(0, 6, (6, 16))),
             Lif("last", (6,), **lif),
             Sink("record", (6,)),
         ),
@@ -236,7 +236,7 @@ def test_without_a_reset_samples_of_that_network_do_influence_each_other(lava, r
 def test_delays_behind_the_source_need_a_gap_of_the_largest_delay(lava, rng):
     delays = rng.integers(0, 5, (8, 10))
     delays[0, 0] = 5
-    synapse = DelayDense("ff", rng.integers(-80, 120, (8, 10)), delays)
+    synapse = DelayDense("ff", rng.integers(-80, 120, (8, 10)), delays=delays)
     lif = Lif("lif", (8,), 2500, 200, 60, 1, 5)
     samples = (rng.random((6, 8, 10)) < 0.4).astype(np.uint8)
 
@@ -283,7 +283,16 @@ def test_floating_point_voltage_of_a_constant_input(lava):
         "floating_pt",
         (
             Source("in", (4,)),
-            LifReset("lif", (4,), 100, 1, du=1.0, dv=0.1, vth=2.0, bias_mant=0.01),
+            LifReset(
+                "lif",
+                (4,),
+                reset_interval=100,
+                reset_offset=1,
+                du=1.0,
+                dv=0.1,
+                vth=2.0,
+                bias_mant=0.01,
+            ),
             Sink("out", (4,)),
         ),
         chain("in", "lif", "out"),
@@ -339,12 +348,12 @@ DENSE = Dense("fc", np.ones((2, 3), int))
         ((Conv("c", np.ones((1, 5, 1, 1), int), (2, 2, 1)),), (), "larger than the padded input"),
         ((Conv("c", np.ones((1, 1, 1, 2), int), (2, 2, 1)),), (), "weight takes 2 channels"),
         (
-            (DelayDense("d", np.ones((1, 2), int), np.array([[0, 64]])),),
+            (DelayDense("d", np.ones((1, 2), int), delays=np.array([[0, 64]])),),
             (),
             "delays is in 0..64; Lava holds 0..63",
         ),
         (
-            (DelayDense("d", np.ones((1, 2), int), np.array([[0, 9]]), max_delay=4),),
+            (DelayDense("d", np.ones((1, 2), int), delays=np.array([[0, 9]]), max_delay=4),),
             (),
             "max_delay 4 would drop a delay of 9",
         ),

@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from neurorobust.formats.lava.network import described
 from neurorobust_lava.lava_dl.netx import LAVA_DL
 from neurorobust_lava.process import LavaWorker
 
@@ -80,7 +81,7 @@ def slayer_forward(
     """
     arrays: dict[str, Array] = {"spikes": np.asarray(spikes)}
     params = {
-        "layers": [_described(block, arrays) for block in blocks],
+        "layers": [described(block, arrays) for block in blocks],
         "export": None if export is None else str(export.absolute()),
     }
     with contextlib.ExitStack() as stack:
@@ -89,17 +90,3 @@ def slayer_forward(
             used.exchange("slayer_forward", params, arrays, timeout_s)
         )
         return tuple(np.load(folder / name, allow_pickle=False) for name in answer["blocks"])
-
-
-def _described(block: SlayerBlock, arrays: dict[str, Array]) -> dict[str, Any]:
-    """A block in JSON; its arrays are moved to ``arrays``."""
-    record: dict[str, Any] = {}
-    for part in fields(block):
-        value = getattr(block, part.name)
-        if isinstance(value, np.ndarray):
-            key = f"a{len(arrays)}"
-            arrays[key] = value
-            record[part.name] = {"array": key}
-        else:
-            record[part.name] = list(value) if isinstance(value, tuple) else value
-    return record

@@ -12,19 +12,11 @@ from lava.proc.io.source import RingBuffer  # noqa: TID251
 from lava.proc.lif.process import LIF, LIFReset, TernaryLIF  # noqa: TID251
 from lava.proc.sparse.process import DelaySparse, Sparse  # noqa: TID251
 from lava.utils.weightutils import SignMode  # noqa: TID251
-from processes.mapped_sink import MappedSink
-from processes.state_reset import StateReset
+from processes.own import MappedSink, StateReset
 from scipy.sparse import csr_matrix
 
 Arrays = dict[str, Any]
 Paths = dict[str, Path]
-
-_SIGN_MODES = {
-    None: None,
-    "mixed": SignMode.MIXED,
-    "excitatory": SignMode.EXCITATORY,
-    "inhibitory": SignMode.INHIBITORY,
-}
 
 _KINDS = {
     "dense": Dense,
@@ -108,7 +100,6 @@ def _plain(value: Any) -> Any:
 
 
 def _neuron(process: Process) -> Any:
-    """LIF, LIFReset or TernaryLIF."""
     shape = tuple(process["shape"])
     parameters = {key: _plain(process[key]) for key in ("du", "dv")}
     for key in ("u", "v", "bias_mant", "bias_exp"):
@@ -127,32 +118,24 @@ def _neuron(process: Process) -> Any:
 
 
 def _spread(value: Any, shape: tuple[int, ...]) -> Any:
-    """An array of its own for the whole population."""
     return np.array(np.broadcast_to(np.asarray(value), shape))
 
 
 def _synapse(process: Process, *, fixed: bool) -> Any:
-    """Dense, Sparse, DelayDense, DelaySparse or Conv."""
     number = np.int64 if fixed else np.float64
     kind = process["kind"]
     if kind == "conv":
         return Conv(
             weight=process["weight"].astype(number),
-            input_shape=tuple(process["input_shape"]),
-            stride=tuple(process["stride"]),
-            padding=tuple(process["padding"]),
-            dilation=tuple(process["dilation"]),
+            **{k: tuple(process[k]) for k in ("input_shape", "stride", "padding", "dilation")},
             groups=process["groups"],
             num_message_bits=process["num_message_bits"],
         )
     weights = process["weights"].astype(number)
-    parameters = {
-        "weights": weights,
-        "num_message_bits": process["num_message_bits"],
-        "weight_exp": process["weight_exp"],
-        "num_weight_bits": process["num_weight_bits"],
-        "sign_mode": _SIGN_MODES[process["sign_mode"]],
-    }
+    mode = process["sign_mode"]
+    parameters = {"weights": weights, "sign_mode": mode and SignMode[mode.upper()]}
+    for key in ("num_message_bits", "weight_exp", "num_weight_bits"):
+        parameters[key] = process[key]
     if kind in DELAYED:
         # An int64 array exactly: Lava compares the type with int.
         parameters["delays"] = process["delays"].astype(np.int64)

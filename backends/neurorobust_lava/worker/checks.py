@@ -96,7 +96,6 @@ def conv_output(process: Process) -> tuple[int, ...]:
 
 
 def _structure(network: Network) -> list[str]:
-    """Names, kinds and the ends of connections."""
     faults = []
     if network.get("tag") not in TAGS:
         faults.append(f"tag is {network.get('tag')!r}; it must be one of {', '.join(TAGS)}")
@@ -183,7 +182,6 @@ def _on_loop(connections: list[Any]) -> list[str]:
 
 
 def _process(process: Process, *, fixed: bool) -> list[str]:
-    """Faults of one process by itself."""
     kind = process["kind"]
     if kind in MATRICES:
         return _matrix(process, fixed=fixed)
@@ -201,7 +199,6 @@ def _process(process: Process, *, fixed: bool) -> list[str]:
 
 
 def _matrix(process: Process, *, fixed: bool) -> list[str]:
-    """Faults of a Dense, Sparse, DelayDense or DelaySparse."""
     weights = process["weights"]
     if weights.ndim != 2 or weights.size == 0:
         return [f"weights have shape {weights.shape}; they must be (out, in)"]
@@ -257,7 +254,6 @@ def _conv(process: Process, *, fixed: bool) -> list[str]:
 
 
 def _neuron(process: Process, *, fixed: bool) -> list[str]:
-    """Faults of a LIF, LIFReset or TernaryLIF."""
     ternary = process["kind"] == "ternary_lif"
     thresholds = {"vth_hi": _SIGNED_VTH, "vth_lo": _SIGNED_VTH} if ternary else {"vth": _VTH}
     ranges = {
@@ -306,7 +302,6 @@ def _is_int(value: Any) -> bool:
 
 
 def _within(process: Process, key: str, low: int, high: int) -> list[str]:
-    """Fault of an integer parameter out of range."""
     value = process.get(key)
     if _is_int(value) and low <= value <= high:
         return []
@@ -314,14 +309,12 @@ def _within(process: Process, key: str, low: int, high: int) -> list[str]:
 
 
 def _shape(shape: Any, what: str) -> list[str]:
-    """Fault of a shape that is empty or not of positive integers."""
     if len(shape) and all(_is_int(size) and size >= 1 for size in shape):
         return []
     return [f"{what} is {shape}; it must be positive integers"]
 
 
 def _integers(array: Any, what: str, low: int, high: int) -> list[str]:
-    """Fault of an array that is not of integers in a range."""
     array = np.asarray(array)
     if array.dtype.kind not in "iu":
         return [f"{what} is of type {array.dtype}; fixed_pt needs integers"]
@@ -331,7 +324,6 @@ def _integers(array: Any, what: str, low: int, high: int) -> list[str]:
 
 
 def _finite(array: Any, what: str) -> list[str]:
-    """Fault of an array with nan or infinity."""
     array = np.asarray(array)
     if array.dtype.kind not in "iuf":
         return [f"{what} is of type {array.dtype}; it must be numbers"]

@@ -152,7 +152,6 @@ class Methods:
     def _run_faults(
         network: Network, steps: int, reset: str, every: int | None, membrane: dict[str, list[int]]
     ) -> list[str]:
-        """What is wrong with the arguments of a run."""
         faults = []
         if not isinstance(steps, int) or steps < 1:
             faults.append(f"steps is {steps!r}; it must be an integer ≥ 1")
@@ -212,7 +211,6 @@ class Methods:
 
     @staticmethod
     def _sinks(network: Network, outputs: Path, steps: int) -> Paths:
-        """Create the files of the sinks."""
         kind = np.int32 if network["tag"] == "fixed_pt" else np.float64
         paths = {}
         for process in network["processes"]:
@@ -225,7 +223,6 @@ class Methods:
 
 
 def _arrays(path: str) -> Arrays:
-    """Read an npz file whole."""
     with np.load(path, allow_pickle=False) as file:
         return {key: file[key] for key in file.files}
 

@@ -3,6 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ Progress = Callable[[dict[str, Any]], None]
 _CHUNK_STEPS = 500  # Between two progress reports; pausing Lava costs less than one step.
 
 
+@dataclass
 class Run:
     """All that one ``run`` call needs and yields.
 
@@ -32,35 +34,25 @@ class Run:
         progress: Called with the number of steps done.
     """
 
-    def __init__(
-        self,
-        *,
-        network: Network,
-        inputs: Arrays,
-        sinks: Paths,
-        steps: int,
-        membrane: dict[str, list[int]],
-        reset: str,
-        every: int | None,
-        report: Report,
-        progress: Progress,
-    ) -> None:
-        """Note the arguments; nothing runs yet."""
-        self.network = network
-        self.inputs = inputs
-        self.sinks = sinks
-        self.steps = steps
-        self.reset = reset
-        self.every = every
-        self.report = report
-        self.progress = progress
+    network: Network
+    inputs: Arrays
+    sinks: Paths
+    steps: int
+    membrane: dict[str, list[int]]
+    reset: str
+    every: int | None
+    report: Report
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        """Make room for the voltages; nothing runs yet."""
         self.wanted = defaultdict(list)
         self.voltages = {}
-        for name, when in membrane.items():
+        for name, when in self.membrane.items():
             for row, step in enumerate(when):
                 self.wanted[step].append((name, row))
-            shape = next(p["shape"] for p in network["processes"] if p["name"] == name)
-            kind = np.int32 if network["tag"] == "fixed_pt" else np.float64
+            shape = next(p["shape"] for p in self.network["processes"] if p["name"] == name)
+            kind = np.int32 if self.network["tag"] == "fixed_pt" else np.float64
             self.voltages[name] = np.zeros((len(when), *shape), kind)
         self.timing = {"assemble_s": 0.0, "run_s": 0.0, "clear_s": 0.0}
 
@@ -79,7 +71,6 @@ class Run:
             self._episode(0, self.steps, self.every if self.reset == "clear" else None)
 
     def _episode(self, first: int, steps: int, clear_every: int | None) -> None:
-        """Build the network, run some steps of it, stop it."""
         started = time.perf_counter()
         part = {name: data[first : first + steps] for name, data in self.inputs.items()}
         assembly = Assembly(self.network, part, self.sinks, first)
@@ -113,7 +104,6 @@ class Run:
             self.progress({"steps": first + done, "of": self.steps})
 
     def _clear(self, assembly: Assembly) -> None:
-        """Set all state to what it was before the first step."""
         started = time.perf_counter()
         for var, start in assembly.states():
             var.set(start)

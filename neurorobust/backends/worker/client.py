@@ -11,22 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
-from neurorobust.backends.worker.protocol import (
-    MAX_LINE_BYTES,
-    PROTOCOL_VERSION,
-    Answer,
-    Failure,
-    Hello,
-    Progress,
-    ProtocolError,
-    Request,
-    Result,
-    decode,
-    encode,
-)
+from neurorobust.backends.worker import protocol
 from neurorobust.backends.worker.surroundings import worker_environment
 from neurorobust.errors import RemoteError, WorkerCrashed, WorkerError, WorkerTimeout
 
@@ -46,7 +33,7 @@ _LOG_LINE_CHARACTERS: Final = 300
 class RemoteCause(Exception):
     """What the worker said about its exception; the ``__cause__`` of a ``RemoteError``."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: protocol.Failure) -> None:
         self.type = failure.type
         self.message = failure.message
         self.traceback = failure.traceback
@@ -111,8 +98,7 @@ class WorkerClient:
         except OSError as error:
             os.close(self._lifeline)
             self._drop_log()
-            message = f"{self.command[0]} could not be started: {error}"
-            raise WorkerCrashed(message) from error
+            raise WorkerCrashed(f"{self.command[0]} could not be started: {error}") from error
         finally:
             os.close(reading)
         try:
@@ -165,8 +151,8 @@ class WorkerClient:
             if self._ended is not None:
                 message = f"{method}: this worker is gone ({self._ended}); start another one"
                 raise WorkerError(message)
-            request = Request(next(self._ids), method, params or {})
-            line = encode(request)
+            request = protocol.Request(next(self._ids), method, params or {})
+            line = protocol.encode(request)
             try:
                 return self._exchange(request, line, timeout_s, on_progress)
             except RemoteError:
@@ -184,7 +170,8 @@ class WorkerClient:
             with contextlib.suppress(OSError, WorkerError):
                 if not self._exited() and self._lock.acquire(blocking=False):
                     try:
-                        self._send(encode(Request(0, "shutdown")), time.monotonic() + 0.5)
+                        line = protocol.encode(protocol.Request(0, "shutdown"))
+                        self._send(line, time.monotonic() + 0.5)
                         _close(self._process.stdin)
                         self._await_exit(_GRACE_S)
                     finally:
@@ -195,12 +182,7 @@ class WorkerClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __del__(self) -> None:
@@ -222,44 +204,42 @@ class WorkerClient:
         lines = text.splitlines()[-_LOG_TAIL_LINES:]
         return "\n".join(line[:_LOG_LINE_CHARACTERS] for line in lines)
 
-    def _greet(self, timeout_s: float) -> Hello:
-        """Wait for the hello and check that both sides speak the same version."""
+    def _greet(self, timeout_s: float) -> protocol.Hello:
         answer = self._receive(time.monotonic() + timeout_s, f"no hello within {timeout_s:g} s")
-        if not isinstance(answer, Hello):
+        if not isinstance(answer, protocol.Hello):
             message = f"{self.command[0]}: the first line is a {type(answer).__name__}, no hello"
-            raise ProtocolError(message)
-        if answer.protocol != PROTOCOL_VERSION:
-            message = (
+            raise protocol.ProtocolError(message)
+        if answer.protocol != protocol.PROTOCOL_VERSION:
+            raise protocol.ProtocolError(
                 f"{self.command[0]} speaks protocol {answer.protocol}, this host speaks "
-                f"{PROTOCOL_VERSION}; install the worker and the host from the same release"
+                f"{protocol.PROTOCOL_VERSION}; install the worker and the host from the same "
+                "release"
             )
-            raise ProtocolError(message)
         return answer
 
     def _exchange(
         self,
-        request: Request,
+        request: protocol.Request,
         line: bytes,
         timeout_s: float,
         on_progress: Callable[[Mapping[str, Any]], None] | None,
     ) -> Any:
-        """Send one request and read until its answer."""
         deadline = time.monotonic() + timeout_s
         late = f"{request.method}: no answer within {timeout_s:g} s"
         self._send(line, deadline, late)
         while True:
             answer = self._receive(deadline, late)
-            if isinstance(answer, Hello) or answer.id != request.id:
+            if isinstance(answer, protocol.Hello) or answer.id != request.id:
                 message = f"{request.method}: expected the answer {request.id}, got {answer}"
-                raise ProtocolError(message)
+                raise protocol.ProtocolError(message)
             match answer:
-                case Progress():
+                case protocol.Progress():
                     if on_progress is not None:
                         on_progress(answer.progress)
-                case Failure():
+                case protocol.Failure():
                     message = f"{request.method}: {answer.type}: {answer.message}"
                     raise RemoteError(message) from RemoteCause(answer)
-                case Result():
+                case protocol.Result():
                     return answer.result
 
     def _send(self, line: bytes, deadline: float, late: str = "the worker does not read") -> None:
@@ -277,8 +257,7 @@ class WorkerClient:
                     raise self._crashed() from None
                 rest = rest[written:]
 
-    def _receive(self, deadline: float, late: str) -> Answer:
-        """Read the next line."""
+    def _receive(self, deadline: float, late: str) -> protocol.Answer:
         out = _fd(self._process.stdout)
         with selectors.DefaultSelector() as selector:
             selector.register(out, selectors.EVENT_READ)
@@ -287,10 +266,10 @@ class WorkerClient:
                 if end >= 0:
                     line = bytes(self._buffer[:end])
                     del self._buffer[: end + 1]
-                    return decode(line)
-                if len(self._buffer) > MAX_LINE_BYTES:
-                    message = f"the worker wrote a line longer than {MAX_LINE_BYTES} bytes"
-                    raise ProtocolError(message)
+                    return protocol.decode(line)
+                if len(self._buffer) > protocol.MAX_LINE_BYTES:
+                    message = f"the worker wrote a line longer than {protocol.MAX_LINE_BYTES} bytes"
+                    raise protocol.ProtocolError(message)
                 self._wait(selector, deadline, late)
                 chunk = os.read(out, 1 << 16)
                 if not chunk:
@@ -310,7 +289,6 @@ class WorkerClient:
                 raise self._crashed()
 
     def _crashed(self) -> WorkerCrashed:
-        """Describe the end of a worker that gave no answer."""
         self._await_exit(_GRACE_S)
         closed_only = not self._exited()
         self._kill("it crashed")
@@ -324,7 +302,6 @@ class WorkerClient:
         return WorkerCrashed(self._told(f"the worker {how}"))
 
     def _told(self, message: str) -> str:
-        """Add the last lines of the log to a message."""
         tail = self.log_tail()
         return f"{message}; its last lines were:\n{tail}" if tail else f"{message}; it said nothing"
 
@@ -335,7 +312,6 @@ class WorkerClient:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _await_exit(self, timeout_s: float) -> None:
-        """Wait a little for the worker to end by itself."""
         deadline = time.monotonic() + timeout_s
         pause = 0.001
         while not self._exited() and time.monotonic() < deadline:
@@ -356,13 +332,11 @@ class WorkerClient:
         os.close(self._lifeline)
 
     def _drop_log(self) -> None:
-        """Remove the log if nobody asked for it."""
         if not self._keep_log:
             self.log.unlink(missing_ok=True)
 
 
 def _open_log_path(log: Path | None) -> Path:
-    """Return the path of the log file, a fresh temporary one if none was asked for."""
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
         return log
@@ -372,7 +346,6 @@ def _open_log_path(log: Path | None) -> Path:
 
 
 def _fd(pipe: Any) -> int:
-    """File descriptor of a pipe of the process."""
     return int(pipe.fileno())
 
 
@@ -383,7 +356,6 @@ def _close(pipe: Any) -> None:
 
 
 def _signal_name(number: int) -> str:
-    """Name of a signal, e.g. ``SIGSEGV``."""
     try:
         return signal.Signals(number).name
     except ValueError:

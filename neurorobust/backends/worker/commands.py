@@ -91,6 +91,5 @@ def run(command: Sequence[str | Path], *, timeout_s: float, say: Say, cwd: Path)
 
 
 def _kill_group(group: int) -> None:
-    """Kill a process group that may have ended already."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)

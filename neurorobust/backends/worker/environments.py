@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -21,6 +20,7 @@ from filelock import FileLock
 from neurorobust.backends.worker.commands import Outcome, Say, run
 from neurorobust.backends.worker.interpreters import find_python, probe, uv_command
 from neurorobust.errors import BackendUnavailable, EnvironmentBuildError
+from neurorobust.files import write_atomic
 
 GROUP = "neurorobust.environments"
 """Entry-point group in which distributions register their environments."""
@@ -76,12 +76,10 @@ class EnvironmentSpec:
 
     def tier(self, name: str) -> Tier:
         """Look a tier up by its name."""
-        for tier in self.tiers:
-            if tier.name == name:
-                return tier
-        known = ", ".join(tier.name for tier in self.tiers)
-        message = f"{self.name}: no tier {name!r}; there are {known}"
-        raise BackendUnavailable(message)
+        known = {tier.name: tier for tier in self.tiers}
+        if name not in known:
+            raise BackendUnavailable(f"{self.name}: no tier {name!r}; there are {', '.join(known)}")
+        return known[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +139,7 @@ def home() -> Path:
 
 
 def path(spec: EnvironmentSpec, tier: str) -> Path:
-    """Folder of an environment, whether it exists or not.
-
-    Args:
-        spec: What it is made from.
-        tier: Name of the tier.
-
-    Returns:
-        A path that depends on the lock and the Python version only.
-    """
+    """Folder of an environment, which depends on its lock and Python only; it need not exist."""
     digest = hashlib.sha256()
     for part in (spec.python.encode(), spec.tier(tier).requirements.read_bytes()):
         digest.update(len(part).to_bytes(8, "little"))
@@ -158,15 +148,7 @@ def path(spec: EnvironmentSpec, tier: str) -> Path:
 
 
 def status(spec: EnvironmentSpec, tier: str) -> EnvironmentStatus:
-    """Find out whether an environment can be used; changes nothing.
-
-    Args:
-        spec: What it is made from.
-        tier: Name of the tier.
-
-    Returns:
-        Its state. An interpreter that the user names comes before one that was built here.
-    """
+    """Whether an environment can be used; an interpreter that the user names comes first."""
     folder = path(spec, tier)
     external = _external(spec, spec.tier(tier))
     if external is not None:
@@ -175,29 +157,15 @@ def status(spec: EnvironmentSpec, tier: str) -> EnvironmentStatus:
     state = _read_state(folder)
     if state is not None:
         detail = f"Python {state.get('python', '?')}, installed by {state.get('installer', '?')}"
-        return EnvironmentStatus(
-            spec.name,
-            tier,
-            "ready",
-            folder,
-            _python(folder),
-            detail,
-            state.get("health", {}),
-        )
+        health = state.get("health", {})
+        return EnvironmentStatus(spec.name, tier, "ready", folder, _python(folder), detail, health)
     reason = "an interrupted build is there" if folder.exists() else "not built"
     detail = f"{reason}; build it: {spec.build_command} {tier}"
     return EnvironmentStatus(spec.name, tier, "missing", folder, None, detail)
 
 
 def interpreter(spec: EnvironmentSpec, tier: str | None = None) -> Path:
-    """Interpreter of the first usable tier that is large enough.
-
-    Args:
-        spec: What the environment is made from.
-        tier: Smallest tier that will do; the first one if not given.
-
-    Returns:
-        Path of its Python.
+    """Python of the first usable tier that is at least this one (by default the smallest).
 
     Raises:
         BackendUnavailable: No such tier is usable; the message says how to build one.
@@ -225,9 +193,6 @@ def build(spec: EnvironmentSpec, tier: str, progress: Say | None = None) -> Envi
         tier: Name of the tier.
         progress: Gets a line for every step and all output of the installers.
 
-    Returns:
-        The status of the finished environment.
-
     Raises:
         EnvironmentBuildError: A step failed; nothing of the attempt is left.
     """
@@ -244,7 +209,8 @@ def build(spec: EnvironmentSpec, tier: str, progress: Say | None = None) -> Envi
             _discard(folder)
             try:
                 state = _build(spec, size, folder, say)
-                _write_state(folder, state)
+                text = json.dumps(state, indent=2, sort_keys=True)
+                write_atomic(folder / _STATE_FILE, f"{text}\n")
             except BaseException:
                 _discard(folder)
                 raise
@@ -255,15 +221,7 @@ def build(spec: EnvironmentSpec, tier: str, progress: Say | None = None) -> Envi
 
 
 def remove(spec: EnvironmentSpec, tier: str) -> bool:
-    """Remove an environment that was built here; one of the user is never touched.
-
-    Args:
-        spec: What it is made from.
-        tier: Name of the tier.
-
-    Returns:
-        Whether there was anything to remove.
-    """
+    """Remove what was built here, never an environment of the user; whether there was anything."""
     folder = path(spec, tier)
     if not folder.exists():
         return False
@@ -275,7 +233,6 @@ def remove(spec: EnvironmentSpec, tier: str) -> bool:
 
 
 def _build(spec: EnvironmentSpec, tier: Tier, folder: Path, say: Say) -> dict[str, Any]:
-    """Do all steps in order and return what the state file will say."""
     search = find_python(spec.python, spec.variable)
     for reason in search.passed_over:
         say(f"passed over {reason}")
@@ -303,19 +260,14 @@ def _build(spec: EnvironmentSpec, tier: Tier, folder: Path, say: Say) -> dict[st
 
 def _install(spec: EnvironmentSpec, tier: Tier, folder: Path, base: Path, say: Say) -> str:
     """Create the environment and fill it, with uv if that works, else with pip."""
-    python = _python(folder)
-    lock = tier.requirements
-    uv = uv_command()
-    if uv is not None:
-        steps: list[tuple[str, list[str | Path], float]] = [
-            ("uv venv", [*uv, "venv", "--no-project", "--python", base, folder], _CREATE_TIMEOUT_S),
-            (
-                "uv pip install",
-                [*uv, "pip", "install", "--no-deps", "--python", python, "-r", lock],
-                tier.install_timeout_s,
-            ),
-        ]
-        failed = _first_failure(steps, folder, say)
+    target = ("--no-deps", "-r", tier.requirements)
+    limits = (_CREATE_TIMEOUT_S, tier.install_timeout_s)
+    if uv := uv_command():
+        commands: dict[str, list[str | Path]] = {
+            "uv venv": [*uv, "venv", "--no-project", "--python", base, folder],
+            "uv pip install": [*uv, "pip", "install", "--python", _python(folder), *target],
+        }
+        failed = _first_failure(commands, limits, folder, say)
         if failed is None:
             return "uv"
         step, outcome = failed
@@ -326,26 +278,20 @@ def _install(spec: EnvironmentSpec, tier: Tier, folder: Path, base: Path, say: S
             "index settings of its own"
         )
         _discard(folder)
-    steps = [
-        ("python -m venv", [base, "-I", "-m", "venv", folder], _CREATE_TIMEOUT_S),
-        (
-            "pip install",
-            [python, "-m", "pip", "install", "--no-input", "--no-deps", "-r", lock],
-            tier.install_timeout_s,
-        ),
-    ]
-    failed = _first_failure(steps, folder, say)
-    if failed is not None:
+    commands = {
+        "python -m venv": [base, "-I", "-m", "venv", folder],
+        "pip install": [_python(folder), "-m", "pip", "install", "--no-input", *target],
+    }
+    if failed := _first_failure(commands, limits, folder, say):
         way_out = "check the network and the package index that pip is configured for"
-        raise _failure(spec, tier, failed[0], failed[1], way_out)
+        raise _failure(spec, tier, *failed, way_out)
     return "pip"
 
 
 def _first_failure(
-    steps: list[tuple[str, list[str | Path], float]], folder: Path, say: Say
+    commands: Mapping[str, list[str | Path]], limits_s: tuple[float, float], folder: Path, say: Say
 ) -> tuple[str, Outcome] | None:
-    """Run steps until one fails."""
-    for step, command, timeout_s in steps:
+    for (step, command), timeout_s in zip(commands.items(), limits_s, strict=True):
         say(f"{step} …")
         outcome = run(command, timeout_s=timeout_s, say=say, cwd=folder.parent)
         if not outcome.ok:
@@ -354,7 +300,6 @@ def _first_failure(
 
 
 def _check(spec: EnvironmentSpec, tier: Tier, folder: Path, say: Say) -> dict[str, Any]:
-    """Run the health check with the new interpreter."""
     say("health check …")
     command: list[str | Path] = [_python(folder), "-I", spec.health_check, tier.name]
     outcome = run(command, timeout_s=_HEALTH_TIMEOUT_S, say=say, cwd=folder)
@@ -371,7 +316,6 @@ def _check(spec: EnvironmentSpec, tier: Tier, folder: Path, say: Say) -> dict[st
 def _failure(
     spec: EnvironmentSpec, tier: Tier, step: str, outcome: Outcome, way_out: str
 ) -> EnvironmentBuildError:
-    """Name the step that failed, what it said last, and the way out."""
     said = "\n".join(f"  {line}" for line in outcome.tail) or "  (no output)"
     message = (
         f"{spec.name}: the step '{step}' failed with exit code {outcome.code}; its last lines:\n"
@@ -397,7 +341,6 @@ def _external(spec: EnvironmentSpec, tier: Tier) -> Path | None:
 
 
 def _python(folder: Path) -> Path:
-    """Interpreter inside an environment."""
     return folder / "bin" / "python"
 
 
@@ -412,23 +355,10 @@ def _read_state(folder: Path) -> dict[str, Any] | None:
     return state if os.access(_python(folder), os.X_OK) else None
 
 
-def _write_state(folder: Path, state: Mapping[str, Any]) -> None:
-    """Write the state file in one piece."""
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".state-")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(state, file, indent=2, sort_keys=True)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    Path(name).replace(folder / _STATE_FILE)
-
-
 def _discard(folder: Path) -> None:
-    """Remove a folder and all in it, if it is there."""
     if folder.exists():
         shutil.rmtree(folder, ignore_errors=False)
 
 
 def _listed(packages: Mapping[str, str]) -> str:
-    """Packages and versions for a message."""
     return " and ".join(f"{name} {version}" for name, version in packages.items())

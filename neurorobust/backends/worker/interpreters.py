@@ -79,7 +79,6 @@ def probe(candidate: Path, version: str) -> tuple[Path | None, str]:
 
 
 def _candidates(version: str, variable: str | None) -> Iterator[tuple[str, Path]]:
-    """Yield where a Python of this version may be, best first."""
     named = os.environ.get(variable, "") if variable else ""
     if named:
         yield f"${variable}", Path(named).expanduser()
@@ -99,5 +98,4 @@ def _candidates(version: str, variable: str | None) -> Iterator[tuple[str, Path]
 
 
 def _quiet(command: list[str | Path]) -> Outcome:
-    """Run a short question without showing its output."""
     return run(command, timeout_s=_PROBE_TIMEOUT_S, say=lambda _: None, cwd=Path("/"))

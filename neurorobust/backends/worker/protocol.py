@@ -98,11 +98,10 @@ def encode(request: Request) -> bytes:
     try:
         return json.dumps(record, allow_nan=False).encode() + b"\n"
     except (TypeError, ValueError) as error:
-        message = (
+        raise ProtocolError(
             f"{request.method}: params are not JSON ({error}); "
             "pass numbers, strings, lists and mappings, and arrays through files"
-        )
-        raise ProtocolError(message) from error
+        ) from error
 
 
 def decode(line: bytes) -> Answer:
@@ -158,6 +157,5 @@ def _record(record: Mapping[str, Any]) -> Answer:
 
 
 def _shown(line: bytes) -> str:
-    """Return a short printable form of a line for a message."""
     text = line[: _SHOWN_CHARACTERS + 1].decode(errors="backslashreplace").rstrip("\r\n")
     return repr(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…")

@@ -67,11 +67,9 @@ def export_code(
         InvalidFile: if the folder cannot be written.
     """
     if target not in get_args(Target):
-        msg = f"target is {target!r}; known are {', '.join(get_args(Target))}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"target is {target!r}; known are {', '.join(get_args(Target))}")
     if exact and target != "norse":
-        msg = f"exact is an option of norse; {target} is exact in any case"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"exact is an option of norse; {target} is exact in any case")
     stem = re.sub(r"[^a-z0-9]+", "_", model.header.name.lower()).strip("_") or "network"
     suffix = ".npz" if target == "lava" else ".safetensors"
     code, weights = f"{stem}_{target}.py", f"{stem}_{target}{suffix}"
@@ -94,14 +92,12 @@ def _source(model: Model, target: Target, weights: str, *, exact: bool) -> Sourc
     about = _about(model)
     if target == "lava":
         if not isinstance(model, Program):
-            msg = "lava: takes a Program, in Loihi's integers; lower the Graph first"
-            raise Unsupported(msg)
+            raise Unsupported("lava: takes a Program, in Loihi's integers; lower the Graph first")
         from neurorobust.formats.code.lava import lava_source
 
         return lava_source(model, weights, about)
     if not isinstance(model, Graph):
-        msg = f"{target}: computes in floating point; give the Graph that was lowered"
-        raise Unsupported(msg)
+        raise Unsupported(f"{target}: computes in floating point; give the Graph that was lowered")
     return torch_source(model, target, weights, about, exact=exact)
 
 
@@ -133,7 +129,6 @@ def _packed(source: Source, suffix: str, metadata: Mapping[str, str]) -> bytes:
 def _checked(
     model: Model, target: Target, files: Mapping[str, bytes], code: str, inputs: Array | None
 ) -> Verdict:
-    """The verdict of running the files in a folder of their own."""
     python, reason = interpreter_of(target)
     if python is None:
         return not_run(reason, target)

@@ -4,7 +4,7 @@ The processes and their connections are those with which the backend ``lava`` ru
 """
 
 import json
-from dataclasses import Field, fields
+from dataclasses import MISSING, Field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from neurorobust import ir
 from neurorobust.backends import get_backend, require_support
 from neurorobust.errors import Unsupported
 from neurorobust.formats.code.names import identifiers
-from neurorobust.formats.code.text import block, call, listed, quoted, sizes, wrapped
+from neurorobust.formats.code.text import call, docstring, function, listed, main, quoted, sizes
 from neurorobust.formats.code.torch_module import Source
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ _CLASSES = {
     "conv": ("Conv", "from lava.proc.conv.process import Conv"),
     "lif_reset": ("LIFReset", "from lava.proc.lif.process import LIFReset"),
 }
+_NEURAL = frozenset({"source", "sink", "lif_reset"})
 _SPREAD = frozenset({"u", "v", "bias_mant", "bias_exp"})
 """Parameters that Lava takes as one number per neuron."""
 _SAID = frozenset({"name", "du", "dv", "vth"})
@@ -74,21 +75,19 @@ def lava_source(program: ir.Program, weights: str, about: str) -> Source:
 def _refuse(program: ir.Program) -> None:
     require_support("lava", get_backend("lava").capabilities(), program, "quantised")
     if program.host is not None:
-        msg = (
+        raise Unsupported(
             "the Program has a part on the host, which Lava does not run; lower with "
             "input_coding='graded' or 'bias'"
         )
-        raise Unsupported(msg)
     for name, node in program.of_kind(ir.FixedNeuron):
         if isinstance(node, ir.FixedTernaryLIF):
             msg = f"{name}: Lava's TernaryLIF has no reset between samples; run it as a backend"
             raise Unsupported(msg)
         if node.reset_interval:
-            msg = (
+            raise Unsupported(
                 f"{name}: it is reset every {node.reset_interval} steps; Lava's LIFReset has one "
                 "interval, which separates the samples here"
             )
-            raise Unsupported(msg)
 
 
 class _File:
@@ -105,7 +104,10 @@ class _File:
         self.names = identifiers(process.name for process in network.processes)
         self.by_name = {process.name: process for process in network.processes}
         self.tensors: dict[str, ir.Array] = {}
-        self.imports: set[str] = set()
+        self.imports = {
+            "from lava.magma.core.run_conditions import RunSteps",
+            "from lava.magma.core.run_configs import Loihi2SimCfg",
+        }
 
     @property
     def whole(self) -> bool:
@@ -117,8 +119,8 @@ class _File:
         made = [self.made(p) for p in sorted(self.network.processes, key=self.place)]
         joined = [self.joined(link.source, link.target) for link in self.network.connections]
         layers = tuple(dict.fromkeys(source for source, _ in self.ways))
-        text = self.docstring(about) + "\n" + self.header(weights)
-        text += self.run(made, joined, layers) + self.reading() + self.main()
+        text = self.told(about) + "\n" + self.header(weights)
+        text += self.run(made, joined, layers) + self.reading() + self.demonstration()
         return Source(text, self.tensors, layers)
 
     def place(self, process: "Process") -> int:
@@ -127,50 +129,30 @@ class _File:
         own = [i for i, name in enumerate(order) if f"{process.name}.".startswith(f"{name}.")]
         return own[-1]
 
-    def docstring(self, about: str) -> str:
+    def told(self, about: str) -> str:
         """What the file is, and how late Lava is."""
         given = f"({'B' if self.program.header.coding == 'direct' else 'B, T'}, "
         given += f"{sizes(self.program.input_shape)})"
-        lines = [
-            wrapped(f"{self.program.header.name or 'A spiking network'} in Lava, fixed_pt."),
-            "",
-            wrapped(about),
-            wrapped(
-                f"Written for lava-nc {VERSION}, in Loihi's integers; it needs nothing else but "
-                "numpy."
-            ),
-            "",
-            "    python {file} inputs.npy outputs.npz",
-            "",
-            wrapped(
-                f"inputs.npy holds samples of shape {given}; outputs.npz then holds the scores "
-                "and what arrives at the output."
-            ),
-            "",
-            wrapped(
-                "On Lava every synapse takes one step, so a population behind k synapses answers "
-                "k steps late: LATE holds k, and what is recorded is cut accordingly. "
-                + (
-                    "The samples follow each other in one run; LIFReset starts each population "
-                    "from rest when the first step of a sample reaches it."
-                    if self.whole
-                    else "Delays and loops remember, so every sample has a run of its own."
-                )
-            ),
-        ]
-        return '"""' + "\n".join(lines) + '\n"""\n'
+        how = "Delays and loops remember, so every sample has a run of its own."
+        if self.whole:
+            how = (
+                "The samples follow each other in one run; LIFReset starts each population from "
+                "rest when the first step of a sample reaches it."
+            )
+        return docstring(
+            f"{self.program.header.name or 'A spiking network'} in Lava, fixed_pt.",
+            about,
+            f"Written for lava-nc {VERSION}, in Loihi's integers; it needs nothing else but numpy.",
+            f"inputs.npy holds samples of shape {given}; outputs.npz then holds the scores and "
+            "what arrives at the output.",
+            "On Lava every synapse takes one step, so a population behind k synapses answers k "
+            f"steps late: LATE holds k, and what is recorded is cut accordingly. {how}",
+        )
 
     def header(self, weights: str) -> str:
         """Imports and constants."""
-        lava = sorted(
-            {
-                *self.imports,
-                "from lava.magma.core.run_conditions import RunSteps",
-                "from lava.magma.core.run_configs import Loihi2SimCfg",
-            }
-        )
         classes: dict[str, list[str]] = {}
-        for line in lava:
+        for line in sorted(self.imports):
             module, name = line.split(" import ")
             classes.setdefault(module, []).append(name)
         lava = [f"{module} import {', '.join(names)}" for module, names in classes.items()]
@@ -199,7 +181,8 @@ class _File:
         if process.kind == "sink":
             return f"{name} = Sink(shape=({sizes(self.shape_of(process))},), buffer=total)"
         options = {}
-        for part in fields(process):
+        # What must be given comes first, then what Lava has defaults for.
+        for part in sorted(fields(process), key=lambda part: part.default is not MISSING):
             value = getattr(process, part.name)
             if part.name != "name" and not self.usual(part, value):
                 options[part.name] = self.value(process, part.name, value)
@@ -233,7 +216,7 @@ class _File:
 
     def shape_of(self, process: "Process") -> ir.Shape:
         """Shape of what a process sends."""
-        if process.kind in {"source", "sink", "lif_reset"}:
+        if process.kind in _NEURAL:
             shape: ir.Shape = process.shape  # type: ignore[union-attr]
             return shape
         if process.kind == "conv":
@@ -245,16 +228,15 @@ class _File:
         if process.kind == "conv":
             shape: ir.Shape = process.input_shape  # type: ignore[union-attr]
             return shape
-        if process.kind in {"source", "sink", "lif_reset"}:
+        if process.kind in _NEURAL:
             return self.shape_of(process)
         return (process.weights.shape[1],)  # type: ignore[union-attr]
 
     def joined(self, source: str, target: str) -> str:
         """The line that connects two processes; in C order where only one end is flat."""
         first, second = self.by_name[source], self.by_name[target]
-        neural = {"source", "lif_reset", "sink"}
-        out = f"{self.names[source]}.{'s_out' if first.kind in neural else 'a_out'}"
-        into = f"{self.names[target]}.{'a_in' if second.kind in neural else 's_in'}"
+        out = f"{self.names[source]}.{'s_out' if first.kind in _NEURAL else 'a_out'}"
+        into = f"{self.names[target]}.{'a_in' if second.kind in _NEURAL else 's_in'}"
         wanted = self.taken(second)
         if self.shape_of(first) != wanted:
             out += f".reshape(new_shape=({sizes(wanted)}{',' if len(wanted) == 1 else ''}))"
@@ -307,20 +289,14 @@ class _File:
             f"{source}.stop()",
             "return {name: cut(values, LATE.get(name, 0)) for name, values in record.items()}",
         ]
-        return (
-            "\n\ndef run(codes: np.ndarray) -> dict[str, np.ndarray]:\n"
-            + block(body, 1)
-            + "\n\ndef cut(values: np.ndarray, late: int) -> np.ndarray:\n"
-            + block(
-                [
-                    '"""From Lava\'s (W, H, C, time) to (B, STEPS, C, H, W), without the delay."""',
-                    "samples = (values.shape[-1] - DEPTH) // STEPS",
-                    "kept = values.T[late : late + samples * STEPS]",
-                    "return kept.reshape(samples, STEPS, *kept.shape[1:]).astype(np.int64)",
-                ],
-                1,
-            )
-        )
+        cut = [
+            '"""From Lava\'s (W, H, C, time) to (B, STEPS, C, H, W), without the delay."""',
+            "samples = (values.shape[-1] - DEPTH) // STEPS",
+            "kept = values.T[late : late + samples * STEPS]",
+            "return kept.reshape(samples, STEPS, *kept.shape[1:]).astype(np.int64)",
+        ]
+        made_run = function("run(codes: np.ndarray) -> dict[str, np.ndarray]", body)
+        return made_run + function("cut(values: np.ndarray, late: int) -> np.ndarray", cut)
 
     def reading(self) -> str:
         """From values to integers, and from what arrives to scores."""
@@ -348,31 +324,24 @@ class _File:
         ]
         later = ""
         if any(delay for _, delay in self.ways):
-            later = "\n\ndef later(values: np.ndarray, steps: int) -> np.ndarray:\n" + block(
+            later = function(
+                "later(values: np.ndarray, steps: int) -> np.ndarray",
                 [
                     '"""The same some steps later, zeros first."""',
                     "return np.pad(values, [(0, 0), (steps, 0), (0, 0)])[:, :STEPS]",
                 ],
-                1,
             )
-        return (
-            "\n\ndef encode(samples: np.ndarray) -> np.ndarray:\n"
-            + block(encode, 1)
-            + later
-            + "\n\ndef read(record: dict[str, np.ndarray]) -> np.ndarray:\n"
-            + block(score, 1)
-        )
+        read = function("read(record: dict[str, np.ndarray]) -> np.ndarray", score)
+        return function("encode(samples: np.ndarray) -> np.ndarray", encode) + later + read
 
-    def main(self) -> str:
-        """The demonstration."""
-        running = (
-            ["record = run(codes)"]
-            if self.whole
-            else [
-                "records = [run(codes[i : i + 1]) for i in range(len(codes))]",
-                "record = {k: np.concatenate([r[k] for r in records]) for k in records[0]}",
-            ]
-        )
+    def demonstration(self) -> str:
+        """The function that runs it."""
+        running = [
+            "records = [run(codes[i : i + 1]) for i in range(len(codes))]",
+            "record = {k: np.concatenate([r[k] for r in records]) for k in records[0]}",
+        ]
+        if self.whole:
+            running = ["record = run(codes)"]
         continuous = [n for n, _ in self.ways if not self.program.nodes[n].spiking]
         what = 'f"spikes/{name}"'
         if continuous:
@@ -385,8 +354,4 @@ class _File:
             f"named = {{{what}: value for name, value in record.items()}}",
             "np.savez(outputs, **named, scores=read(record))",
         ]
-        return (
-            "\n\ndef main(inputs: str, outputs: str) -> None:\n"
-            + block(body, 1)
-            + '\n\nif __name__ == "__main__":\n    main(*sys.argv[1:])\n'
-        )
+        return main(body)

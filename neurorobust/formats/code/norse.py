@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from neurorobust.errors import Unsupported
 from neurorobust.formats.code.norse_exact import exact_piece
-from neurorobust.formats.code.piece import Parameters, Piece, entering, gained
-from neurorobust.formats.code.text import call, literal, sizes
+from neurorobust.formats.code.piece import Parameters, Piece, entering, require_one_spike
+from neurorobust.formats.code.text import call, literal
 from neurorobust.ir import LI, LIF, Array, Shape
 
 VERSION = "1.1.0"
@@ -36,12 +35,7 @@ def neuron_piece(
     Raises:
         Unsupported: if it may fire several spikes in one step.
     """
-    if isinstance(node, LIF) and node.max_spikes > 1:
-        msg = (
-            f"{name}: max_spikes is {node.max_spikes}; Norse's cells fire at most once per step, "
-            "so it has no exact form there"
-        )
-        raise Unsupported(msg)
+    require_one_spike(name, node, "Norse's cells")
     kind = None if exact else cell_of(node)
     if kind is None:
         return exact_piece(identifier, node, x)
@@ -91,13 +85,11 @@ class _Cell:
         if soft:
             del values["v_reset"]
         return self.piece(
-            "LIFBoxCell",
-            "LIFBoxParameters",
+            "LIFBox",
             values,
             extra=extra,
             state={"v": self.scaled(node.v_init)},
-            state_kind="LIFBoxFeedForwardState",
-            x=self.gained(x, node.gain_in, node.gain_syn),
+            x=self.gained_twice(x, node),
             imports=("from norse.torch.functional.reset import reset_subtract",) if soft else (),
         )
 
@@ -109,45 +101,40 @@ class _Cell:
         values = {"tau_syn_inv": np.float32(1) - alpha, "tau_mem_inv": self.leak}
         values |= {"v_leak": node.bias} | self.thresholds()
         return self.piece(
-            "LIFCell",
-            "LIFParameters",
+            "LIF",
             values,
             # Norse keeps the current after its decay, in the units of the membrane's input.
             state={
                 "v": self.scaled(node.v_init),
                 "i": alpha * node.i_init.astype(np.float32) * gain,
             },
-            state_kind="LIFFeedForwardState",
-            x=self.gained(x, np.asarray(node.gain_in.astype(np.float32) * gain)),
+            x=self.own.gained(x, "gain_in", np.asarray(node.gain_in.astype(np.float32) * gain)),
         )
 
     def perfect(self, x: str) -> Piece:
         """``IAFCell``."""
         node = self.lif
-        x = self.gained(x, node.gain_in, node.gain_syn)
+        x = self.gained_twice(x, node)
         if node.bias.any():
             x = f"{x} + {self.own('bias', node.bias)}"
-        return self.piece(
-            "IAFCell",
-            "IAFParameters",
-            self.thresholds(),
-            state={"v": node.v_init},
-            state_kind="IAFFeedForwardState",
-            x=x,
-        )
+        return self.piece("IAF", self.thresholds(), state={"v": node.v_init}, x=x)
 
     def integrator(self, x: str) -> Piece:
         """``LIBoxCell``; its membrane leaves Norse's units again."""
         node = self.node
         unit = self.own("unit", self.unit)
         return self.piece(
-            "LIBoxCell",
-            "LIBoxParameters",
+            "LIBox",
             {"tau_mem_inv": self.leak, "v_leak": node.bias},
             state={"v": self.scaled(node.v_init)},
-            state_kind="LIBoxState",
-            x=self.gained(x, node.gain_in),
+            x=self.own.gained(x, "gain_in", node.gain_in),
             readout=f"mem_{self.identifier} / {unit}",
+        )
+
+    def gained_twice(self, x: str, node: LIF) -> str:
+        """The input times both gains."""
+        return self.own.gained(
+            self.own.gained(x, "gain_in", node.gain_in), "gain_syn", node.gain_syn
         )
 
     @property
@@ -168,21 +155,12 @@ class _Cell:
         """A membrane in Norse's units."""
         return np.asarray(value.astype(np.float32) * self.unit)
 
-    def gained(self, x: str, *gains: Array) -> str:
-        """The input times its gains."""
-        for number, gain in enumerate(gains):
-            if (gain != 1).any():
-                x = gained(x, self.own(("gain_in", "gain_syn")[number], gain))
-        return x
-
     def piece(
         self,
-        cell: str,
-        parameters: str,
+        kind: str,
         values: Mapping[str, Array],
         *,
         state: Mapping[str, Array],
-        state_kind: str,
         x: str,
         extra: Mapping[str, str] | None = None,
         readout: str = "",
@@ -190,6 +168,8 @@ class _Cell:
     ) -> Piece:
         """A cell of Norse with its parameters."""
         name, node = self.identifier, self.node
+        cell, parameters = f"{kind}Cell", f"{kind}Parameters"
+        state_kind = f"{kind}{'FeedForward' if isinstance(node, LIF) else ''}State"
         shown: dict[str, Any] = {}
         for key, value in values.items():
             if key in {"v_leak", "v_reset"} and not value.any():
@@ -201,31 +181,15 @@ class _Cell:
             else:
                 shown[key] = f"torch.tensor({literal(single)})"
         made = call(cell, call(parameters, **shown, **(extra or {})), dt="DT")
-        begin = {key: self.begin(f"{key}_init", value) for key, value in state.items()}
+        begin = {k: self.own.begin(f"{k}_init", v, self.shape) for k, v in state.items()}
         held, out = f"state_{name}", f"{'spk' if isinstance(node, LIF) else 'mem'}_{name}"
         lines, x = entering(name, x)
         step = [*lines, f"{out}, {held} = self.{name}({x}, {held})"]
         if readout:
             step.append(f"{out} = {readout}")
-        notes = ["# Fires at its threshold, too: Norse's is the next float below."]
-        return Piece(
-            make=(
-                *(notes if isinstance(node, LIF) and node.compare == ">=" else ()),
-                f"self.{name} = {made}",
-                *self.own.make,
-            ),
-            start=(f"{held} = {call(state_kind, **begin)}",),
-            step=tuple(step),
-            out=out,
-            tensors=self.tensors | self.own.tensors,
-            imports=(f"from norse.torch import {cell}, {state_kind}, {parameters}", *imports),
-        )
-
-    def begin(self, field: str, value: Array) -> str:
-        """A state before the first step."""
-        if not value.any():
-            return f"x.new_zeros(batch, {sizes(self.shape)})"
-        start = self.own(field, value)
-        if start.startswith("self."):
-            return f"{start}.expand(batch, {sizes(self.shape)})"
-        return f"x.new_full((batch, {sizes(self.shape)}), {start})"
+        make = [f"self.{name} = {made}"]
+        if isinstance(node, LIF) and node.compare == ">=":
+            make.insert(0, "# Fires at its threshold, too: Norse's is the next float below.")
+        start = [f"{held} = {call(state_kind, **begin)}"]
+        imported = f"from norse.torch import {cell}, {state_kind}, {parameters}"
+        return self.own.piece(make, start, step, out, self.tensors, imports=[imported, *imports])

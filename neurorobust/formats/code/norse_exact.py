@@ -73,7 +73,6 @@ def exact_piece(identifier: str, node: LIF | LI, x: str) -> Piece:
 
 
 def _values(node: LIF | LI) -> dict[str, Array]:
-    """What the step function reads of the weights file."""
     fields = {"beta": node.beta, "v_init": node.v_init, "i_init": np.zeros(())}
     if (node.gain_in != 1).any():
         fields["gain_in"] = node.gain_in

@@ -1,12 +1,13 @@
 """One node in generated code."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from neurorobust.errors import Unsupported
 from neurorobust.formats.code.text import literal, sizes
-from neurorobust.ir import Array
+from neurorobust.ir import LI, LIF, Array, Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +59,50 @@ class Parameters:
             self.make.append(f'self.register_buffer("{key}", {zeros})')
         return f"self.{key}"
 
+    def piece(
+        self,
+        make: Iterable[str],
+        start: Iterable[str],
+        step: Iterable[str],
+        out: str,
+        tensors: Mapping[str, Array],
+        *,
+        imports: Iterable[str] = (),
+    ) -> Piece:
+        """The source of the node; its own parameters come behind what makes its module."""
+        return Piece(
+            make=(*make, *self.make),
+            start=tuple(start),
+            step=tuple(step),
+            out=out,
+            tensors={**tensors, **self.tensors},
+            imports=tuple(imports),
+        )
 
-def gained(x: str, gain: str) -> str:
-    """An input times its gain."""
-    return f"({x}) * {gain}" if " + " in x else f"{x} * {gain}"
+    def gained(self, x: str, field_name: str, gain: Array) -> str:
+        """An input times its gain, where that is not 1."""
+        if (gain == 1).all():
+            return x
+        factor = self(field_name, gain)
+        return f"({x}) * {factor}" if " + " in x else f"{x} * {factor}"
+
+    def begin(self, field_name: str, value: Array, shape: Shape) -> str:
+        """The expression of a state before the first step."""
+        if not value.any():
+            return f"x.new_zeros(batch, {sizes(shape)})"
+        start = self(field_name, value)
+        if start.startswith("self."):
+            return f"{start}.expand(batch, {sizes(shape)})"
+        return f"x.new_full((batch, {sizes(shape)}), {start})"
+
+
+def require_one_spike(name: str, node: LIF | LI, neurons: str) -> None:
+    """Refuse a population that may fire several spikes in one step."""
+    if isinstance(node, LIF) and node.max_spikes > 1:
+        raise Unsupported(
+            f"{name}: max_spikes is {node.max_spikes}; {neurons} fire at most once per step, "
+            "so it has no exact form there"
+        )
 
 
 def entering(identifier: str, x: str) -> tuple[tuple[str, ...], str]:

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from neurorobust.backends import RunResult
-from neurorobust.backends.worker import interpreter
 from neurorobust.backends.worker.commands import run
-from neurorobust.backends.worker.environments import find
+from neurorobust.backends.worker.environments import find, interpreter
 from neurorobust.data import Stimulus
 from neurorobust.errors import BackendUnavailable, WorkerCrashed
 from neurorobust.ir import Array, Model
@@ -68,8 +67,7 @@ class GeneratedCode:
             ended = run(command, timeout_s=self._patience_s, say=lambda _: None, cwd=Path(folder))
             if not ended.ok:
                 last = ended.tail[-1] if ended.tail else "no output"
-                msg = f"{self._code.name} ended with exit code {ended.code}: {last}"
-                raise WorkerCrashed(msg)
+                raise WorkerCrashed(f"{self._code.name} ended with exit code {ended.code}: {last}")
             return result_of(outputs)
 
 

@@ -7,8 +7,7 @@ network, which makes it exact. See ``docs/exporters.md`` for the table.
 
 import numpy as np
 
-from neurorobust.errors import Unsupported
-from neurorobust.formats.code.piece import Parameters, Piece, entering, gained
+from neurorobust.formats.code.piece import Parameters, Piece, entering, require_one_spike
 from neurorobust.formats.code.text import call, literal, sizes
 from neurorobust.formats.modules.resets import firing_threshold, own_mechanism
 from neurorobust.ir import LI, LIF, Array, Shape
@@ -31,18 +30,10 @@ def neuron_piece(name: str, identifier: str, node: LIF | LI, shape: Shape, x: st
     """
     if isinstance(node, LI):
         return _integrator(identifier, node, shape, x)
-    if node.max_spikes > 1:
-        msg = (
-            f"{name}: max_spikes is {node.max_spikes}; snnTorch's neurons fire at most once per "
-            "step, so it has no exact form there"
-        )
-        raise Unsupported(msg)
-    mechanism = own_mechanism(node)
-    return (
-        _stock(identifier, node, mechanism, shape, x)
-        if mechanism
-        else _own(identifier, node, shape, x)
-    )
+    require_one_spike(name, node, "snnTorch's neurons")
+    if mechanism := own_mechanism(node):
+        return _stock(identifier, node, mechanism, shape, x)
+    return _own(identifier, node, shape, x)
 
 
 def _module(
@@ -69,12 +60,8 @@ def _module(
 def _begin(own: Parameters, field: str, value: Array, shape: Shape, reset: str) -> str:
     """The line that gives a state its value before the first step."""
     variable = f"{'mem' if field == 'v_init' else 'syn'}_{own.identifier}"
-    if not value.any():
-        return f"{variable} = {reset}"
-    start = own(field, value)
-    if start.startswith("self."):
-        return f"{variable} = {start}.expand(batch, {sizes(shape)}).clone()"
-    return f"{variable} = x.new_full((batch, {sizes(shape)}), {start})"
+    start = own.begin(field, value, shape) if value.any() else reset
+    return f"{variable} = {start}{'.clone()' if '.expand(' in start else ''}"
 
 
 def _stock(identifier: str, node: LIF, mechanism: str, shape: Shape, x: str) -> Piece:
@@ -82,16 +69,11 @@ def _stock(identifier: str, node: LIF, mechanism: str, shape: Shape, x: str) -> 
     spikes, mem, syn = f"spk_{identifier}", f"mem_{identifier}", f"syn_{identifier}"
     threshold = firing_threshold(node)
     fresh = f"self.{identifier}.reset_mem()"
-    x = _gained(x, own, "gain_in", node.gain_in)
+    x = own.gained(x, "gain_in", node.gain_in)
     if node.alpha is None:
-        lines, x = entering(identifier, _gained(x, own, "gain_syn", node.gain_syn))
-        line, state = _module(
-            identifier,
-            "snn.Leaky",
-            beta=node.beta,
-            threshold=threshold,
-            reset_mechanism=mechanism,
-        )
+        lines, x = entering(identifier, own.gained(x, "gain_syn", node.gain_syn))
+        law = {"beta": node.beta, "threshold": threshold}
+        line, state = _module(identifier, "snn.Leaky", **law, reset_mechanism=mechanism)
         start = [_begin(own, "v_init", node.v_init, shape, fresh)]
         step = [*lines, f"{spikes}, {mem} = self.{identifier}({x}, {mem})"]
     else:
@@ -115,13 +97,7 @@ def _stock(identifier: str, node: LIF, mechanism: str, shape: Shape, x: str) -> 
         if len(start) > 1:
             start[0] = f"{syn} = {mem} = x.new_zeros(batch, {sizes(shape)})"
         step = [*lines, f"{spikes}, {syn}, {mem} = self.{identifier}({x}, {syn}, {mem})"]
-    return Piece(
-        make=(*_notes(node), line, *own.make),
-        start=tuple(start),
-        step=tuple(step),
-        out=spikes,
-        tensors=state | own.tensors,
-    )
+    return own.piece([*_notes(node), line], start, step, spikes, state)
 
 
 def _own(identifier: str, node: LIF, shape: Shape, x: str) -> Piece:
@@ -129,13 +105,8 @@ def _own(identifier: str, node: LIF, shape: Shape, x: str) -> Piece:
     own = Parameters(identifier)
     spikes, mem, syn = f"spk_{identifier}", f"mem_{identifier}", f"syn_{identifier}"
     held, rest = f"held_{identifier}", f"rest_{identifier}"
-    made, state = _module(
-        identifier,
-        "snn.Leaky",
-        beta=node.beta,
-        threshold=firing_threshold(node),
-        reset_mechanism="none",
-    )
+    law = {"beta": node.beta, "threshold": firing_threshold(node)}
+    made, state = _module(identifier, "snn.Leaky", **law, reset_mechanism="none")
     make = [*_notes(node), made]
     zeros = f"x.new_zeros(batch, {sizes(shape)})"
     fresh = f"self.{identifier}.reset_mem()"
@@ -143,7 +114,7 @@ def _own(identifier: str, node: LIF, shape: Shape, x: str) -> Piece:
     # A state that lines of ours read before the first step has its whole shape.
     start = [_begin(own, "v_init", node.v_init, shape, zeros if node.refractory else fresh)]
     step: list[str] = []
-    x = _gained(x, own, "gain_in", node.gain_in)
+    x = own.gained(x, "gain_in", node.gain_in)
     if node.alpha is not None:
         lines, x = entering(identifier, x)
         synapse = f"{identifier}_synapse"
@@ -154,7 +125,7 @@ def _own(identifier: str, node: LIF, shape: Shape, x: str) -> Piece:
         start.append(_begin(own, "i_init", node.i_init, shape, begin))
         step += [*lines, f"_, {syn} = self.{synapse}({x}, {syn})"]
         x = syn
-    lines, x = entering(identifier, _gained(x, own, "gain_syn", node.gain_syn))
+    lines, x = entering(identifier, own.gained(x, "gain_syn", node.gain_syn))
     step += lines
     if node.refractory:
         start.append(f"{rest} = {zeros}")
@@ -180,31 +151,19 @@ def _own(identifier: str, node: LIF, shape: Shape, x: str) -> Piece:
             f"{mem} = torch.where({rest} > 0, {held}, {mem})",
             f"{rest} = torch.where({spikes} > 0, {pause}, ({rest} - 1).clamp(min=0))",
         ]
-    return Piece(
-        make=(*make, *own.make),
-        start=tuple(start),
-        step=tuple(step),
-        out=spikes,
-        tensors=state | own.tensors,
-    )
+    return own.piece(make, start, step, spikes, state)
 
 
 def _integrator(identifier: str, node: LI, shape: Shape, x: str) -> Piece:
     own = Parameters(identifier)
     mem = f"mem_{identifier}"
     line, state = _module(identifier, "snn.Leaky", beta=node.beta, reset_mechanism="none")
-    lines, x = entering(identifier, _gained(x, own, "gain_in", node.gain_in))
+    lines, x = entering(identifier, own.gained(x, "gain_in", node.gain_in))
     step = [*lines, f"_, {mem} = self.{identifier}({x}, {mem})"]
     if node.bias.any():
         step.append(f"{mem} = {mem} + {own('bias', node.bias)}")
     start = _begin(own, "v_init", node.v_init, shape, f"self.{identifier}.reset_mem()")
-    return Piece(
-        make=(line, *own.make),
-        start=(start,),
-        step=tuple(step),
-        out=mem,
-        tensors=state | own.tensors,
-    )
+    return own.piece([line], [start], step, mem, state)
 
 
 def _reset(node: LIF, own: Parameters, mem: str, spikes: str) -> str:
@@ -213,10 +172,6 @@ def _reset(node: LIF, own: Parameters, mem: str, spikes: str) -> str:
     same = node.compare == ">" and np.array_equal(node.reset_to, node.threshold)
     amount = f"self.{own.identifier}.threshold" if same else own("reset", node.reset_to)
     return f"{mem} - {spikes} * {amount}"
-
-
-def _gained(x: str, own: Parameters, field: str, gain: Array) -> str:
-    return gained(x, own(field, gain)) if (gain != 1).any() else x
 
 
 def _notes(node: LIF) -> list[str]:

@@ -60,6 +60,25 @@ def wrapped(text: str, indent: str = "") -> str:
     )
 
 
+def docstring(title: str, *paragraphs: str) -> str:
+    """Of a generated file: what it is, where it comes from, what it needs, and how it is run."""
+    about, needs, *others = map(wrapped, paragraphs)
+    usage = "    python {file} inputs.npy outputs.npz"
+    text = "\n\n".join([wrapped(title), f"{about}\n{needs}", usage, *others])
+    return f'"""{text}\n"""\n'
+
+
+def function(signature: str, lines: Iterable[str]) -> str:
+    """A function of a generated file."""
+    return f"\n\ndef {signature}:\n{block(lines, 1)}"
+
+
+def main(lines: Iterable[str]) -> str:
+    """The function that runs samples of a file, and its call."""
+    made = function("main(inputs: str, outputs: str) -> None", lines)
+    return f'{made}\n\nif __name__ == "__main__":\n    main(*sys.argv[1:])\n'
+
+
 def block(lines: Iterable[str], depth: int) -> str:
     """Lines at a depth of indentation."""
     return "".join(textwrap.indent(line.rstrip() + "\n", "    " * depth) for line in lines)

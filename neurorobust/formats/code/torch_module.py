@@ -8,7 +8,7 @@ from neurorobust.formats.code import norse, snntorch
 from neurorobust.formats.code.maps import map_piece
 from neurorobust.formats.code.names import identifiers
 from neurorobust.formats.code.piece import Piece
-from neurorobust.formats.code.text import block, listed, quoted, sizes, wrapped
+from neurorobust.formats.code.text import block, docstring, function, listed, main, quoted, sizes
 from neurorobust.ir import LI, LIF, Array, Graph, Node, Output
 
 READOUTS = {
@@ -118,7 +118,7 @@ class _Module:
         layers = tuple(n for n in graph.order if isinstance(graph.nodes[n], LIF))
         step += [f"spikes[{quoted(layer)}].append({self.out[layer]})" for layer in layers]
         step.append(f"arrived.append({self.arriving(graph.output)})")
-        text = self.docstring(about) + "\n" + self.imports(imports)
+        text = self.told(about) + "\n" + self.imports(imports)
         text += f'\nWEIGHTS = Path(__file__).with_name("{weights}")\nSTEPS = {header.steps}\n'
         text += f"LAYERS = {listed('[', [quoted(layer) for layer in layers], ']')}\n"
         if self.target == "norse":
@@ -126,10 +126,10 @@ class _Module:
         for helper in helpers.values():
             text += f"\n\n{helper}\n"
         text += self.network(make, start, step)
-        text += self.loading() + self.main()
+        text += self.loading() + self.demonstration()
         return Source(text, tensors, layers)
 
-    def docstring(self, about: str) -> str:
+    def told(self, about: str) -> str:
         """What the file is, where it comes from and how it is run."""
         label, version = {
             "snntorch": ("snnTorch", snntorch.VERSION),
@@ -137,24 +137,15 @@ class _Module:
         }[self.target]
         shape = sizes(self.graph.input_shape)
         given = f"({'B' if self.shown_whole else 'B, T'}, {shape})"
-        lines = [
-            wrapped(f"{self.graph.header.name or 'A spiking network'} in {label}."),
-            "",
-            wrapped(about),
-            wrapped(
-                f"Written for {label} {version}; it computes in float32 and needs nothing else "
-                "but torch, numpy and safetensors."
-            ),
-            "",
-            "    python {file} inputs.npy outputs.npz",
-            "",
-            wrapped(
-                f"inputs.npy holds samples of shape {given}"
-                + (", shown in every step" if self.shown_whole else "")
-                + "; outputs.npz then holds the scores and the spikes of every layer."
-            ),
-        ]
-        return '"""' + "\n".join(lines) + '\n"""\n'
+        return docstring(
+            f"{self.graph.header.name or 'A spiking network'} in {label}.",
+            about,
+            f"Written for {label} {version}; it computes in float32 and needs nothing else but "
+            "torch, numpy and safetensors.",
+            f"inputs.npy holds samples of shape {given}"
+            + (", shown in every step" if self.shown_whole else "")
+            + "; outputs.npz then holds the scores and the spikes of every layer.",
+        )
 
     @property
     def shown_whole(self) -> bool:
@@ -196,9 +187,16 @@ class _Module:
         norse_too = self.target == "norse"
         given = ", w: dict[str, torch.Tensor]" if norse_too else ""
         axes = f".reshape(-1{', 1' * (len(self.graph.input_shape) - 1)})"
+        if norse_too:
+            make = [*make, "self.load_state_dict({key: w[key] for key in self.state_dict()})"]
         begin = ["batch, steps = x.shape[1], len(x)"]
         begin += [f"x = x - self.mean{axes}"] if header.mean else []
         begin += [f"x = x / self.std{axes}"] if header.std else []
+        loop = [
+            "spikes: dict[str, list[torch.Tensor]] = {name: [] for name in LAYERS}",
+            "arrived = []",
+            "for x_t in x:",
+        ]
         node = self.graph.nodes[self.graph.output]
         assert isinstance(node, Output)  # noqa: S101  # holds for every checked model
         end = [
@@ -211,38 +209,25 @@ class _Module:
             '\n\nclass Network(nn.Module):\n    """The network; its layers have their names."""\n\n'
             f"    def __init__(self{given}) -> None:\n        super().__init__()\n"
             + block(make, 2)
-            + (
-                block(["self.load_state_dict({key: w[key] for key in self.state_dict()})"], 2)
-                if norse_too
-                else ""
-            )
             + "\n    def forward(self, x: torch.Tensor) -> "
             "tuple[torch.Tensor, dict[str, torch.Tensor]]:\n"
             '        """Scores, shape (B, classes), and the spikes of each layer, (B, T, ...).\n\n'
             f'        x: the input of each step, shape (T, B, {shape}).\n        """\n'
-            + block([*begin, *start], 2)
-            + block(["spikes: dict[str, list[torch.Tensor]] = {name: [] for name in LAYERS}"], 2)
-            + block(["arrived = []"], 2)
-            + block(["for x_t in x:"], 2)
+            + block([*begin, *start, *loop], 2)
             + block(step, 3)
             + block(end, 2)
         )
 
     def loading(self) -> str:
         """The function that makes the network with its weights."""
+        body = ["net = Network()", "net.load_state_dict(load_file(weights))", "return net.eval()"]
         if self.target == "norse":
             body = ["return Network(load_file(weights)).eval()"]
-        else:
-            body = [
-                "net = Network()",
-                "net.load_state_dict(load_file(weights))",
-                "return net.eval()",
-            ]
         doc = '"""The network with its weights."""'
-        return "\n\ndef load(weights: Path = WEIGHTS) -> Network:\n" + block([doc, *body], 1)
+        return function("load(weights: Path = WEIGHTS) -> Network", [doc, *body])
 
-    def main(self) -> str:
-        """The demonstration."""
+    def demonstration(self) -> str:
+        """The function that runs it."""
         shown = (
             "x = samples.expand(STEPS, *samples.shape)  # every step shows the same"
             if self.shown_whole
@@ -257,11 +242,7 @@ class _Module:
             'record = {f"spikes/{name}": z.numpy().astype(np.uint8) for name, z in spikes.items()}',
             "np.savez(outputs, **record, scores=scores.numpy())",
         ]
-        return (
-            "\n\ndef main(inputs: str, outputs: str) -> None:\n"
-            + block(body, 1)
-            + '\n\nif __name__ == "__main__":\n    main(*sys.argv[1:])\n'
-        )
+        return main(body)
 
 
 _STANDARD = frozenset({"collections", "types", "typing", "pathlib", "sys"})

@@ -11,24 +11,7 @@ from typing import Any
 import numpy as np
 
 from neurorobust import ir
-from neurorobust.formats.lava.network import (
-    Connection,
-    Conv,
-    DelayDense,
-    DelaySparse,
-    Dense,
-    LavaNetwork,
-    LifReset,
-    Process,
-    Reset,
-    SignMode,
-    Sink,
-    Source,
-    Sparse,
-    Synapse,
-    Tag,
-    TernaryLif,
-)
+from neurorobust.formats.lava import network as lava
 from neurorobust.formats.lava.schedule import Schedule
 from neurorobust.formats.lava.wiring import SYNAPSES, Path, Wiring
 from neurorobust.ir.fixed import STATE_LIMIT, STATE_SHIFT
@@ -42,7 +25,7 @@ UNREACHED = 1e300
 """The same in floats."""
 PAYLOAD_BITS = 24
 """Lava takes a message for a mere spike unless it is told that messages have bits."""
-SIGN_MODES: dict[str, SignMode] = {
+SIGN_MODES: dict[str, lava.SignMode] = {
     "mixed": "mixed",
     "exc": "excitatory",
     "inh": "inhibitory",
@@ -70,7 +53,7 @@ def image_to_lava(values: ir.Array, axes: int) -> ir.Array:
 
 def build(
     model: ir.Model, wiring: Wiring, schedule: Schedule, recorded: Collection[str]
-) -> LavaNetwork:
+) -> lava.LavaNetwork:
     """The processes of a wired model.
 
     Args:
@@ -79,24 +62,24 @@ def build(
         schedule: When each sample is shown.
         recorded: Populations whose spikes are kept, in sinks named ``<population>.spikes``.
     """
-    processes: list[Process] = [Source(model.input, to_lava(model.shapes[model.input]))]
-    connections: list[Connection] = []
+    processes: list[lava.Process] = [lava.Source(model.input, to_lava(model.shapes[model.input]))]
+    connections: list[lava.Connection] = []
     for name, paths in wiring.paths.items():
         waits, shared = wiring.waits[name], 0
         if isinstance(model.nodes[name], SYNAPSES):
             shared = _shared_wait(model.nodes[name], waits)
             processes.append(_synapse(model, name, paths, shared))
             (edge,) = model.outgoing(name)
-            connections.append(Connection(name, edge.target))
+            connections.append(lava.Connection(name, edge.target))
         for number, (path, wait) in enumerate(zip(paths, waits, strict=True)):
             if wait == shared:
-                connections.append(Connection(path.source, name))
+                connections.append(lava.Connection(path.source, name))
                 continue
             # A relay is a synapse too: it takes one of the steps that are to be waited.
             relay = f"{name}.wait{number}"
             ordered = path.flattened and not isinstance(model.nodes[name], SYNAPSES)
             processes.append(_relay(model, relay, path, wait - shared - 1, ordered=ordered))
-            connections += [Connection(path.source, relay), Connection(relay, name)]
+            connections += [lava.Connection(path.source, relay), lava.Connection(relay, name)]
     for name, layer in wiring.layers.items():
         if name == model.input:
             continue
@@ -104,10 +87,10 @@ def build(
         processes += _population(model, name, schedule, layer, quiet=quiet)
         if name in recorded:
             sink = f"{name}.spikes"
-            processes.append(Sink(sink, to_lava(model.shapes[name])))
-            connections.append(Connection(name, sink))
-    tag: Tag = "fixed_pt" if isinstance(model, ir.Program) else "floating_pt"
-    return LavaNetwork(tag, tuple(processes), tuple(connections))
+            processes.append(lava.Sink(sink, to_lava(model.shapes[name])))
+            connections.append(lava.Connection(name, sink))
+    tag: lava.Tag = "fixed_pt" if isinstance(model, ir.Program) else "floating_pt"
+    return lava.LavaNetwork(tag, tuple(processes), tuple(connections))
 
 
 def periodic(node: ir.Node, schedule: Schedule) -> tuple[int, int] | None:
@@ -127,24 +110,24 @@ def _shared_wait(node: ir.Node, waits: list[int]) -> int:
     return 0 if alone else waits[0]
 
 
-def _relay(model: ir.Model, name: str, path: Path, delay: int, *, ordered: bool) -> Process:
+def _relay(model: ir.Model, name: str, path: Path, delay: int, *, ordered: bool) -> lava.Process:
     """One synapse per place; with ``ordered`` into the order of a Flatten."""
     shape = model.shapes[path.source]
     size = int(np.prod(shape))
     fixed = isinstance(model, ir.Program)
     identity = np.eye(size, dtype=np.int64 if fixed else np.float64)
     weights = identity[:, _places(shape)] if ordered else identity
-    mode: SignMode | None = "excitatory" if fixed else None
+    mode: lava.SignMode | None = "excitatory" if fixed else None
     settings: dict[str, Any] = {"sign_mode": mode, "num_message_bits": PAYLOAD_BITS}
-    return DelaySparse(name, weights, np.full((size, size), delay), **settings)
+    return lava.DelaySparse(name, weights, delays=np.full((size, size), delay), **settings)
 
 
-def _synapse(model: ir.Model, name: str, paths: list[Path], wait: int) -> Synapse:
+def _synapse(model: ir.Model, name: str, paths: list[Path], wait: int) -> lava.Synapse:
     """The process of a synapse that waits for all its ways."""
     node = model.nodes[name]
     if isinstance(node, ir.Conv2d):
         channels, height, width = model.shapes[paths[0].source]
-        return Conv(
+        return lava.Conv(
             name,
             np.ascontiguousarray(node.weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1)),
             input_shape=(width, height, channels),
@@ -164,8 +147,8 @@ def _synapse(model: ir.Model, name: str, paths: list[Path], wait: int) -> Synaps
         weight, delay = weight[:, places], delay[:, places]
     if not isinstance(node, ir.FixedDense):
         if not wait:
-            return Dense(name, weight, num_message_bits=PAYLOAD_BITS)
-        return DelayDense(name, weight, delay, num_message_bits=PAYLOAD_BITS)
+            return lava.Dense(name, weight, num_message_bits=PAYLOAD_BITS)
+        return lava.DelayDense(name, weight, delays=delay, num_message_bits=PAYLOAD_BITS)
     settings: dict[str, Any] = {
         "weight_exp": node.weight_exp,
         "num_weight_bits": node.weight_bits,
@@ -174,10 +157,10 @@ def _synapse(model: ir.Model, name: str, paths: list[Path], wait: int) -> Synaps
     }
     sparse = node.storage == "sparse"
     if not delay.any():
-        return (Sparse if sparse else Dense)(name, weight, **settings)
+        return (lava.Sparse if sparse else lava.Dense)(name, weight, **settings)
     # Lava's DelayDense does not wrap the sums of payloads where the law does.
-    return (DelaySparse if sparse or node.message_bits else DelayDense)(
-        name, weight, delay, **settings
+    return (lava.DelaySparse if sparse or node.message_bits else lava.DelayDense)(
+        name, weight, delays=delay, **settings
     )
 
 
@@ -196,7 +179,7 @@ def _stored(node: ir.FixedDense) -> ir.Array:
 
 def _population(
     model: ir.Model, name: str, schedule: Schedule, layer: int, *, quiet: bool
-) -> list[Process]:
+) -> list[lava.Process]:
     """A population that is reset in its first step of every sample.
 
     Args:
@@ -220,11 +203,11 @@ def _population(
         alpha = node.alpha if isinstance(node, ir.LIF) and node.alpha is not None else np.zeros(())
         vth = laid(node.threshold.astype(np.float64)) if isinstance(node, ir.LIF) else UNREACHED
         return [
-            LifReset(
+            lava.LifReset(
                 name,
                 to_lava(shape),
-                period,
-                (layer + 1) % period,
+                reset_interval=period,
+                reset_offset=(layer + 1) % period,
                 du=laid(1 - alpha.astype(np.float64)),
                 dv=laid(1 - node.beta.astype(np.float64)),
                 bias_mant=laid(node.bias.astype(np.float64)),
@@ -236,11 +219,11 @@ def _population(
     settings: dict[str, Any] = {key: laid(getattr(node, key).astype(np.int64)) for key in integers}
     settings["v"] = start
     again = periodic(node, schedule)
-    each_sample = Reset(f"{name}.start", name, period, (layer - 1) % period)
+    each_sample = lava.Reset(f"{name}.start", name, period, (layer - 1) % period)
     if isinstance(node, ir.FixedTernaryLIF):
         high, low = (laid(vth.astype(np.int64)) for vth in (node.vth_high, node.vth_low))
-        made: list[Process] = [
-            TernaryLif(name, to_lava(shape), vth_hi=high, vth_lo=low, **settings),
+        made: list[lava.Process] = [
+            lava.TernaryLif(name, to_lava(shape), vth_hi=high, vth_lo=low, **settings),
             each_sample,
         ]
         if again:
@@ -250,7 +233,8 @@ def _population(
         return made
     settings["vth"] = laid(node.vth.astype(np.int64)) if isinstance(node, ir.FixedLIF) else NEVER
     interval, first = again or (period, 0)
-    lif = LifReset(name, to_lava(shape), interval, (first + layer + 1) % interval, **settings)
+    settings |= {"reset_interval": interval, "reset_offset": (first + layer + 1) % interval}
+    lif = lava.LifReset(name, to_lava(shape), **settings)
     return [lif] if (interval, first) == (period, 0) else [lif, each_sample]
 
 

@@ -13,9 +13,9 @@ In ``floating_pt``: ``u = u·(1 - du) + a``, ``v = v·(1 - dv) + u + bias_mant``
 A population and a flat port are joined in C order, so (X, Y, C) feeds a Dense as is.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal
+import re
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,32 +28,39 @@ Parameter = int | float | Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class _Named:
+    """A process by its name, which is unique."""
+
+    name: str
+
+    @property
+    def kind(self) -> str:
+        """What the worker calls a process of this class: ``lif_reset`` for a ``LifReset``."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source(_Named):
     """RingBuffer source: sends row t - 1 of its input in step t, and zeros after the last one."""
 
-    kind: ClassVar[str] = "source"
-    name: str
     shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sink:
+class Sink(_Named):
     """Keeps what arrives in step t as row t - 1 of its record."""
 
-    kind: ClassVar[str] = "sink"
-    name: str
     shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Dense:
+class Dense(_Named):
     """Fully connected synapses.
 
     In ``fixed_pt`` a matrix of mixed signs holds 8-bit weights in steps of 2: Lava clears the
     lowest bit (3 becomes 2, -3 becomes -4). Without ``sign_mode`` the signs in the matrix decide.
 
     Args:
-        name: Unique name.
         weights: Shape (out, in). ``fixed_pt``: integers in -256..255 (mixed), 0..255
             (excitatory) or -255..0 (inhibitory).
         weight_exp: The sum is shifted left by it, -8..7; ``fixed_pt`` only.
@@ -62,8 +69,6 @@ class Dense:
         num_message_bits: 0: any input that is not zero counts as one spike; else its value counts.
     """
 
-    kind: ClassVar[str] = "dense"
-    name: str
     weights: Array
     weight_exp: int = 0
     num_weight_bits: int = 8
@@ -72,34 +77,23 @@ class Dense:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DelayDense:
-    """Fully connected synapses with a delay each: a spike of step t arrives in t + 1 + delay.
+class DelayDense(Dense):
+    """A :class:`Dense` with a delay per synapse: a spike of step t arrives in t + 1 + delay.
+
+    Each delay's sum is shifted by ``weight_exp`` by itself.
 
     Args:
-        name: Unique name.
-        weights: As for :class:`Dense`.
         delays: Shape (out, in), integers in 0..63, steps.
         max_delay: Length of the delay line, steps; 0 takes the largest delay.
-        weight_exp: As for :class:`Dense`, but each delay's sum is shifted by itself.
-        num_weight_bits, sign_mode, num_message_bits: As for :class:`Dense`.
     """
 
-    kind: ClassVar[str] = "delay_dense"
-    name: str
-    weights: Array
-    delays: Array
-    max_delay: int = 0
-    weight_exp: int = 0
-    num_weight_bits: int = 8
-    sign_mode: SignMode | None = None
-    num_message_bits: int = 0
+    delays: Array = field(kw_only=True)
+    max_delay: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sparse(Dense):
     """A :class:`Dense` that keeps its weights that are not zero; the sums are the same."""
-
-    kind: ClassVar[str] = "sparse"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,11 +104,9 @@ class DelaySparse(DelayDense):
     that of a :class:`Dense` does; DelayDense wraps each product and shifts a wider sum.
     """
 
-    kind: ClassVar[str] = "delay_sparse"
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Conv:
+class Conv(_Named):
     """Convolution, kernel flipped, channels last, x before y.
 
     From PyTorch: ``weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1)``, images
@@ -122,7 +114,6 @@ class Conv:
     as they are (no 8-bit range) and wraps the sum at 24 bits.
 
     Args:
-        name: Unique name.
         weight: Shape (K, KX, KY, C / groups).
         input_shape: (X, Y, C).
         stride: Along x and y, 1..127.
@@ -132,8 +123,6 @@ class Conv:
         num_message_bits: As for :class:`Dense`.
     """
 
-    kind: ClassVar[str] = "conv"
-    name: str
     weight: Array
     input_shape: tuple[int, int, int]
     stride: tuple[int, int] = (1, 1)
@@ -144,11 +133,10 @@ class Conv:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lif:
+class Lif(_Named):
     """Leaky integrate-and-fire population.
 
     Args:
-        name: Unique name.
         shape: Shape of the population.
         du: Current decay. ``fixed_pt``: -1..4095.
         dv: Voltage decay. ``fixed_pt``: 0..4096.
@@ -160,8 +148,6 @@ class Lif:
         v: Voltage before the first step.
     """
 
-    kind: ClassVar[str] = "lif"
-    name: str
     shape: tuple[int, ...]
     du: Parameter = 0
     dv: Parameter = 0
@@ -173,48 +159,32 @@ class Lif:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LifReset:
+class LifReset(Lif):
     """A :class:`Lif` that is set to u = v = 0 at the start of some steps.
 
     These are the steps t, counted from 1, with ``t % reset_interval`` equal to
     ``reset_offset % reset_interval``.
 
     Args:
-        name: Unique name.
-        shape: Shape of the population.
         reset_interval: Steps between two resets, ≥ 1.
         reset_offset: Phase, ≥ 0; see :class:`neurorobust.formats.lava.schedule.Schedule`.
-        du, dv, vth, bias_mant, bias_exp, u, v: As for :class:`Lif`; a reset goes to 0.
     """
 
-    kind: ClassVar[str] = "lif_reset"
-    name: str
-    shape: tuple[int, ...]
-    reset_interval: int
-    reset_offset: int
-    du: Parameter = 0
-    dv: Parameter = 0
-    vth: Parameter = 10
-    bias_mant: Parameter = 0
-    bias_exp: Parameter = 0
-    u: Parameter = 0
-    v: Parameter = 0
+    reset_interval: int = field(kw_only=True)
+    reset_offset: int = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TernaryLif:
+class TernaryLif(_Named):
     """A :class:`Lif` with two thresholds: it sends 1 above ``vth_hi`` and -1 below ``vth_lo``.
 
     Args:
-        name: Unique name.
         shape: Shape of the population.
         vth_hi: Upper threshold. ``fixed_pt``: magnitude below 2^25.
         vth_lo: Lower threshold, not above the upper one.
         du, dv, bias_mant, bias_exp, u, v: As for :class:`Lif`.
     """
 
-    kind: ClassVar[str] = "ternary_lif"
-    name: str
     shape: tuple[int, ...]
     vth_hi: Parameter = 10
     vth_lo: Parameter = -10
@@ -227,26 +197,22 @@ class TernaryLif:
 
 
 @dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(_Named):
     """Sets u = v = 0 in a population after the steps t with ``(t - 1) % interval == offset``.
 
     Args:
-        name: Unique name.
         target: The population.
         interval: Steps between two resets, ≥ 1.
         offset: Phase, 0..interval - 1.
     """
 
-    kind: ClassVar[str] = "reset"
-    name: str
     target: str
     interval: int
     offset: int
 
 
-Synapse = Dense | DelayDense | Conv
-Population = Lif | LifReset | TernaryLif
-Process = Source | Sink | Synapse | Population | Reset
+Synapse = Dense | Conv
+Process = Source | Sink | Synapse | Lif | TernaryLif | Reset
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,13 +244,9 @@ class LavaNetwork:
             The description, in which ``{"array": key}`` stands for an array, and the arrays.
         """
         arrays: dict[str, Array] = {}
-        processes = [_serialise(process, arrays) for process in self.processes]
+        processes = [{"kind": p.kind} | described(p, arrays) for p in self.processes]
         connections = [[link.source, link.target] for link in self.connections]
         return {"tag": self.tag, "processes": processes, "connections": connections}, arrays
-
-    def named(self, kind: str) -> Mapping[str, Process]:
-        """All processes of a kind by name, in order."""
-        return {process.name: process for process in self.processes if process.kind == kind}
 
 
 def chain(*names: str) -> tuple[Connection, ...]:
@@ -292,19 +254,18 @@ def chain(*names: str) -> tuple[Connection, ...]:
     return tuple(map(Connection, names, names[1:]))
 
 
-def _serialise(process: Process, arrays: dict[str, Array]) -> dict[str, Any]:
-    """Description of one process; its arrays are moved to ``arrays``."""
-    record: dict[str, Any] = {"kind": process.kind}
-    for part in fields(process):
-        value = getattr(process, part.name)
+def described(part: Any, arrays: dict[str, Array]) -> dict[str, Any]:
+    """The fields of a part of a network as JSON values; its arrays are moved to ``arrays``."""
+    record: dict[str, Any] = {}
+    for own in fields(part):
+        value = getattr(part, own.name)
         if isinstance(value, np.ndarray) and value.ndim:
             key = f"a{len(arrays)}"
             arrays[key] = value
-            record[part.name] = {"array": key}
+            value = {"array": key}
         elif isinstance(value, np.ndarray | np.generic):
-            record[part.name] = value.item()
+            value = value.item()
         elif isinstance(value, tuple):
-            record[part.name] = [int(size) for size in value]
-        else:
-            record[part.name] = value
+            value = [int(size) for size in value]
+        record[own.name] = value
     return record

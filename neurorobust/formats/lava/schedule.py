@@ -46,8 +46,7 @@ class Schedule:
         for name, low in (("samples", 1), ("steps", 1), ("depth", 0), ("gap", 0), ("extra", 0)):
             value = getattr(self, name)
             if value < low:
-                message = f"schedule: {name} is {value}; it must be at least {low}"
-                raise InvalidInput(message)
+                raise InvalidInput(f"schedule: {name} is {value}; it must be at least {low}")
 
     @property
     def period(self) -> int:
@@ -73,11 +72,10 @@ class Schedule:
             Input of a source, shape (B · period, *shape).
         """
         if samples.shape[:2] != (self.samples, self.steps):
-            message = (
+            raise InvalidInput(
                 f"schedule: samples have shape {samples.shape}, it is for "
                 f"({self.samples}, {self.steps}, …)"
             )
-            raise InvalidInput(message)
         laid = np.zeros((self.samples, self.period, *samples.shape[2:]), samples.dtype)
         laid[:, : self.steps] = samples
         return laid.reshape(self.samples * self.period, *samples.shape[2:])

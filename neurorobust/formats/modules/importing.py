@@ -1,6 +1,7 @@
 """A module of snnTorch, Norse or SpikingJelly → Graph: run once on tagged zeros, steps folded."""
 
 from dataclasses import replace
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -100,21 +101,15 @@ def framework_of(module: "nn.Module") -> str:
 def _loaded(name: str) -> "Framework":
     """What is particular to a framework, which must be installed to know its classes."""
     if name not in FRAMEWORKS:
-        msg = f"framework is {name!r}; known are {', '.join(FRAMEWORKS)}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"framework is {name!r}; known are {', '.join(FRAMEWORKS)}")
     try:
         version(name)
     except PackageNotFoundError as error:
         label = FRAMEWORKS[name]
         msg = f"{label} is not installed; run `pip install 'neurorobust[{name}]'`"
         raise BackendUnavailable(msg) from error
-    if name == "snntorch":
-        from neurorobust.formats.modules.snntorch import FRAMEWORK
-    elif name == "norse":
-        from neurorobust.formats.modules.norse import FRAMEWORK
-    else:
-        from neurorobust.formats.modules.spikingjelly import FRAMEWORK
-    return FRAMEWORK
+    found: Framework = import_module(f"neurorobust.formats.modules.{name}").FRAMEWORK
+    return found
 
 
 def _origin(name: str, verified: str) -> str:
@@ -128,13 +123,11 @@ def _header(header: Header | None, dt_s: float | None, steps: int | None, coding
     """The given header, or one of the given values; nothing is guessed."""
     if header is not None:
         if dt_s is not None or steps is not None:
-            msg = "give a header, or dt_s and steps, not both"
-            raise InvalidInput(msg)
+            raise InvalidInput("give a header, or dt_s and steps, not both")
         return header
     if dt_s is None or steps is None:
-        msg = (
+        raise InvalidInput(
             f"dt_s is {dt_s} and steps is {steps}; a module says neither how long a step is nor "
             "how many there are: give both, or a header"
         )
-        raise InvalidInput(msg)
     return Header(dt_s=dt_s, steps=steps, coding=coding)

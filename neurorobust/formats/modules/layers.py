@@ -80,8 +80,7 @@ def _pool(layer: nn.AvgPool2d | nn.MaxPool2d, op: str) -> Pool2d:
 
 def _refuse(label: str, fault: bool, what: str) -> None:  # noqa: FBT001
     if fault:
-        msg = f"{label}: {what}, which a Graph cannot hold"
-        raise Unsupported(msg)
+        raise Unsupported(f"{label}: {what}, which a Graph cannot hold")
 
 
 def _array(value: Tensor) -> Array:

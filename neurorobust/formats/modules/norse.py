@@ -27,7 +27,7 @@ import numpy as np
 from torch import nn
 
 from neurorobust.errors import InvalidInput, Unsupported
-from neurorobust.formats.modules.tracing.cells import Cell, Population, per_neuron
+from neurorobust.formats.modules.tracing.cells import Cell, Population, per_neuron, without_law
 from neurorobust.formats.modules.tracing.record import Framework
 from neurorobust.ir import LI, LIF, Affine, Array, Node, Shape
 from neurorobust.ir.base import ShapeError
@@ -52,30 +52,93 @@ class NorseCell(Cell):
     """A cell of Norse; its state is a named tuple."""
 
     keeps_state: ClassVar[bool] = False
-    state: ClassVar[Callable[..., Any]]
 
     def __init__(self, path: str, module: nn.Module) -> None:
         super().__init__(path, module)
         self.sequence = isinstance(module, snn.SNN | snn.SNNRecurrent)
+        self._state, self._law = KINDS[type(module)]
+        self.parts = self._state._fields
+        self._parameters: Any = module.p
+
+    def population(self, features: Shape) -> Population:
+        """By the law of the cell."""
+        return self._law(self, features)
 
     def inputs(self, input_tensor: Any, state: Any = None) -> tuple[Any, tuple[Any, ...]]:
         """``(input_tensor, state)``."""
-        if state is None:
-            return input_tensor, (None,) * len(self.parts)
         return input_tensor, tuple(getattr(state, part, None) for part in self.parts)
 
     def outputs(self, fired: Any, state: Mapping[str, Any]) -> Any:
         """The output and the state."""
         if getattr(self.module, "record_states", False):
-            msg = f"{self.path}: records its states; set record_states=False"
-            raise Unsupported(msg)
-        return fired, type(self).state(**state)
+            raise Unsupported(f"{self.path}: records its states; set record_states=False")
+        return fired, self._state(**state)
+
+    def lif_box(self, features: Shape) -> Population:
+        """LIF without synaptic current, with both resets that Norse offers."""
+        rate, bias, leak = self._leak(features)
+        reset: dict[str, Any]
+        if self._parameters.reset_method is reset_value:
+            reset = {"reset": "hard", "reset_value": self._array("v_reset", features)}
+        elif self._parameters.reset_method is reset_subtract:
+            reset = {"reset": "soft"}
+        else:
+            raise Unsupported(
+                f"{self.path}: reset_method {self._parameters.reset_method} is a function of "
+                "its own; known are reset_value and reset_subtract"
+            )
+        node = self._spiking(features, beta=1 - rate, gain_in=rate, bias=bias, v_init=leak, **reset)
+        target = "to v_reset" if node.reset == "hard" else "by v_th"
+        rule = f"LIFBoxCell: Euler step of v; reset {node.reset} {target}, same step; "
+        return Population(node=node, shape=features, rule=rule + FIRES)
+
+    def lif(self, features: Shape) -> Population:
+        """The current jumps, drives the membrane, then decays."""
+        rule = "LIFCell: jump, Euler step of v, decay of i; reset hard to v_reset, same step; "
+        return Population(node=self._with_current(features), shape=features, rule=rule + FIRES)
+
+    def lif_recurrent(self, features: Shape) -> Population:
+        """The same with input weights before the neurons, recurrent weights around them."""
+        cell: Any = self.module
+        into, loop = (
+            Affine(weight=weight.detach().cpu().numpy())
+            for weight in (cell.input_weights, cell.recurrent_weights)
+        )
+        shape = into.output_shape(features)
+        if loop.output_shape(shape) != shape:
+            raise ShapeError(f"recurrent weights {loop.weight.shape} do not fit {shape[0]} neurons")
+        rule = (
+            "LIFRecurrentCell: LIFCell with input weights; recurrence one step later, without "
+            "bias; reset hard to v_reset, same step; " + FIRES
+        )
+        before: tuple[tuple[str, Node], ...] = ((".input", into),)
+        node = self._with_current(shape)
+        return Population(node=node, shape=shape, rule=rule, before=before, loop=loop)
+
+    def iaf(self, features: Shape) -> Population:
+        """Integrate-and-fire: no decay and no gain."""
+        target = self._array("v_reset", features)
+        node = self._spiking(features, beta=1.0, reset="hard", reset_value=target, v_init=target)
+        rule = "IAFCell: no decay, dt not used; reset hard to v_reset, same step; fires above v_th"
+        return Population(node=node, shape=features, rule=f"{rule}; starts at v_reset")
+
+    def li_box(self, features: Shape) -> Population:
+        """Leaky integrator without synaptic current; the output is the membrane."""
+        rule = "LIBoxCell: Euler step of v, which is the output; starts at v_leak"
+        return Population(node=self._integrator(features), shape=features, rule=rule)
+
+    def li(self, features: Shape) -> Population:
+        """The same with synaptic current, which is an integrator of its own."""
+        current = LI(beta=1 - self._rate("tau_syn_inv", features))
+        return Population(
+            node=self._integrator(features),
+            shape=features,
+            rule="LICell: current, then Euler step of v, which is the output; starts at v_leak",
+            before=((".syn", current),),
+        )
 
     def _array(self, name: str, population: Shape) -> Array:
-        return per_neuron(self.path, name, getattr(self._parameters(), name), population)
-
-    def _parameters(self) -> Any:
-        return self.module.p
+        return per_neuron(self.path, name, getattr(self._parameters, name), population)
 
     def _rate(self, name: str, population: Shape) -> Array:
         """``dt * name`` as Norse rounds it, in double precision from there on."""
@@ -84,13 +147,11 @@ class NorseCell(Cell):
         return per_neuron(self.path, name, scaled, population).astype(np.float64)
 
     def _spiking(self, population: Shape, **law: Any) -> LIF:
-        parameters = self._parameters()
-        if parameters.method not in METHODS:
-            msg = (
-                f"{self.path}: method {parameters.method!r} is no step function forwards; known "
-                f"are {', '.join(METHODS)}"
+        if self._parameters.method not in METHODS:
+            raise Unsupported(
+                f"{self.path}: method {self._parameters.method!r} is no step function forwards; "
+                f"known are {', '.join(METHODS)}"
             )
-            raise Unsupported(msg)
         return LIF(threshold=self._array("v_th", population), compare=">", **law)
 
     def _leak(self, population: Shape) -> tuple[Array, Array, Array]:
@@ -99,45 +160,7 @@ class NorseCell(Cell):
         leak = self._array("v_leak", population)
         return rate, np.asarray(rate * leak), leak
 
-
-class LIFBox(NorseCell):
-    """LIF without synaptic current."""
-
-    parts: ClassVar[tuple[str, ...]] = ("v",)
-    state: ClassVar[Callable[..., Any]] = LIFBoxFeedForwardState
-
-    def population(self, features: Shape) -> Population:
-        """Both resets that Norse offers."""
-        rate, bias, leak = self._leak(features)
-        reset: dict[str, Any]
-        if self._parameters().reset_method is reset_value:
-            reset = {"reset": "hard", "reset_value": self._array("v_reset", features)}
-        elif self._parameters().reset_method is reset_subtract:
-            reset = {"reset": "soft"}
-        else:
-            msg = (
-                f"{self.path}: reset_method {self._parameters().reset_method} is a function of "
-                "its own; known are reset_value and reset_subtract"
-            )
-            raise Unsupported(msg)
-        node = self._spiking(features, beta=1 - rate, gain_in=rate, bias=bias, v_init=leak, **reset)
-        target = "to v_reset" if node.reset == "hard" else "by v_th"
-        rule = f"LIFBoxCell: Euler step of v; reset {node.reset} {target}, same step; "
-        return Population(node=node, shape=features, rule=rule + FIRES)
-
-
-class LIFCurrent(NorseCell):
-    """LIF with synaptic current."""
-
-    parts: ClassVar[tuple[str, ...]] = ("v", "i")
-    state: ClassVar[Callable[..., Any]] = LIFFeedForwardState
-
-    def population(self, features: Shape) -> Population:
-        """The current jumps, drives the membrane, then decays."""
-        rule = "LIFCell: jump, Euler step of v, decay of i; reset hard to v_reset, same step; "
-        return Population(node=self._lif(features), shape=features, rule=rule + FIRES)
-
-    def _lif(self, population: Shape) -> LIF:
+    def _with_current(self, population: Shape) -> LIF:
         rate, bias, leak = self._leak(population)
         return self._spiking(
             population,
@@ -150,94 +173,25 @@ class LIFCurrent(NorseCell):
             reset_value=self._array("v_reset", population),
         )
 
-
-class LIFRecurrent(LIFCurrent):
-    """LIF with synaptic current, input weights and recurrence."""
-
-    parts: ClassVar[tuple[str, ...]] = ("z", "v", "i")
-    state: ClassVar[Callable[..., Any]] = LIFState
-
-    def population(self, features: Shape) -> Population:
-        """Input weights before the neurons, recurrent weights around them."""
-        cell: Any = self.module
-        into, loop = (
-            Affine(weight=weight.detach().cpu().numpy())
-            for weight in (cell.input_weights, cell.recurrent_weights)
-        )
-        shape = into.output_shape(features)
-        if loop.output_shape(shape) != shape:
-            msg = f"recurrent weights {loop.weight.shape} do not fit {shape[0]} neurons"
-            raise ShapeError(msg)
-        rule = (
-            "LIFRecurrentCell: LIFCell with input weights; recurrence one step later, without "
-            "bias; reset hard to v_reset, same step; "
-        )
-        before: tuple[tuple[str, Node], ...] = ((".input", into),)
-        return Population(
-            node=self._lif(shape), shape=shape, rule=rule + FIRES, before=before, loop=loop
-        )
-
-
-class IAF(NorseCell):
-    """Integrate-and-fire."""
-
-    parts: ClassVar[tuple[str, ...]] = ("v",)
-    state: ClassVar[Callable[..., Any]] = IAFFeedForwardState
-
-    def population(self, features: Shape) -> Population:
-        """No decay and no gain."""
-        target = self._array("v_reset", features)
-        node = self._spiking(features, beta=1.0, reset="hard", reset_value=target, v_init=target)
-        rule = "IAFCell: no decay, dt not used; reset hard to v_reset, same step; fires above v_th"
-        return Population(node=node, shape=features, rule=f"{rule}; starts at v_reset")
-
-
-class LIBox(NorseCell):
-    """Leaky integrator without synaptic current."""
-
-    parts: ClassVar[tuple[str, ...]] = ("v",)
-    state: ClassVar[Callable[..., Any]] = LIBoxState
-
-    def population(self, features: Shape) -> Population:
-        """The output is the membrane."""
-        rule = "LIBoxCell: Euler step of v, which is the output; starts at v_leak"
-        return Population(node=self._li(features), shape=features, rule=rule)
-
-    def _li(self, population: Shape) -> LI:
+    def _integrator(self, population: Shape) -> LI:
         rate, bias, leak = self._leak(population)
         return LI(beta=1 - rate, gain_in=rate, bias=bias, v_init=leak)
 
 
-class LICurrent(LIBox):
-    """Leaky integrator with synaptic current."""
-
-    parts: ClassVar[tuple[str, ...]] = ("v", "i")
-    state: ClassVar[Callable[..., Any]] = LIState
-
-    def population(self, features: Shape) -> Population:
-        """The current is an integrator of its own."""
-        current = LI(beta=1 - self._rate("tau_syn_inv", features))
-        return Population(
-            node=self._li(features),
-            shape=features,
-            rule="LICell: current, then Euler step of v, which is the output; starts at v_leak",
-            before=((".syn", current),),
-        )
-
-
 FIRES = "fires above v_th; starts at v_leak"
-KINDS: Mapping[type, type[NorseCell]] = {
-    norse.LIFCell: LIFCurrent,
-    norse.LIF: LIFCurrent,
-    norse.LIFBoxCell: LIFBox,
-    norse.LIFRecurrentCell: LIFRecurrent,
-    norse.LIFRecurrent: LIFRecurrent,
-    norse.IAFCell: IAF,
-    norse.IAF: IAF,
-    norse.LICell: LICurrent,
-    norse.LI: LICurrent,
-    norse.LIBoxCell: LIBox,
+KINDS: Mapping[type, tuple[Any, Callable[[NorseCell, Shape], Population]]] = {
+    norse.LIFCell: (LIFFeedForwardState, NorseCell.lif),
+    norse.LIF: (LIFFeedForwardState, NorseCell.lif),
+    norse.LIFBoxCell: (LIFBoxFeedForwardState, NorseCell.lif_box),
+    norse.LIFRecurrentCell: (LIFState, NorseCell.lif_recurrent),
+    norse.LIFRecurrent: (LIFState, NorseCell.lif_recurrent),
+    norse.IAFCell: (IAFFeedForwardState, NorseCell.iaf),
+    norse.IAF: (IAFFeedForwardState, NorseCell.iaf),
+    norse.LICell: (LIState, NorseCell.li),
+    norse.LI: (LIState, NorseCell.li),
+    norse.LIBoxCell: (LIBoxState, NorseCell.li_box),
 }
+"""The state and the law of each module."""
 WITHOUT_DT = (norse.IAFCell, norse.IAF)
 
 
@@ -247,12 +201,10 @@ def cell(path: str, module: nn.Module) -> Cell | None:
     Raises:
         Unsupported: for a cell of Norse, or one derived from it, without a law here.
     """
-    if kind := KINDS.get(type(module)):
-        return kind(path, module)
+    if type(module) in KINDS:
+        return NorseCell(path, module)
     if isinstance(module, snn.SNNCell | snn.SNNRecurrentCell | snn.SNN | snn.SNNRecurrent):
-        known = ", ".join(kind.__name__ for kind in KINDS)
-        msg = f"{path}: a {type(module).__name__} has no law in a Graph; known are {known}"
-        raise Unsupported(msg)
+        raise without_law(path, module, KINDS)
     return None
 
 

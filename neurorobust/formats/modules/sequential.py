@@ -38,5 +38,4 @@ def _node(label: str, layer: nn.Module) -> Node | None:
     if found := plain(label, layer):
         return found
     known = "Linear, Conv1d/2d, BatchNorm, AvgPool2d, MaxPool2d, Flatten, LIF, LI"
-    msg = f"{label}: has no node in a Graph; known are {known}"
-    raise Unsupported(msg)
+    raise Unsupported(f"{label}: has no node in a Graph; known are {known}")

@@ -32,6 +32,7 @@ from neurorobust.formats.modules.tracing.cells import (
     factor,
     per_neuron,
     require_step,
+    without_law,
 )
 from neurorobust.formats.modules.tracing.record import Framework
 from neurorobust.ir import LI, LIF, Array, Node, Shape
@@ -43,9 +44,12 @@ MODES: Mapping[str, ResetMode] = {"zero": "hard", "subtract": "soft", "none": "n
 class Neuron(Cell):
     """One of Leaky, Synaptic, RLeaky and RSynaptic."""
 
-    keeps_state: ClassVar[bool] = True
-    recurrent: ClassVar[bool] = False
     output: ClassVar[str | None] = "spk"
+
+    def __init__(self, path: str, module: nn.Module) -> None:
+        super().__init__(path, module)
+        self.parts = KINDS[type(module)]
+        self.recurrent = "spk" in self.parts
 
     def population(self, features: Shape) -> Population:
         """Decays, reset and recurrence of the module."""
@@ -63,11 +67,10 @@ class Neuron(Cell):
         mode, timing = self._reset()
         threshold = array("threshold")
         if mode != "none" and (threshold < 0).any():
-            msg = (
+            raise Unsupported(
                 f"{label}: threshold {threshold.min()} is below 0, where snnTorch resets before "
                 "the first spike; use a threshold of at least 0"
             )
-            raise Unsupported(msg)
         beta = _clamped(array("beta"))
         alpha = _clamped(array("alpha")) if "syn" in self.parts else None
         graded = array("graded_spikes_factor")
@@ -115,25 +118,22 @@ class Neuron(Cell):
         function = cell.state_function.__name__
         name = {"_base_zero": "zero", "_base_sub": "subtract", "_base_int": "none"}[function]
         if list(snn.SpikingNeuron.reset_dict)[int(cell.reset_mechanism_val)] != name:
-            msg = (
+            raise Unsupported(
                 f"{self.path}: computes reset {name!r} but reset_mechanism says "
                 f"{cell.reset_mechanism!r}; make the neuron anew with the one you want"
             )
-            raise Unsupported(msg)
         if not cell.reset_delay and name == "subtract":
-            msg = (
+            raise Unsupported(
                 f"{self.path}: reset_mechanism='subtract' with reset_delay=False tests the "
                 "membrane after subtracting and loses spikes, which a Graph does not; use "
                 "reset_delay=True, or 'none' and mem = mem - spk * threshold in a Graph's soft "
                 "reset"
             )
-            raise Unsupported(msg)
         if not cell.reset_delay and isinstance(cell, snn.RSynaptic):
-            msg = (
+            raise Unsupported(
                 f"{self.path}: RSynaptic with reset_delay=False fails or does not reset at all; "
                 "use reset_delay=True"
             )
-            raise Unsupported(msg)
         same = name == "zero" and (not cell.reset_delay or type(cell) is snn.Leaky)
         return MODES[name], "same" if same or name == "none" else "next"
 
@@ -169,38 +169,13 @@ class Neuron(Cell):
         return chain
 
 
-class Leaky(Neuron):
-    """``snn.Leaky``."""
-
-    parts: ClassVar[tuple[str, ...]] = ("mem",)
-
-
-class Synaptic(Neuron):
-    """``snn.Synaptic``."""
-
-    parts: ClassVar[tuple[str, ...]] = ("syn", "mem")
-
-
-class RLeaky(Neuron):
-    """``snn.RLeaky``."""
-
-    parts: ClassVar[tuple[str, ...]] = ("spk", "mem")
-    recurrent: ClassVar[bool] = True
-
-
-class RSynaptic(Neuron):
-    """``snn.RSynaptic``."""
-
-    parts: ClassVar[tuple[str, ...]] = ("spk", "syn", "mem")
-    recurrent: ClassVar[bool] = True
-
-
-KINDS: Mapping[type, type[Neuron]] = {
-    snn.Leaky: Leaky,
-    snn.Synaptic: Synaptic,
-    snn.RLeaky: RLeaky,
-    snn.RSynaptic: RSynaptic,
+KINDS: Mapping[type, tuple[str, ...]] = {
+    snn.Leaky: ("mem",),
+    snn.Synaptic: ("syn", "mem"),
+    snn.RLeaky: ("spk", "mem"),
+    snn.RSynaptic: ("spk", "syn", "mem"),
 }
+"""Neurons, and what a call returns of their state."""
 
 
 def cell(path: str, module: nn.Module) -> Cell | None:
@@ -209,12 +184,10 @@ def cell(path: str, module: nn.Module) -> Cell | None:
     Raises:
         Unsupported: for a neuron of snnTorch, or one derived from it, without a law here.
     """
-    if kind := KINDS.get(type(module)):
-        return kind(path, module)
+    if type(module) in KINDS:
+        return Neuron(path, module)
     if isinstance(module, snn.SpikingNeuron):
-        known = ", ".join(kind.__name__ for kind in KINDS)
-        msg = f"{path}: a {type(module).__name__} has no law in a Graph; known are {known}"
-        raise Unsupported(msg)
+        raise without_law(path, module, KINDS)
     return None
 
 

@@ -13,8 +13,7 @@ threshold where ``v_reset`` is None), and start at ``r``.
 
 # ruff: noqa: TID251 (imported when it is needed)
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +21,13 @@ from spikingjelly.activation_based import base, layer, neuron
 from torch import nn
 
 from neurorobust.errors import Unsupported
-from neurorobust.formats.modules.tracing.cells import Cell, Population, per_neuron, require_step
+from neurorobust.formats.modules.tracing.cells import (
+    Cell,
+    Population,
+    per_neuron,
+    require_step,
+    without_law,
+)
 from neurorobust.formats.modules.tracing.record import Framework
 from neurorobust.ir import LIF, Shape
 
@@ -41,9 +46,6 @@ IDENTITIES = (layer.Dropout, layer.Dropout2d)
 
 class Neuron(Cell):
     """LIFNode, ParametricLIFNode or IFNode."""
-
-    parts: ClassVar[tuple[str, ...]] = ()
-    keeps_state: ClassVar[bool] = True
 
     def __init__(self, path: str, module: nn.Module) -> None:
         super().__init__(path, module)
@@ -79,25 +81,14 @@ class Neuron(Cell):
         )
         return Population(node=node, shape=features, rule=rule)
 
-    def inputs(self, x: Any) -> tuple[Any, tuple[Any, ...]]:
-        """The input; the state lies in the module."""
-        return x, ()
-
-    def outputs(self, fired: Any, state: Mapping[str, Any]) -> Any:
-        """Spikes."""
-        return fired
-
     def advanced(self) -> str | None:
         """A membrane that is not at its reset value."""
         value: Any = self.module.v
         start = 0.0 if self.module.v_reset is None else self.module.v_reset
-        moved = bool(torch.as_tensor(value != start).any())
-        if moved:
-            return (
-                f"its membrane was advanced from {start}; call functional.reset_net(net) before "
-                "the import"
-            )
-        return None
+        if not torch.as_tensor(value != start).any():
+            return None
+        reset = "call functional.reset_net(net) before the import"
+        return f"its membrane was advanced from {start}; {reset}"
 
     def _decay(self) -> Any:
         cell: Any = self.module
@@ -115,9 +106,7 @@ def cell(path: str, module: nn.Module) -> Cell | None:
     if type(module) in KINDS:
         return Neuron(path, module)
     if isinstance(module, base.MemoryModule) and type(module) not in IDENTITIES:
-        known = ", ".join(kind.__name__ for kind in KINDS)
-        msg = f"{path}: a {type(module).__name__} has no law in a Graph; known are {known}"
-        raise Unsupported(msg)
+        raise without_law(path, module, KINDS)
     return None
 
 

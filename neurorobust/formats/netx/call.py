@@ -38,16 +38,13 @@ class NetxCall:
         }
         for name, (value, low) in least.items():
             if value is not None and value < low:
-                msg = f"{name} is {value}; it must be at least {low}"
-                raise InvalidInput(msg)
+                raise InvalidInput(f"{name} is {value}; it must be at least {low}")
         if not 0 <= self.input_message_bits <= 23:
-            msg = f"input_message_bits is {self.input_message_bits}; allowed is 0..23"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"input_message_bits is {self.input_message_bits}; allowed is 0..23")
         if self.input_shape is not None and (
             len(self.input_shape) != 3 or min(self.input_shape) < 1
         ):
-            msg = f"input_shape is {self.input_shape}; give three sizes (C, H, W)"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"input_shape is {self.input_shape}; give three sizes (C, H, W)")
 
     def arguments(self) -> dict[str, Any]:
         """Keywords of ``netx.hdf5.Network``, which takes shapes as (W, H, C)."""

@@ -73,15 +73,12 @@ def read_netx(path: Path | str, stream: BinaryIO | None = None) -> Document:
 
 
 class _Reader(Bounded):
-    """Reads the records of one open file."""
-
     def records(self, file: h5py.File) -> Iterator[Record]:
         root = self._group(file, "layer", "layer")
         if root is None:
             raise InvalidFile(self.path, "has no group 'layer'; it is no .net file of netx")
         if not 1 <= len(root) <= RECORDS_MAX:
-            reason = f"has {len(root)} layers; allowed is 1..{RECORDS_MAX}"
-            raise InvalidFile(self.path, reason)
+            raise InvalidFile(self.path, f"has {len(root)} layers; allowed is 1..{RECORDS_MAX}")
         for index in range(len(root)):
             label = f"layer/{index}"
             group = self._group(root, str(index), label)
@@ -125,8 +122,7 @@ class _Reader(Bounded):
 
     def _array(self, data: h5py.Dataset, label: str) -> Array:
         if not data.size:
-            reason = f"{label} has shape {data.shape}; give at least one value"
-            raise InvalidFile(self.path, reason)
+            raise InvalidFile(self.path, f"{label} has shape {data.shape}; give at least one value")
         value = self.numbers(data, label)
         value = value.astype(value.dtype.newbyteorder("="), copy=False)
         if value.dtype.kind == "f" and not np.isfinite(value).all():

@@ -60,8 +60,7 @@ def build(
     """The Program of a file that was read; ``in_phase`` starts every stimulus from rest."""
     plan = interpret(document, call)
     if refusals := plan.refusals or tuple(_too_wide(plan, call)):
-        reason = f"cannot be taken over exactly:\n{by_reason(refusals)}"
-        raise InvalidFile(document.path, reason)
+        raise InvalidFile(document.path, f"cannot be taken over exactly:\n{by_reason(refusals)}")
     return Builder(plan, call, header, in_phase=in_phase).program(document, readout)
 
 
@@ -72,7 +71,7 @@ def _too_wide(plan: Plan, call: NetxCall) -> Iterator[Refusal]:
         if isinstance(layer, InputBlock):
             continue
         if isinstance(layer, Conv):
-            rows = np.abs(layer.weight.reshape(len(layer.weight), -1)).sum(axis=1)
+            rows = np.abs(layer.feed.weight.astype(np.int64)).sum(axis=(1, 2, 3))
             reach = top * int(rows.max())
         else:
             reach = top * layer.feed.weight.shape[1] << 8

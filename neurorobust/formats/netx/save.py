@@ -35,8 +35,7 @@ def save_netx(program: Program, path: Path | str) -> NetxCall:
         made = chain(program)
         records = encode(made)
     except NoExactForm as error:
-        msg = f"this Program has no exact form in a .net file: {error}"
-        raise Unsupported(msg) from error
+        raise Unsupported(f"this Program has no exact form in a .net file: {error}") from error
     call = _call(made, *records[:2])
     data = hdf5(records)
     document = read_netx(path, BytesIO(data))
@@ -52,14 +51,10 @@ def _call(made: Chain, first: Datasets, second: Datasets | None = None) -> NetxC
     interval, offset = made.reset
     return NetxCall(
         input_shape=shape if image and len(shape) == 3 else None,
-        input_message_bits=_bits(made),
+        input_message_bits=made.top.bit_length() if made.graded else 0,
         reset_interval=interval or None,
         reset_offset=(offset + (0 if made.block else 1)) % interval if interval else 0,
     )
-
-
-def _bits(made: Chain) -> int:
-    return made.top.bit_length() if made.graded else 0
 
 
 def _check(wanted: Chain, written: Program) -> None:

@@ -90,7 +90,9 @@ class _Reader(Bounded):
         members = self._members(group, label, depth)
         kind = members.pop("type", None)
         if kind is None:
-            inside = next((f"{name}/{k}" for k, v in members.items() if _is_group(v)), None)
+            inside = next(
+                (f"{name}/{k}" for k, v in members.items() if isinstance(v, h5py.Group)), None
+            )
             hint = "it names no type"
             if inside:
                 hint += f"; was a node called {inside!r}? NIR cannot hold '/' in names: rename it"
@@ -123,8 +125,7 @@ class _Reader(Bounded):
             raise InvalidFile(self.path, f"{label} is no group, or beyond {DEPTH_MAX} levels")
         self._entries_left -= len(group)
         if self._entries_left < 0:
-            reason = f"{label} brings the entries above {ENTRIES_MAX} in all"
-            raise InvalidFile(self.path, reason)
+            raise InvalidFile(self.path, f"{label} brings the entries above {ENTRIES_MAX} in all")
         return {name: self.member(group, name, f"{label}: {name}") for name in group}
 
     def _metadata(self, group: Any, label: str, depth: int) -> dict[str, Any]:
@@ -153,10 +154,6 @@ class _Reader(Bounded):
             raise InvalidFile(self.path, f"{label}: edges are no pairs of names")
         pairs = self.values(item, f"{label}: edges") if item.size else ()
         return tuple((decoded(source), decoded(target)) for source, target in pairs)
-
-
-def _is_group(item: Any) -> bool:
-    return isinstance(item, h5py.Group)
 
 
 def hdf5(root: Entry, version: str) -> bytes:

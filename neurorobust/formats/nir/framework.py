@@ -38,7 +38,7 @@ def run_nir_in(framework: Framework, path: Path | str, call: NirCall, values: Ar
     import torch
 
     with _quiet(), torch.no_grad():
-        step = _STEPS[framework](path, call)
+        step = _network(framework, path, call)
         x = torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float32)
         outputs, state = [], None
         for t in range(x.shape[1]):
@@ -51,36 +51,26 @@ def run_nir_in(framework: Framework, path: Path | str, call: NirCall, values: Ar
 Step = Callable[[Any, Any], tuple[Any, Any]]
 
 
-def _snntorch(path: Path | str, _call: NirCall) -> Step:
+def _network(framework: Framework, path: Path | str, call: NirCall) -> Step:
+    """The network of a file by the framework's own reader."""
     import nir
-    from snntorch.import_nir import import_from_nir  # noqa: TID251
 
-    net: Step = import_from_nir(nir.read(path))
+    net: Step
+    if framework == "snntorch":
+        from snntorch.import_nir import import_from_nir  # noqa: TID251
+
+        net = import_from_nir(nir.read(path))
+    elif framework == "norse":
+        from norse.torch import from_nir  # noqa: TID251
+        from norse.torch.functional.reset import reset_subtract, reset_value  # noqa: TID251
+
+        method = reset_subtract if call.soft_reset else reset_value
+        net = from_nir(nir.read(path), dt=call.dt_s, reset_method=method)
+    else:
+        from spikingjelly.activation_based.nir_exchange import from_nir  # noqa: TID251
+
+        net = from_nir.import_from_nir(Path(path), dt=call.dt_s)
     return net
-
-
-def _norse(path: Path | str, call: NirCall) -> Step:
-    import nir
-    from norse.torch import from_nir  # noqa: TID251
-    from norse.torch.functional.reset import reset_subtract, reset_value  # noqa: TID251
-
-    method = reset_subtract if call.soft_reset else reset_value
-    net: Step = from_nir(nir.read(path), dt=call.dt_s, reset_method=method)
-    return net
-
-
-def _spikingjelly(path: Path | str, call: NirCall) -> Step:
-    from spikingjelly.activation_based.nir_exchange import from_nir  # noqa: TID251
-
-    net: Step = from_nir.import_from_nir(Path(path), dt=call.dt_s)
-    return net
-
-
-_STEPS: dict[Framework, Callable[[Path | str, NirCall], Step]] = {
-    "snntorch": _snntorch,
-    "norse": _norse,
-    "spikingjelly": _spikingjelly,
-}
 
 
 @contextlib.contextmanager

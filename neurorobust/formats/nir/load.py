@@ -86,12 +86,10 @@ def _rules(reading: Reading) -> dict[str, Any]:
 
 
 def _stamped(document: Document, header: Header | None) -> Graph:
-    """The Graph that the file's own metadata describes."""
     try:
         found = read_stamp(document.root)
         if found is None:
-            msg = "is empty"
-            raise ValueError(msg)
+            raise ValueError("is empty")
         graph = stamped_graph(found, document.root)
         profile = str(found.get("profile"))
     except (ValueError, RecursionError) as error:
@@ -112,8 +110,7 @@ def _agree(graph: Graph, reading: Reading) -> None:
     dt_s, reset = reading.dt_s, reading.reset
     ignore = "leave it out, or ignore the file's metadata with use_metadata=False"
     if dt_s is not None and dt_s != graph.header.dt_s:
-        msg = f"dt_s is {dt_s:g}, but the file says {graph.header.dt_s:g}; {ignore}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"dt_s is {dt_s:g}, but the file says {graph.header.dt_s:g}; {ignore}")
     for name, node in graph.of_kind(LIF):
         asked = reset.get(name) if isinstance(reset, Mapping) else reset
         if asked is not None and asked != node.reset:
@@ -198,7 +195,6 @@ def _shape(name: str, entry: Entry, node: Node, arriving: Shape) -> Shape:
 
 
 def _port(name: str, entry: Entry, rules: Reading) -> Shape:
-    """The shape that an Input or Output declares, without batch."""
     shape = entry.values.get("shape")
     if not isinstance(shape, np.ndarray) or shape.dtype.kind not in "iu" or shape.ndim != 1:
         raise Fault(name, f"{entry.kind}: has no shape", "write one, or pass input_shape")

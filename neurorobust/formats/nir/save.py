@@ -15,6 +15,8 @@ from neurorobust.formats.nir.writing.strict import strict_entry
 from neurorobust.ir import LIF, Graph
 
 Profile = Literal["strict", "portable", "snntorch", "norse"]
+_DT_S = 1e-4
+"""The step that snnTorch assumes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,30 +64,24 @@ def save_nir(graph: Graph, path: Path | str, profile: Profile = "strict") -> Nir
     import nir
 
     if profile not in get_args(Profile):
-        msg = f"profile is {profile!r}; known are {', '.join(get_args(Profile))}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"profile is {profile!r}; known are {', '.join(get_args(Profile))}")
+    soft = any(node.reset == "soft" for _, node in graph.of_kind(LIF))
+    dt_s = _DT_S if profile in ("portable", "snntorch") else graph.header.dt_s
+    call = NirCall(profile=profile, dt_s=dt_s, soft_reset=soft)
     if profile == "strict":
-        root, call = original(graph) or strict_entry(graph), _strict_call(graph)
+        root = original(graph) or strict_entry(graph)
     else:
-        made = reader_entry(graph, profile)
-        root = made.root
-        call = NirCall(profile=profile, dt_s=made.dt_s, soft_reset=made.soft_reset)
+        root = reader_entry(graph, profile, dt_s)
     try:
         data = hdf5(root, nir.version)
     except ValueError as error:
-        msg = f"HDF5 cannot store a node's name ({error}); rename it"
-        raise Unsupported(msg) from error
+        raise Unsupported(f"HDF5 cannot store a node's name ({error}); rename it") from error
     call = replace(call, type_check=_readable(data, call))
     text = stamp(graph, root, version=__version__, profile=profile, call=asdict(call))
     data = hdf5(replace(root, metadata={**root.metadata, KEY: text}), nir.version)
     _check(graph, data, path)
     write_atomic(path, data)
     return call
-
-
-def _strict_call(graph: Graph) -> NirCall:
-    soft = any(node.reset == "soft" for _, node in graph.of_kind(LIF))
-    return NirCall(profile="strict", dt_s=graph.header.dt_s, soft_reset=soft)
 
 
 def _readable(data: bytes, call: NirCall) -> bool:
@@ -111,5 +107,4 @@ def _check(graph: Graph, data: bytes, path: Path | str) -> None:
     root: Entry = read_document(path, BytesIO(data)).root
     found = read_stamp(root)
     if found is None or stamped_graph(found, root).content_hash != graph.content_hash:
-        msg = "what was written reads back as another Graph; save it with save_model"
-        raise Unsupported(msg)
+        raise Unsupported("what was written reads back as another Graph; save it with save_model")

@@ -79,14 +79,11 @@ def read_stamp(root: Entry) -> Mapping[str, Any] | None:
         return None
     found = json.loads(text) if isinstance(text, str) else None
     if not isinstance(found, dict):
-        msg = "is no JSON object"
-        raise ValueError(msg)
+        raise ValueError("is no JSON object")
     if found.get("schema") != SCHEMA:
-        msg = f"has schema {found.get('schema')!r}, this version reads {SCHEMA}"
-        raise ValueError(msg)
+        raise ValueError(f"has schema {found.get('schema')!r}, this version reads {SCHEMA}")
     if found.get("digest") != digest(root):
-        msg = "does not fit the nodes: the file was edited after it was written"
-        raise ValueError(msg)
+        raise ValueError("does not fit the nodes: the file was edited after it was written")
     return found
 
 
@@ -104,11 +101,9 @@ def stamped_graph(found: Mapping[str, Any], root: Entry) -> Graph:
         }
         graph = rebuild(found["graph"], arrays, Graph)
         if graph.content_hash != found["content_hash"]:
-            msg = "its content hash does not match"
-            raise ValueError(msg)
+            raise ValueError("its content hash does not match")
     except (KeyError, TypeError, AttributeError, OverflowError, InvalidModel) as error:
-        msg = f"describes no valid Graph ({error})"
-        raise ValueError(msg) from error
+        raise ValueError(f"describes no valid Graph ({error})") from error
     return graph
 
 
@@ -179,19 +174,16 @@ def unpack(packed: Mapping[str, Any]) -> Array:
     """
     dtype, shape = np.dtype(packed["dtype"]), tuple(int(n) for n in packed["shape"])
     if dtype.kind not in "biuf":
-        msg = f"dtype {dtype} is no number"
-        raise ValueError(msg)
+        raise ValueError(f"dtype {dtype} is no number")
     if "values" in packed:
         return np.array(packed["values"], dtype).reshape(shape)
     size = int(np.prod(shape, dtype=object)) * dtype.itemsize
     if not 0 <= size <= BYTES_MAX:
-        msg = f"shape {shape} is beyond {BYTES_MAX >> 20} MiB"
-        raise ValueError(msg)
+        raise ValueError(f"shape {shape} is beyond {BYTES_MAX >> 20} MiB")
     try:
         data = zlib.decompressobj().decompress(base64.b64decode(packed["zlib"]), size or 1)
     except zlib.error as error:
-        msg = f"packed array is damaged ({error})"
-        raise ValueError(msg) from error
+        raise ValueError(f"packed array is damaged ({error})") from error
     return np.frombuffer(data, dtype).reshape(shape)
 
 

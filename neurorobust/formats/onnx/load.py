@@ -6,16 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from neurorobust.errors import BackendUnavailable, InvalidFile, InvalidModel, Unsupported
-from neurorobust.formats.onnx.seal import (
-    DOMAIN,
-    FORMAT,
-    FUNCTIONS,
-    KEY,
-    OPERATORS,
-    digests,
-    from_json,
-    nodes,
-)
+from neurorobust.formats.onnx import seal
 from neurorobust.formats.options import Reading
 from neurorobust.ir import Array, Graph, Program
 from neurorobust.ir.store import rebuild
@@ -42,7 +33,7 @@ def load_onnx(path: Path, _reading: Reading) -> Graph | Program:
     record = _record(path, file)
     _refuse_altered(path, file, record)
     try:
-        arrays = _arrays(file) | {k: from_json(v) for k, v in record["arrays"].items()}
+        arrays = _arrays(file) | {k: seal.from_json(v) for k, v in record["arrays"].items()}
         kind: type[Graph | Program]
         kind = Program if record["model"]["model"] == "Program" else Graph
         model = rebuild(record["model"], _own(record["model"], arrays), kind)
@@ -70,29 +61,33 @@ def _parsed(path: Path) -> Any:
         # From memory: files named by "external data" are never opened.
         file = onnx.ModelProto.FromString(data)
     except DecodeError as error:
-        reason = "is no ONNX file, or truncated; export the model again"
-        raise InvalidFile(path, reason) from error
+        raise InvalidFile(path, "is no ONNX file, or truncated; export the model again") from error
     if not file.ir_version or not file.graph.node:
         raise InvalidFile(path, "holds no ONNX graph, or is truncated; export the model again")
     return file
 
 
 def _refuse_foreign(path: Path, file: Any) -> None:
-    strange = list(_foreign("", nodes(file.graph)))
+    strange = list(_foreign("", seal.nodes(file.graph)))
     for function in file.functions:
         where = f" of function {function.name}"
         strange += _foreign(where, (("", node) for node in function.node))
-        if function.domain != DOMAIN or function.name not in FUNCTIONS:
+        if function.domain != seal.DOMAIN or function.name not in seal.FUNCTIONS:
             strange.append(f"function {function.domain}::{function.name}")
     if strange:
         shown = ", ".join(strange[:5]) + (f" and {len(strange) - 5} more" if strange[5:] else "")
-        msg = f"{path}: holds what neurorobust does not write: {shown}. {_WAY_OUT}"
-        raise Unsupported(msg)
+        raise Unsupported(f"{path}: holds what neurorobust does not write: {shown}. {_WAY_OUT}")
 
 
 def _foreign(of: str, found: Iterable[tuple[str, Any]]) -> Iterable[str]:
     for where, node in found:
-        known = OPERATORS if not node.domain else FUNCTIONS if node.domain == DOMAIN else ()
+        known = (
+            seal.OPERATORS
+            if not node.domain
+            else seal.FUNCTIONS
+            if node.domain == seal.DOMAIN
+            else ()
+        )
         if node.op_type not in known:
             kind = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
             yield f"{kind} (operator {node.name or 'without name'!r}{of or where})"
@@ -100,21 +95,21 @@ def _foreign(of: str, found: Iterable[tuple[str, Any]]) -> Iterable[str]:
 
 def _record(path: Path, file: Any) -> dict[str, Any]:
     found = {entry.key: entry.value for entry in file.metadata_props}
-    if KEY not in found:
+    if seal.KEY not in found:
         raise InvalidFile(path, f"holds no neurorobust model. {_WAY_OUT}")
     try:
-        record = json.loads(found[KEY])
+        record = json.loads(found[seal.KEY])
         version = record["format"]
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidFile(path, f"its neurorobust metadata are broken ({error})") from error
-    if version != FORMAT:
-        reason = f"its metadata have format {version}, this version reads {FORMAT}"
+    if version != seal.FORMAT:
+        reason = f"its metadata have format {version}, this version reads {seal.FORMAT}"
         raise InvalidFile(path, f"{reason}; export it again")
     return dict(record)
 
 
 def _refuse_altered(path: Path, file: Any, record: dict[str, Any]) -> None:
-    written, found = record.get("digests", {}), dict(digests(file))
+    written, found = record.get("digests", {}), dict(seal.digests(file))
     gone = [f"{name} is gone" for name in written if name not in found]
     new = [f"{name} is new" for name in found if name not in written]
     other = [f"{n} was changed" for n in found if n in written and found[n] != written[n]]

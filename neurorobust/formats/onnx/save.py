@@ -77,14 +77,11 @@ def onnx_model(
         ("record", record, get_args(Recorded)),
     ):
         if strange := [value for value in given if value not in known]:
-            msg = f"{what} is {strange[0]!r}; known are {', '.join(known)}"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{what} is {strange[0]!r}; known are {', '.join(known)}")
     if (size := sum(value.nbytes for value in arrays_of(model).values())) > LARGEST:
-        msg = f"the arrays have {size} bytes; an ONNX file holds less than 2 GiB"
-        raise Unsupported(msg)
+        raise Unsupported(f"the arrays have {size} bytes; an ONNX file holds less than 2 GiB")
     if find_spec("onnx") is None:
-        msg = "onnx is not installed; run `pip install 'neurorobust[onnx]'`"
-        raise BackendUnavailable(msg)
+        raise BackendUnavailable("onnx is not installed; run `pip install 'neurorobust[onnx]'`")
     from neurorobust.formats.onnx.writing.forms import scan_form, step_form
 
     floats = np.float64 if precision == "double" else np.float32

@@ -35,7 +35,7 @@ OPERATORS = frozenset(
 
 
 def metadata(
-    model: Model, file: Any, used: Collection[str], *, form: str, precision: str, **more: Any
+    model: Model, file: Any, used: Collection[str], *, form: str, precision: str
 ) -> dict[str, str]:
     """The metadata of a file that holds the model.
 
@@ -45,7 +45,6 @@ def metadata(
         used: Keys of the model's arrays that are initializers of the file.
         form: ``scan`` or ``step``.
         precision: ``double`` or ``single``.
-        **more: Further facts about the file.
     """
     beside = {k: as_json(v) for k, v in arrays_of(model).items() if k not in used}
     record = {
@@ -56,7 +55,6 @@ def metadata(
         "content_hash": model.content_hash,
         "arrays": beside,
         "digests": dict(digests(file)),
-        **more,
     }
     return {KEY: canonical_json(record), f"{KEY}.content_hash": model.content_hash}
 

@@ -12,8 +12,7 @@ from lava.lib.dl.netx import hdf5  # noqa: TID251
 from lava.magma.core.run_conditions import RunSteps  # noqa: TID251
 from lava.magma.core.run_configs import Loihi2SimCfg  # noqa: TID251
 from lava.proc.io.source import RingBuffer  # noqa: TID251
-from processes.mapped_probe import MappedProbe
-from processes.mapped_sink import MappedSink
+from processes.own import MappedProbe, MappedSink
 
 Progress = Callable[[dict[str, Any]], None]
 Arrays = dict[str, Any]

@@ -76,7 +76,6 @@ def _block(layer: Layer) -> Any:
 
 
 def _export(blocks: list[Any], path: Path) -> None:
-    """Write the file in one piece."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with h5py.File(part, "w") as file:

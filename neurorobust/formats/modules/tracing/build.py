@@ -4,23 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from neurorobust.errors import InvalidInput, Unsupported
-from neurorobust.formats.modules.tracing.expressions import (
-    Added,
-    Applied,
-    Expression,
-    Fired,
-    Flattened,
-    Membrane,
-    Source,
-    State,
-    Zero,
-    as_lags,
-    described,
-    folded,
-    last_step,
-    parts,
-    undated,
-)
+from neurorobust.formats.modules.tracing import expressions as ex
 from neurorobust.formats.modules.tracing.record import OutputKind, Record
 from neurorobust.formats.modules.tracing.values import Layout, Traced, data, zeros
 from neurorobust.ir import Edge, Flatten, Input, Node, Output, Shape
@@ -38,28 +22,28 @@ class Wiring:
 
     record: Record
     nodes: dict[str, Node]
-    laws: dict[str, Expression]
+    laws: dict[str, ex.Expression]
     edges: list[Edge] = field(default_factory=list)
-    maps: dict[Expression, str] = field(default_factory=dict)
+    maps: dict[ex.Expression, str] = field(default_factory=dict)
     cells: dict[str, str] = field(default_factory=dict)
     membranes: dict[str, str] = field(default_factory=dict)
 
-    def feed(self, value: Expression) -> Feed:
+    def feed(self, value: ex.Expression) -> Feed:
         """The nodes whose sum is this value, in lags; they are made if they are not yet."""
         match value:
-            case Source(when):
+            case ex.Source(when):
                 return [("input", when.number)]
-            case Added(terms):
+            case ex.Added(terms):
                 return [source for term in terms for source in self.feed(term)]
-            case Applied(layer, to):
+            case ex.Applied(layer, to):
                 return [(self._map(value, layer, self.record.layers[layer], to), 0)]
-            case Flattened(of):
+            case ex.Flattened(of):
                 return [(self._map(value, "flatten", Flatten(), of), 0)]
-            case Fired(cell, when):
+            case ex.Fired(cell, when):
                 return [(self._population(cell), when.number)]
-            case Membrane(cell, when):
+            case ex.Membrane(cell, when):
                 return [(self._membrane(cell), when.number)]
-        what = "zeros" if isinstance(value, Zero) else described(value)
+        what = "zeros" if isinstance(value, ex.Zero) else ex.described(value)
         msg = f"forward computes with {what}, which no step of the run replaced by a value"
         raise Unsupported(msg)
 
@@ -77,11 +61,11 @@ class Wiring:
 
     def lost(self) -> list[str]:
         """Layers and cells that were called and have no node."""
-        applied = {value.layer for value in self.maps if isinstance(value, Applied)}
+        applied = {value.layer for value in self.maps if isinstance(value, ex.Applied)}
         seen = applied | set(self.cells) | set(self.membranes)
         return [path for path in (*self.record.layers, *self.record.cells) if path not in seen]
 
-    def _map(self, value: Expression, path: str, node: Node, to: Expression) -> str:
+    def _map(self, value: ex.Expression, path: str, node: Node, to: ex.Expression) -> str:
         if value not in self.maps:
             feed = self.feed(to)
             self.maps[value] = name = self.add(named(path, node), node)
@@ -111,8 +95,7 @@ class Wiring:
         if cell not in self.membranes:
             chain = self.record.populations[cell].membrane
             if isinstance(chain, str):
-                msg = f"{cell}: its membrane is used as a value, but {chain}"
-                raise Unsupported(msg)
+                raise Unsupported(f"{cell}: its membrane is used as a value, but {chain}")
             *before, (suffix, node) = chain
             self.membranes[cell] = name = self.add(f"{named(cell, node)}{suffix}", node)
             self.connect(self._chain(name, self.feed(self.laws[cell]), tuple(before)), name)
@@ -150,37 +133,34 @@ def build(
     feed = wiring.feed(value)
     lost = [*record.unused, *wiring.lost()]
     if lost:
-        msg = (
+        raise Unsupported(
             f"{lost[0]}: has no effect on the output (in all: {', '.join(lost)}); remove it, or "
             "return the value that it leads to"
         )
-        raise Unsupported(msg)
     wiring.nodes["output"] = Output(readout=readout)
     wiring.connect(feed, "output")
     order = topological_order(wiring.nodes, wiring.edges)
     return {name: wiring.nodes[name] for name in order}, tuple(wiring.edges)
 
 
-def _laws(record: Record) -> dict[str, Expression]:
+def _laws(record: Record) -> dict[str, ex.Expression]:
     """What each cell is given, in lags."""
-    laws: dict[str, Expression] = {}
+    laws: dict[str, ex.Expression] = {}
     steps = record.steps
     for path, seen in record.inputs.items():
-        law = folded(seen)
+        law = ex.folded(seen)
         if isinstance(law, int):
-            now, last = described(seen[law]), described(seen[-1])
-            msg = (
+            now, last = ex.described(seen[law]), ex.described(seen[-1])
+            raise Unsupported(
                 f"{path}: is fed in another way in step {law} ({now}) than in the last step "
                 f"({last}); a Graph is the same in every step"
             )
-            raise Unsupported(msg)
         laws[path] = law
     counts = {p: len(seen) for p, seen in record.inputs.items() if not record.cells[p].sequence}
     if len(set(counts.values())) > 1:
-        msg = (
+        raise Unsupported(
             f"cells are called a different number of times: {counts}; each takes one step per call"
         )
-        raise Unsupported(msg)
     for path, count in counts.items():
         if count != steps and (count > 1 or record.time_first):
             msg = f"{path}: forward runs {count} steps, not {steps}; give steps={count}"
@@ -190,38 +170,39 @@ def _laws(record: Record) -> dict[str, Expression]:
 
 def _returned(
     record: Record,
-    laws: dict[str, Expression],
+    laws: dict[str, ex.Expression],
     readout: Readout,
     output: OutputKind,
-) -> Expression:
+) -> ex.Expression:
     """The one returned value that feeds no other, in lags."""
-    found: dict[Expression, Traced] = {}
+    found: dict[ex.Expression, Traced] = {}
     for value in _leaves(record.returned):
-        state = isinstance(value.expression, State)
+        state = isinstance(value.expression, ex.State)
         membrane = state and getattr(value.expression, "part", "") in MEMBRANES
         if membrane if output == "membrane" else not state:
             expression = value.expression if value.reduction else data(value)
-            found.setdefault(as_lags(expression, last_step(expression) or 0), value)
+            found.setdefault(ex.as_lags(expression, ex.last_step(expression) or 0), value)
     reach = {e: _reach(e, laws) for e in found}
     ends = [
         e
         for e in found
-        if not any(undated(e) in reach[f] and undated(f) not in reach[e] for f in found if f != e)
+        if not any(
+            ex.undated(e) in reach[f] and ex.undated(f) not in reach[e] for f in found if f != e
+        )
     ]
     if len(ends) != 1:
-        listed = ", ".join(described(e) for e in ends) or "none"
-        msg = (
+        listed = ", ".join(ex.described(e) for e in ends) or "none"
+        raise Unsupported(
             f"forward returns {len(ends)} {output} outputs ({listed}); a Graph has one: return "
             "the spikes of one layer, or, as the membrane, that of a neuron without reset"
         )
-        raise Unsupported(msg)
     _check_readout(found[ends[0]], record, readout)
     return ends[0]
 
 
 def _check_readout(value: Traced, record: Record, readout: Readout) -> None:
     """A readout that forward computes itself must be the one that was asked for."""
-    steps, step, reduction = record.steps, last_step(value.expression), value.reduction
+    steps, step, reduction = record.steps, ex.last_step(value.expression), value.reduction
     runs = max((len(seen) for seen in record.inputs.values()), default=1)
     fixed: Readout | None = None
     how, whole = "", True
@@ -237,8 +218,7 @@ def _check_readout(value: Traced, record: Record, readout: Readout) -> None:
         msg = f"forward returns {how} out of {steps}; a Graph reads the last step, or all of them"
         raise Unsupported(msg)
     if fixed not in (None, readout):
-        msg = f"forward returns {how}, which is readout {fixed!r}, not {readout!r}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"forward returns {how}, which is readout {fixed!r}, not {readout!r}")
 
 
 def _leaves(value: Any) -> list[Traced]:
@@ -251,21 +231,21 @@ def _leaves(value: Any) -> list[Traced]:
         return []
     frames = [v for v in value if isinstance(v, Traced) and v.axes.steps is None]
     if len(frames) == len(value) > 1:
-        law = folded([frame.expression for frame in frames])
-        if not isinstance(law, int) and last_step(frames[-1].expression) == len(frames) - 1:
+        law = ex.folded([frame.expression for frame in frames])
+        if not isinstance(law, int) and ex.last_step(frames[-1].expression) == len(frames) - 1:
             layout = Layout(frames[0].axes.batch, len(frames))
             return [zeros(frames[0], law, layout, frames[0].features)]
     return [leaf for part in value for leaf in _leaves(part)]
 
 
-def _reach(value: Expression, laws: dict[str, Expression]) -> set[Expression]:
+def _reach(value: ex.Expression, laws: dict[str, ex.Expression]) -> set[ex.Expression]:
     """All that a value is computed from, in this step or an earlier one."""
-    reached: set[Expression] = set()
+    reached: set[ex.Expression] = set()
     ahead = [value]
     while ahead:
-        for part in map(undated, parts(ahead.pop())):
+        for part in map(ex.undated, ex.parts(ahead.pop())):
             if part not in reached:
                 reached.add(part)
-                if isinstance(part, Fired | Membrane):
+                if isinstance(part, ex.Fired | ex.Membrane):
                     ahead.append(laws[part.cell])
     return reached

@@ -1,7 +1,7 @@
 """What a framework says about one of its stateful modules, and how its parameters are read."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -47,14 +47,14 @@ class Cell(ABC):
     Attributes:
         path: Of the module.
         module: The module; it is never run.
-        parts: Names of the parts of its state.
+        parts: Names of the parts of its state that a call takes and returns.
         output: The part that is the output itself, if one is.
         keeps_state: Whether a call without a state goes on from the last one.
         sequence: Whether one call takes all steps, time first.
     """
 
-    parts: ClassVar[tuple[str, ...]]
-    keeps_state: ClassVar[bool]
+    parts: tuple[str, ...] = ()
+    keeps_state: ClassVar[bool] = True
     output: ClassVar[str | None] = None
 
     def __init__(self, path: str, module: nn.Module) -> None:
@@ -69,17 +69,24 @@ class Cell(ABC):
             Unsupported: for a law that a Graph cannot hold.
         """
 
-    @abstractmethod
-    def inputs(self, *args: Any, **kwargs: Any) -> tuple[Any, tuple[Any, ...]]:
+    def inputs(self, x: Any) -> tuple[Any, tuple[Any, ...]]:
         """Input and parts of the state from the arguments of a call."""
+        return x, ()
 
-    @abstractmethod
     def outputs(self, fired: Any, state: Mapping[str, Any]) -> Any:
         """What the module returns."""
+        return fired
 
     def advanced(self) -> str | None:
         """How to reset a module that does not start from its initial state, or None."""
         return None
+
+
+def without_law(path: str, module: nn.Module, known: Iterable[type]) -> Unsupported:
+    """The refusal of a neuron of a framework that is none of the known ones."""
+    listed = ", ".join(kind.__name__ for kind in known)
+    kind = type(module).__name__
+    return Unsupported(f"{path}: a {kind} has no law in a Graph; known are {listed}")
 
 
 def per_neuron(label: str, name: str, value: Tensor | float, population: Shape) -> Array:
@@ -110,11 +117,10 @@ def factor(label: str, name: str, value: Array, population: Shape) -> Node:
         channels = np.broadcast_to(value.reshape(-1), population[:1])
         taps = channels.reshape(-1, *(1,) * len(population))
         return kinds[len(population)](weight=taps, groups=population[0])
-    msg = (
+    raise Unsupported(
         f"{label}: {name} has shape {value.shape} for a population {population}; known are one "
         "for all, one per channel, or one per neuron of a flat population"
     )
-    raise Unsupported(msg)
 
 
 def require_step(label: str, surrogate: Callable[[Tensor], Tensor], compare: Compare) -> None:
@@ -128,8 +134,7 @@ def require_step(label: str, surrogate: Callable[[Tensor], Tensor], compare: Com
     with torch.no_grad():
         found = surrogate(points).tolist()
     if found != expected:
-        msg = (
+        raise Unsupported(
             f"{label}: its surrogate gives {found} at {points.tolist()}, where a step function "
             f"gives {expected}; a Graph has spikes of 0 and 1"
         )
-        raise Unsupported(msg)

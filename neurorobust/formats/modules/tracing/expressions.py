@@ -5,7 +5,7 @@ at once (time first) is written in lags: a lag of 1 is the step before. Both are
 if the lags of the last step, written out for every earlier one, give what was seen there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -107,19 +107,23 @@ def at_step(value: Expression, t: int) -> Expression:
     return value
 
 
+def redated(value: Expression, date: Callable[[When], When]) -> Expression:
+    """A value with other steps or lags."""
+    match value:
+        case Zero():
+            return value
+        case Applied(_, to):
+            return replace(value, to=redated(to, date))
+        case Flattened(of):
+            return Flattened(redated(of, date))
+        case Added(terms):
+            return Added(tuple(redated(term, date) for term in terms))
+    return replace(value, when=date(value.when))
+
+
 def as_lags(value: Expression, t: int) -> Expression:
     """Every step as a lag, seen from step ``t``."""
-    match value:
-        case Source(when) | Fired(_, when) | State(_, when, _) | Membrane(_, when):
-            lag = when.number if when.kind == "lag" else t - when.number
-            return replace(value, when=When("lag", lag))
-        case Applied(_, to):
-            return replace(value, to=as_lags(to, t))
-        case Flattened(of):
-            return Flattened(as_lags(of, t))
-        case Added(terms):
-            return Added(tuple(as_lags(term, t) for term in terms))
-    return value
+    return redated(value, lambda w: w if w.kind == "lag" else When("lag", t - w.number))
 
 
 def folded(values: Sequence[Expression]) -> Expression | int:
@@ -147,16 +151,7 @@ def parts(value: Expression) -> Iterator[Expression]:
 
 def undated(value: Expression) -> Expression:
     """A value without its steps and lags."""
-    match value:
-        case Applied(layer, to):
-            return Applied(layer, undated(to))
-        case Flattened(of):
-            return Flattened(undated(of))
-        case Added(terms):
-            return Added(tuple(undated(term) for term in terms))
-        case Zero():
-            return value
-    return replace(value, when=NOW)
+    return redated(value, lambda _: NOW)
 
 
 def last_step(value: Expression) -> int | None:

@@ -11,24 +11,14 @@ from torch import nn
 
 from neurorobust.errors import InvalidInput, NeurorobustError, Unsupported
 from neurorobust.formats.modules.layers import IDENTITIES, LAYERS, plain
+from neurorobust.formats.modules.tracing import expressions as ex
 from neurorobust.formats.modules.tracing.cells import Cell, Population
-from neurorobust.formats.modules.tracing.expressions import (
-    Applied,
-    Expression,
-    Fired,
-    Source,
-    State,
-    When,
-    Zero,
-    described,
-)
 from neurorobust.formats.modules.tracing.values import (
     Layout,
     Traced,
     bare,
     data,
     is_zeros,
-    probe,
     zeros,
 )
 from neurorobust.ir import Node, Shape
@@ -85,7 +75,7 @@ class Record:
     layers: dict[str, Node] = field(default_factory=dict)
     cells: dict[str, Cell] = field(default_factory=dict)
     populations: dict[str, Population] = field(default_factory=dict)
-    inputs: dict[str, list[Expression]] = field(default_factory=dict)
+    inputs: dict[str, list[ex.Expression]] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
     identities: list[str] = field(default_factory=list)
 
@@ -102,7 +92,7 @@ class Record:
             if isinstance(x, Traced):
                 expression, layout, features = data(x), x.axes, x.features
             elif is_zeros(x) and x.ndim > 1:
-                expression, layout, features = Zero(), Layout(len(x)), tuple(x.shape[1:])
+                expression, layout, features = ex.Zero(), Layout(len(x)), tuple(x.shape[1:])
             else:
                 msg = f"{path}: is applied to a constant; only the input and what follows from it"
                 raise Unsupported(msg)
@@ -118,9 +108,8 @@ class Record:
             shape = tuple(forward(bare(x)).shape)
             if shape != (*layout.lead, *features):
                 expected = (*layout.lead, *features)
-                msg = f"{path}: gives {shape} where its node gives {expected}"
-                raise Unsupported(msg)
-            return zeros(x, Applied(path, expression), layout, features)
+                raise Unsupported(f"{path}: gives {shape} where its node gives {expected}")
+            return zeros(x, ex.Applied(path, expression), layout, features)
 
         return call
 
@@ -138,8 +127,7 @@ class Record:
             return None
         found = plain(f"{path} ({kind})", layer)
         if found is None:
-            msg = f"{path}: a {kind} has no node in a Graph"
-            raise Unsupported(msg)
+            raise Unsupported(f"{path}: a {kind} has no node in a Graph")
         self.layers[path] = found
         return found
 
@@ -150,8 +138,7 @@ class Record:
         def call(*args: Any, **kwargs: Any) -> Any:
             x, given = cell.inputs(*args, **kwargs)
             if not isinstance(x, Traced):
-                msg = f"{path}: its input does not follow from the input of the module"
-                raise Unsupported(msg)
+                raise Unsupported(f"{path}: its input does not follow from the input of the module")
             self.cells[path] = cell
             calls = self.inputs.setdefault(path, [])
             self._check_time(cell, x, len(calls))
@@ -162,52 +149,48 @@ class Record:
                 except ShapeError as error:
                     msg = f"{path}: {error}; check input_shape and the layers before it"
                     raise InvalidInput(msg) from error
-            when = When("lag", 0) if cell.sequence else When("step", len(calls))
+            when = ex.When("lag", 0) if cell.sequence else ex.When("step", len(calls))
             calls.append(data(x))
             shape = self.populations[path].shape
             # A state is that of the last step, without a time axis.
             one = Layout(x.axes.batch)
-            state = {p: zeros(x, State(path, when, p), one, shape) for p in cell.parts}
-            return cell.outputs(zeros(x, Fired(path, when), x.axes, shape), state)
+            state = {p: zeros(x, ex.State(path, when, p), one, shape) for p in cell.parts}
+            return cell.outputs(zeros(x, ex.Fired(path, when), x.axes, shape), state)
 
         return call
 
     def _check_time(self, cell: Cell, x: Traced, calls: int) -> None:
-        if x.axes.merged:
-            msg = f"{cell.path}: gets time and batch on one axis; split them before a cell"
-            raise Unsupported(msg)
-        if cell.sequence and x.axes.steps is None:
-            msg = f"{cell.path}: takes all steps at once, (T, B, ...), and gets one"
-            raise Unsupported(msg)
-        if not cell.sequence and x.axes.steps is not None:
-            msg = f"{cell.path}: takes one step, (B, ...), and gets all at once"
-            raise Unsupported(msg)
-        if cell.sequence and x.axes.steps != self.steps:
-            msg = f"{cell.path}: gets {x.axes.steps} steps of {self.steps}"
-            raise Unsupported(msg)
-        if cell.sequence and calls:
-            msg = f"{cell.path}: is called twice; a cell of a Graph advances once per step"
-            raise Unsupported(msg)
+        all_at_once, steps = cell.sequence, x.axes.steps
+        for fault, what in (
+            (x.axes.merged, "gets time and batch on one axis; split them before a cell"),
+            (all_at_once and steps is None, "takes all steps at once, (T, B, ...), and gets one"),
+            (not all_at_once and steps, "takes one step, (B, ...), and gets all at once"),
+            (all_at_once and steps != self.steps, f"gets {steps} steps of {self.steps}"),
+            (all_at_once and calls, "is called twice; a cell of a Graph advances once per step"),
+        ):
+            if fault:
+                raise Unsupported(f"{cell.path}: {what}")
 
     def _check_state(self, cell: Cell, given: tuple[Any, ...], calls: int) -> None:
         if calls and all(part is None for part in given) and cell.keeps_state:
             return
         if calls:
-            when = When("step", calls - 1)
+            when = ex.When("step", calls - 1)
             expected = [
-                Fired(cell.path, when) if part == cell.output else State(cell.path, when, part)
+                ex.Fired(cell.path, when)
+                if part == cell.output
+                else ex.State(cell.path, when, part)
                 for part in cell.parts
             ]
             if [getattr(part, "expression", None) for part in given] != expected:
-                msg = (
+                raise Unsupported(
                     f"{cell.path}: step {calls} does not go on from the state that step "
                     f"{calls - 1} returned; pass that state, once per step"
                 )
-                raise Unsupported(msg)
             return
         for part in given:
             if isinstance(part, Traced):
-                what = described(part.expression)
+                what = ex.described(part.expression)
                 msg = f"{cell.path}: starts from {what}; a Graph starts from a constant state"
                 raise Unsupported(msg)
         if all(part is None for part in given):
@@ -229,6 +212,9 @@ def record(
         Unsupported: naming the first thing that a Graph cannot hold.
         InvalidInput: where the module itself fails, or is not in its initial state.
     """
+    if not input_shape or min(input_shape) < 1:
+        msg = f"input_shape is {input_shape}; it takes the axes of one sample, each at least 1"
+        raise InvalidInput(msg)
     seen = Record(framework, steps, time_first)
     called: set[str] = set()
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
@@ -240,7 +226,7 @@ def record(
             stack.enter_context(_buffers_kept(part))
             if replaced := _recording(seen, label, part, called):
                 stack.enter_context(_forward_of(part, replaced))
-        x = probe(like, Source(), layout, input_shape)
+        x = zeros(like, ex.Source(), layout, input_shape)
         try:
             seen.returned = module(x, **_states(module))
         except NeurorobustError:

@@ -12,18 +12,8 @@ import torch
 from torch import Tensor
 from torch.overrides import resolve_name
 
-from neurorobust.errors import InvalidInput, Unsupported
-from neurorobust.formats.modules.tracing.expressions import (
-    Expression,
-    Flattened,
-    Membrane,
-    State,
-    Zero,
-    added,
-    at_step,
-    described,
-    folded,
-)
+from neurorobust.errors import Unsupported
+from neurorobust.formats.modules.tracing import expressions as ex
 from neurorobust.ir import Shape
 
 
@@ -60,7 +50,7 @@ class Layout:
 class Traced(Tensor):
     """A tensor of zeros with an expression."""
 
-    expression: Expression
+    expression: ex.Expression
     axes: Layout
     features: Shape
     reduction: Reduction | None
@@ -89,7 +79,7 @@ class Traced(Tensor):
 
 def traced(
     value: Tensor,
-    expression: Expression,
+    expression: ex.Expression,
     layout: Layout,
     features: Shape,
     reduction: Reduction | None = None,
@@ -102,14 +92,14 @@ def traced(
     return out
 
 
-def zeros(like: Tensor, expression: Expression, layout: Layout, features: Shape) -> Traced:
+def zeros(like: Tensor, expression: ex.Expression, layout: Layout, features: Shape) -> Traced:
     """Fresh zeros with an expression, in the dtype and on the device of ``like``."""
     with torch._C.DisableTorchFunctionSubclass():
         value = torch.zeros((*layout.lead, *features), dtype=like.dtype, device=like.device)
     return traced(value, expression, layout, features)
 
 
-def data(value: Traced) -> Expression:
+def data(value: Traced) -> ex.Expression:
     """The expression of a value that is computed with; the membrane of a state is one.
 
     Raises:
@@ -118,22 +108,20 @@ def data(value: Traced) -> Expression:
     """
     with torch._C.DisableTorchFunctionSubclass():
         if value._version != value.seen_version:
-            what = described(value.expression)
-            msg = (
+            what = ex.described(value.expression)
+            raise Unsupported(
                 f"{what}: was changed in place through another name (an alias or a view); write "
                 "a = a + b instead of a += b"
             )
-            raise Unsupported(msg)
     if value.reduction is not None:
-        msg = (
-            f"{described(value.expression)}: its {value.reduction.how} over time is used again; a "
-            "Graph reads out over time at the end only"
+        raise Unsupported(
+            f"{ex.described(value.expression)}: its {value.reduction.how} over time is used again; "
+            "a Graph reads out over time at the end only"
         )
-        raise Unsupported(msg)
     match value.expression:
-        case State(cell, when, "mem" | "v"):
-            return Membrane(cell, when)
-        case State(cell, _, part):
+        case ex.State(cell, when, "mem" | "v"):
+            return ex.Membrane(cell, when)
+        case ex.State(cell, _, part):
             msg = f"{cell}: its state {part!r} is used as a value; only spikes and membranes can be"
             raise Unsupported(msg)
         case expression:
@@ -153,7 +141,7 @@ def bare(value: Tensor) -> Tensor:
 
 def _refusal(function: str, values: Sequence[object]) -> Unsupported:
     flat = [e for v in values for e in (v if isinstance(v, tuple | list) else (v,))]
-    on = next((described(v.expression) for v in flat if isinstance(v, Traced)), "a value")
+    on = next((ex.described(v.expression) for v in flat if isinstance(v, Traced)), "a value")
     return Unsupported(
         f"forward applies {function} to {on}, which has no node in a Graph; known are layers, "
         "cells, sums, flattening, and on time-first values indexing, sum and mean over time"
@@ -166,7 +154,7 @@ def _add(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, A
     first = args[0]
     in_place = func.__name__ in ("add_", "__iadd__")
     kept = next(value for value in args if isinstance(value, Traced))
-    terms: list[Expression] = []
+    terms: list[ex.Expression] = []
     for value in args:
         if isinstance(value, Traced):
             if (value.axes, value.features) != (kept.axes, kept.features):
@@ -175,18 +163,17 @@ def _add(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, A
                 raise Unsupported(msg)
             terms.append(data(value))
         elif is_zeros(value) and value.ndim:
-            terms.append(Zero())
+            terms.append(ex.Zero())
         elif isinstance(value, Tensor) or value != 0:
-            what = described(kept.expression)
-            msg = (
+            what = ex.described(kept.expression)
+            raise Unsupported(
                 f"forward adds a constant to {what}; put it into the bias of a layer, which a "
                 "Graph can hold"
             )
-            raise Unsupported(msg)
-    expression = added(terms[0], terms[1]) if len(terms) == 2 else terms[0]
+    expression = ex.added(terms[0], terms[1]) if len(terms) == 2 else terms[0]
     result = func(*(bare(v) if isinstance(v, Tensor) else v for v in args), **kwargs)
     if tuple(result.shape) != (*kept.axes.lead, *kept.features):
-        msg = f"forward adds {described(kept.expression)} and a tensor of another shape"
+        msg = f"forward adds {ex.described(kept.expression)} and a tensor of another shape"
         raise Unsupported(msg)
     if in_place and isinstance(first, Traced):
         first.expression, first.seen_version = expression, first._version
@@ -218,13 +205,12 @@ def _shape(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str,
         if result.dtype == value.dtype and tuple(result.shape) == (*new.lead, *features):
             return traced(result, expression, new, features)
         if result.dtype == value.dtype and tuple(result.shape) == (*new.lead, *flat):
-            return traced(result, Flattened(expression), new, flat)
+            return traced(result, ex.Flattened(expression), new, flat)
     before, after = tuple(value.shape), tuple(result.shape)
-    msg = (
-        f"forward reshapes {described(value.expression)} from {before} to {after} (the first "
+    raise Unsupported(
+        f"forward reshapes {ex.described(value.expression)} from {before} to {after} (the first "
         f"{len(layout.lead)} of them time and batch); a Graph flattens all features to one axis"
     )
-    raise Unsupported(msg)
 
 
 def _step(_func: Callable[..., Any], args: tuple[Any, ...], _kwargs: Mapping[str, Any]) -> Traced:
@@ -261,7 +247,8 @@ def _steps_of(value: Traced, what: str) -> list[Traced]:
     one = Layout(layout.batch)
     frames = bare(value).unbind(0)
     return [
-        traced(frame, at_step(expression, t), one, value.features) for t, frame in enumerate(frames)
+        traced(frame, ex.at_step(expression, t), one, value.features)
+        for t, frame in enumerate(frames)
     ]
 
 
@@ -276,13 +263,12 @@ def _stack(_func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str
     )
     if not alike or first.axes.steps is not None:
         raise _refusal("stacking of values that are not the steps of one", values)
-    law = folded([value.expression for value in values])
+    law = ex.folded([value.expression for value in values])
     if isinstance(law, int):
-        msg = (
+        raise Unsupported(
             f"forward stacks values that are not one value step by step: step {law} is "
-            f"{described(values[law].expression)} in another way than the last step"
+            f"{ex.described(values[law].expression)} in another way than the last step"
         )
-        raise Unsupported(msg)
     result = torch.stack([bare(value) for value in values])
     return traced(result, law, Layout(first.axes.batch, len(values)), first.features)
 
@@ -297,18 +283,6 @@ def _reduce(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str
     how = Reduction("sum" if func.__name__ == "sum" else "mean", value.axes.steps)
     result = bare(value).sum(0)
     return traced(result, expression, Layout(value.axes.batch), value.features, how)
-
-
-def probe(like: Tensor, expression: Expression, layout: Layout, features: Shape) -> Traced:
-    """The input of a trace.
-
-    Raises:
-        InvalidInput: for a shape without axes or with empty ones.
-    """
-    if not features or any(n < 1 for n in features):
-        msg = f"input_shape is {features}; it takes the axes of one sample, each at least 1"
-        raise InvalidInput(msg)
-    return zeros(like, expression, layout, features)
 
 
 QUESTIONS = frozenset(

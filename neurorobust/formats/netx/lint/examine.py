@@ -34,8 +34,7 @@ def examine(
     """
     if input_range is not None and input_range[0] > input_range[1]:
         low, high = input_range
-        msg = f"input_range is {low}..{high}; give the smallest integer first"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"input_range is {low}..{high}; give the smallest integer first")
     document = read_netx(path)
     call = call or NetxCall()
     case = Case(document, call, interpret(document, call), select_tag, input_range)

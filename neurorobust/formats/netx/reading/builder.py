@@ -53,14 +53,7 @@ class Builder:
             if isinstance(layer, InputBlock):
                 last = self._population(layer.index, layer.population, last)
             elif isinstance(layer, Conv):
-                node = ir.FixedConv2d(
-                    weight=_narrow(layer.weight),
-                    stride=layer.stride,
-                    padding=layer.padding,
-                    dilation=layer.dilation,
-                    groups=layer.groups,
-                )
-                synapse = self._add(f"conv{layer.index}", node, last)
+                synapse = self._add(f"conv{layer.index}", layer.feed, last)
                 last = self._population(layer.index, layer.population, synapse)
             else:
                 last = self._dense(layer, last, source)

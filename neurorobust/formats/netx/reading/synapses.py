@@ -9,8 +9,8 @@ from neurorobust.formats.netx.reading.neurons import Population, layer_bias, pop
 from neurorobust.formats.netx.reading.values import layer_shape, required, sizes, whole
 from neurorobust.formats.netx.refusal import Refused
 from neurorobust.formats.netx.weights import INT8_MAX, Acting, acting, acting_recurrent
-from neurorobust.ir import Array, Shape
-from neurorobust.ir.base import ShapeError, windows
+from neurorobust.ir import Array, FixedConv2d, Shape
+from neurorobust.ir.base import ShapeError
 from neurorobust.ir.fixed import DELAY_MAX
 
 
@@ -39,15 +39,11 @@ class Dense:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conv:
-    """A convolution, in the layout of PyTorch."""
+    """A convolution, and the population that it drives."""
 
     index: int
     population: Population
-    weight: Array
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
-    groups: int
+    feed: FixedConv2d
 
 
 def matrices(record: Record, outputs: int) -> tuple[Array, Array | None]:
@@ -150,10 +146,16 @@ def conv(record: Record, before: Shape | None) -> Conv:
         what = "a convolution without a neuron group, with which netx raises KeyError"
         raise Refused("missing-dataset", record.index, what, "write its neuron")
     made = population(record, shape, layer_bias(record, shape))
-    layer = Conv(record.index, made, weight, stride, padding, dilation, groups)
+    feed = FixedConv2d(
+        weight=weight.astype(np.int32),
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+    )
     if before is not None:
-        _fits(layer, before)
-    return layer
+        _fits(record.index, feed, before, shape)
+    return Conv(record.index, made, feed)
 
 
 def _pair(record: Record, name: str) -> tuple[int, int]:
@@ -166,19 +168,19 @@ def _pair(record: Record, name: str) -> tuple[int, int]:
     return value[0], value[1]
 
 
-def _fits(layer: Conv, before: Shape) -> None:
+def _fits(layer: int, node: FixedConv2d, before: Shape, shape: Shape) -> None:
     """Refuse a convolution that does not turn the shape before it into its own."""
-    shape, weight = layer.population.shape, layer.weight
+    weight = node.weight
     if len(before) != 3:
         what = f"a convolution follows a layer of shape {before}"
-        raise Refused("geometry", layer.index, what, "put convolutions before dense layers")
-    if weight.shape[1] * layer.groups != before[0] or weight.shape[0] % layer.groups:
-        what = f"weight {weight.shape} with {layer.groups} group(s) for {before[0]} channels"
-        raise Refused("weight-shape", layer.index, what, "store (out, in / groups, height, width)")
+        raise Refused("geometry", layer, what, "put convolutions before dense layers")
+    if weight.shape[1] * node.groups != before[0] or weight.shape[0] % node.groups:
+        what = f"weight {weight.shape} with {node.groups} group(s) for {before[0]} channels"
+        raise Refused("weight-shape", layer, what, "store (out, in / groups, height, width)")
     try:
-        size = windows(before[1:], weight.shape[2:], layer.stride, layer.padding, layer.dilation)
+        given = node.output_shape(before)
     except ShapeError as error:
-        raise Refused("geometry", layer.index, str(error), "use a smaller kernel") from error
-    if (weight.shape[0], *size) != shape:
-        what = f"shape is {shape}, the convolution gives {(weight.shape[0], *size)}"
-        raise Refused("geometry", layer.index, what, "store the shape that it gives")
+        raise Refused("geometry", layer, str(error), "use a smaller kernel") from error
+    if given != shape:
+        what = f"shape is {shape}, the convolution gives {given}"
+        raise Refused("geometry", layer, what, "store the shape that it gives")

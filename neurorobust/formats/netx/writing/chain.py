@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurorobust import ir
+from neurorobust.formats.netx.reading.neurons import Population
 from neurorobust.ir.fixed import DELAY_MAX, STATE_SHIFT, FixedNeuron
 
 SILENT_MANTISSA = (1 << 18) - 1
@@ -34,33 +35,25 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stage:
+class Stage(Population):
     """A population and the synapses that drive it.
 
     Attributes:
         name: Node of the population.
-        shape: Its shape.
         before: Shape of the population, or input, that feeds it.
-        du, dv, vth: Parameters, as arrays that broadcast to the shape.
-        bias: Mantissa with the exponent 6, the same.
         feed: Synapses from before; None where the input itself drives the population.
         recurrent: Synapses from the population to itself, one step later; None without.
     """
 
     name: str
-    shape: ir.Shape
     before: ir.Shape
-    du: ir.Array
-    dv: ir.Array
-    vth: ir.Array
-    bias: ir.Array
     feed: Matrix | ir.FixedConv2d | None
     recurrent: Matrix | None
 
     def signature(self) -> list[ir.Array]:
         """What is computed, in a form that does not depend on how it is written."""
-        values = [np.broadcast_to(v, self.shape).ravel() for v in (self.du, self.dv, self.vth)]
-        values.append(np.broadcast_to(self.bias, self.shape).ravel())
+        own = (self.du, self.dv, self.vth, self.bias_mant)
+        values = [np.broadcast_to(value, self.shape).ravel() for value in own]
         feed = self.feed
         if isinstance(feed, ir.FixedConv2d) and (made := as_matrix(feed, int(np.prod(self.shape)))):
             feed = made
@@ -117,9 +110,11 @@ def chain(program: ir.Program) -> Chain:
         stages.append(_stage(program, name, before, graded))
         before = name
     if not stages:
-        msg = "has no population"
+        raise NoExactForm("has no population")
+    origin, delay = _origin(program, program.output)
+    if origin != before or delay:
+        msg = f"{program.output}: reads {origin}; netx gives the spikes of the last layer only"
         raise NoExactForm(msg)
-    _ends_in(program, before)
     for stage in stages[:-1]:
         if isinstance(program.nodes[stage.name], ir.FixedLI):
             msg = f"{stage.name}: an integrator sends membranes; netx sends spikes between layers"
@@ -135,8 +130,7 @@ def chain(program: ir.Program) -> Chain:
 def _stage(program: ir.Program, name: str, before: str, graded: set[bool]) -> Stage:
     node = program.nodes[name]
     if not isinstance(node, ir.FixedLIF | ir.FixedLI):
-        msg = f"{name}: a {node.kind} has no counterpart in netx; use FixedLIF"
-        raise NoExactForm(msg)
+        raise NoExactForm(f"{name}: a {node.kind} has no counterpart in netx; use FixedLIF")
     feed: list[tuple[str, ir.FixedDense, int]] = []
     back: list[tuple[str, ir.FixedDense, int]] = []
     convs: list[ir.FixedConv2d] = []
@@ -147,8 +141,7 @@ def _stage(program: ir.Program, name: str, before: str, graded: set[bool]) -> St
             direct = True
             continue
         if not isinstance(synapse, ir.FixedDense | ir.FixedConv2d):
-            msg = f"{name}: {edge.source} ({synapse.kind}) feeds it without a synapse"
-            raise NoExactForm(msg)
+            raise NoExactForm(f"{name}: {edge.source} ({synapse.kind}) feeds it without a synapse")
         origin, delay = _origin(program, edge.source)
         delay += edge.delay
         if origin not in (before, name):
@@ -175,7 +168,7 @@ def _stage(program: ir.Program, name: str, before: str, graded: set[bool]) -> St
         du=node.du,
         dv=node.dv,
         vth=vth,
-        bias=_bias(name, node),
+        bias_mant=_bias(name, node),
         feed=made,
         recurrent=_recurrent(name, made, back) if back else None,
     )
@@ -207,8 +200,7 @@ def _recurrent(
 ) -> Matrix:
     made = matrix(back)
     if not isinstance(feed, Matrix):
-        msg = f"{name}: netx has recurrence in dense layers only"
-        raise NoExactForm(msg)
+        raise NoExactForm(f"{name}: netx has recurrence in dense layers only")
     if feed.delayed or (made.delay != (made.weight != 0)).any():
         msg = f"{name}: netx handles delays beside recurrence wrongly; use edges of delay 1 only"
         raise NoExactForm(msg)
@@ -221,19 +213,11 @@ def _bias(name: str, node: FixedNeuron) -> ir.Array:
     made = np.asarray(bias >> STATE_SHIFT)
     wide = np.iinfo(np.int16)
     if (bias != made << STATE_SHIFT).any() or made.min() < wide.min or made.max() > wide.max:
-        msg = (
+        raise NoExactForm(
             f"{name}: biases span {bias.min()}..{bias.max()}; netx holds multiples of 64 within "
             f"{wide.min << STATE_SHIFT}..{wide.max << STATE_SHIFT}; lower with a bias_exp of 6"
         )
-        raise NoExactForm(msg)
     return made
-
-
-def _ends_in(program: ir.Program, last: str) -> None:
-    origin, delay = _origin(program, program.output)
-    if origin != last or delay:
-        msg = f"{program.output}: reads {origin}; netx gives the spikes of the last layer only"
-        raise NoExactForm(msg)
 
 
 def _reset(program: ir.Program, names: list[str]) -> tuple[int, int]:
@@ -262,8 +246,7 @@ def matrix(parts: list[tuple[str, ir.FixedDense, int]]) -> Matrix:
         if isinstance(node, ir.FixedDelayDense):
             waits = waits + np.where(own != 0, node.delay, 0)
         if (waits > DELAY_MAX).any():
-            msg = f"{name}: waits {waits.max()} steps; netx holds {DELAY_MAX}"
-            raise NoExactForm(msg)
+            raise NoExactForm(f"{name}: waits {waits.max()} steps; netx holds {DELAY_MAX}")
         if ((weight != 0) & (own != 0) & (waits != delay)).any():
             msg = f"{name}: a second synapse between the same neurons has another delay; add a node"
             raise NoExactForm(msg)
@@ -276,11 +259,10 @@ def _integers(name: str, node: ir.FixedDense) -> ir.Array:
     if node.weight_exp >= 0:
         return weight << node.weight_exp
     if (weight & ((1 << -node.weight_exp) - 1)).any():
-        msg = (
+        raise NoExactForm(
             f"{name}: weight_exp {node.weight_exp} floors its sums, netx has whole weights only; "
             f"keep the weights multiples of {1 << -node.weight_exp}"
         )
-        raise NoExactForm(msg)
     return weight >> -node.weight_exp
 
 

@@ -90,17 +90,16 @@ def _input(chain: Chain, shape: Shape, *, block_image: bool) -> Datasets:
     if not chain.block:
         return record
     stage, source = chain.stages[0], chain.source
-    bias = np.unique(stage.bias)
+    bias = np.unique(stage.bias_mant)
     wide = np.iinfo(np.int16)
     if (stage.du != 4095).any():
         msg = f"{stage.name}: the current keeps the input (du {stage.du.min()}), netx has a bias"
         raise NoExactForm(msg + " there; use du = 4095")
     if source.offset or source.scale != int(source.scale) or len(bias) > 1:
-        msg = (
+        raise NoExactForm(
             f"{stage.name}: netx takes an input as x weight + bias with two integers; here it is "
             f"(x - {source.offset}) {source.scale} and {len(bias)} bias(es)"
         )
-        raise NoExactForm(msg)
     if source.low + bias[0] < wide.min or source.high + bias[0] > wide.max:
         msg = f"{stage.name}: input {source.low}..{source.high} and bias {bias[0]} exceed 16 bits"
         raise NoExactForm(msg)
@@ -175,9 +174,9 @@ def _neuron(stage: Stage) -> Datasets:
 
 
 def _bias(stage: Stage) -> Datasets:
-    if not stage.bias.any():
+    if not stage.bias_mant.any():
         return {}
-    value = _netx_layout(stage.bias, stage.shape)
+    value = _netx_layout(stage.bias_mant, stage.shape)
     if not value.ndim:
         value = np.broadcast_to(value, stage.shape[:1])
     return {"bias": value.astype(np.int32)}

@@ -26,54 +26,63 @@ _UNITS = (
 
 def lif(of: Parameters) -> list[Node]:
     """``tau v' = v_leak - v + R I``."""
-    beta, leak, x = _decay(of, "tau")
-    bias = leak * of.per_neuron("v_leak")
-    return [_spiking(of, beta, of.per_neuron("r") * x, bias)]
+    return [_spiking(of, *_membrane(of, "tau"))]
 
 
 def cuba_lif(of: Parameters) -> list[Node]:
     """The same, with a current ``tau_syn I' = -I + w_in S``."""
-    alpha, _, fast = _decay(of, "tau_syn")
-    beta, leak, x = _decay(of, "tau_mem")
-    w_in = of.per_neuron("w_in") if "w_in" in of.entry.values else np.ones(())
-    bias = leak * of.per_neuron("v_leak")
-    gain = of.per_neuron("r") * x
-    return [_spiking(of, beta, w_in * fast, bias, alpha=alpha, gain_syn=gain)]
+    alpha, gain = _current(of)
+    beta, gain_syn, bias = _membrane(of, "tau_mem")
+    return [_spiking(of, beta, gain, bias, alpha=alpha, gain_syn=gain_syn)]
 
 
 def integrate_and_fire(of: Parameters) -> list[Node]:
     """``v' = R I``."""
-    gain = of.per_neuron("r") * (of.rules.step_s / of.rules.unit_s)
-    return [_spiking(of, np.ones(()), gain, np.zeros(()))]
+    return [_spiking(of, np.ones(()), _step_gain(of), np.zeros(()))]
 
 
 def li(of: Parameters) -> list[Node]:
     """LIF without threshold."""
-    beta, leak, x = _decay(of, "tau")
-    bias = leak * of.per_neuron("v_leak")
-    return [LI(beta=beta, gain_in=of.per_neuron("r") * x, bias=bias, v_init=_start(of))]
+    return [_leaky(of, "tau")]
 
 
 def cuba_li(of: Parameters) -> list[Node]:
     """CubaLIF without threshold: the current and the membrane, each a leaky integrator."""
-    alpha, _, fast = _decay(of, "tau_syn")
-    beta, leak, x = _decay(of, "tau_mem")
-    w_in = of.per_neuron("w_in") if "w_in" in of.entry.values else np.ones(())
-    bias = leak * of.per_neuron("v_leak")
-    membrane = LI(beta=beta, gain_in=of.per_neuron("r") * x, bias=bias, v_init=_start(of))
-    return [LI(beta=alpha, gain_in=w_in * fast), membrane]
+    alpha, gain = _current(of)
+    return [LI(beta=alpha, gain_in=gain), _leaky(of, "tau_mem")]
 
 
 def integrator(of: Parameters) -> list[Node]:
     """``v' = R I`` without threshold."""
-    gain = of.per_neuron("r") * (of.rules.step_s / of.rules.unit_s)
-    return [LI(beta=np.ones(()), gain_in=gain)]
+    return [LI(beta=np.ones(()), gain_in=_step_gain(of))]
 
 
 def threshold(of: Parameters) -> list[Node]:
     """A neuron that forgets everything: ``beta = 0``, no reset."""
     level = of.per_neuron("threshold")
     return [LIF(beta=np.zeros(()), threshold=level, compare=of.rules.compare, reset="none")]
+
+
+def _step_gain(of: Parameters) -> Array:
+    return of.per_neuron("r") * (of.rules.step_s / of.rules.unit_s)
+
+
+def _current(of: Parameters) -> tuple[Array, Array]:
+    """Decay and gain of the synaptic current."""
+    alpha, _, fast = _decay(of, "tau_syn")
+    return alpha, fast * (of.per_neuron("w_in") if "w_in" in of.entry.values else 1.0)
+
+
+def _membrane(of: Parameters, tau: str) -> tuple[Array, Array, Array]:
+    """Decay, gain and bias of a leaky membrane."""
+    beta, leak, x = _decay(of, tau)
+    bias = leak * of.per_neuron("v_leak")
+    return beta, of.per_neuron("r") * x, bias
+
+
+def _leaky(of: Parameters, tau: str) -> LI:
+    beta, gain, bias = _membrane(of, tau)
+    return LI(beta=beta, gain_in=gain, bias=bias, v_init=_start(of))
 
 
 def _spiking(
@@ -146,8 +155,7 @@ def _decay(of: Parameters, key: str) -> tuple[Array, Array, Array]:
     seen = f"{key} is {_span(tau)}, which with dt_s={dt:g} is {_span(1 / x)} steps"
     if euler and (x > 1).any():
         what = f"{seen}; below one step, Euler's decay 1 - dt/tau is negative"
-        way_out = f"pass a smaller dt_s or discretisation='exponential'. Or {_UNITS}"
-        raise of.fault(what, way_out)
+        raise of.fault(what, f"pass a smaller dt_s or discretisation='exponential'. Or {_UNITS}")
     doubtful = ((x < _SLOW) & (x > _STILL)) | (x > _FAST)
     if of.rules.time_unit_s is None and doubtful.any():
         raise of.fault(f"{seen}, which is implausible", _UNITS)

@@ -81,8 +81,7 @@ class Parameters:
     def declared(self, key: str, shape: Shape, expected: Shape) -> None:
         """Hold a declared shape against the real one."""
         if self.rules.check_shapes and shape != expected:
-            what = f"{key} says {shape}, the data flow gives {expected}"
-            raise self.fault(what, _NIR_SHAPES)
+            raise self.fault(f"{key} says {shape}, the data flow gives {expected}", _NIR_SHAPES)
 
     def fault(self, what: str, way_out: str) -> Fault:
         """A fault of this node."""

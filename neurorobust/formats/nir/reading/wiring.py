@@ -32,14 +32,14 @@ def flatten(root: Entry, rules: Reading) -> tuple[dict[str, Entry], list[Edge]]:
             what = f"has {len(found)} {kind} nodes: {found}"
             raise Fault("the graph", what, "a Graph has one of each; split the file")
     inner = [n for n, e in nodes.items() if e.kind in ("Input", "Output") and n not in root.nodes]
-    for name, steps in [*((n, 0) for n in inner), *_delays(nodes, rules)]:
+    delays = [(name, _steps(name, e, rules)) for name, e in nodes.items() if e.kind == "Delay"]
+    for name, steps in [*((n, 0) for n in inner), *delays]:
         edges = _through(name, steps, edges)
         del nodes[name]
     return nodes, _with_loops(nodes, edges, rules)
 
 
 def _collect(graph: Entry, prefix: str, nodes: dict[str, Entry], edges: list[Edge]) -> None:
-    """Leaves and edges of a graph and of the graphs in it."""
     ends: dict[str, tuple[str, str]] = {}
     seen = set[Edge]()
     for name, entry in graph.nodes.items():
@@ -66,7 +66,6 @@ def _collect(graph: Entry, prefix: str, nodes: dict[str, Entry], edges: list[Edg
 
 
 def _ports(graph: Entry, name: str) -> tuple[str, str]:
-    """Names of the Input and the Output of a subgraph."""
     found = []
     for kind in ("Input", "Output"):
         names = [n for n, entry in graph.nodes.items() if entry.kind == kind]
@@ -75,11 +74,6 @@ def _ports(graph: Entry, name: str) -> tuple[str, str]:
             raise Fault(name, what, "a subgraph has one of each")
         found.append(f"{name}.{names[0]}")
     return found[0], found[1]
-
-
-def _delays(nodes: Mapping[str, Entry], rules: Reading) -> list[tuple[str, int]]:
-    """Delay nodes and their steps."""
-    return [(name, _steps(name, e, rules)) for name, e in nodes.items() if e.kind == "Delay"]
 
 
 def _steps(name: str, entry: Entry, rules: Reading) -> int:

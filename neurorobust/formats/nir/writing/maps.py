@@ -33,11 +33,8 @@ def plain_entry(graph: ir.Graph, name: str, cast: Cast, *, always_bias: bool) ->
         case ir.Conv1d() | ir.Conv2d():
             return Entry(kind=node.kind, values=_conv(node, arriving, cast))
         case ir.Pool2d(op="avg" | "sum"):
-            values = {
-                "kernel_size": np.array(node.kernel),
-                "stride": np.array(node.stride),
-                "padding": np.array(node.padding),
-            }
+            sizes = {"kernel_size": node.kernel, "stride": node.stride, "padding": node.padding}
+            values = {key: np.array(size) for key, size in sizes.items()}
             return Entry(kind="AvgPool2d" if node.op == "avg" else "SumPool2d", values=values)
         case ir.Flatten():
             values = {
@@ -59,13 +56,11 @@ def without_entry(name: str, node: ir.Node) -> str:
 def _conv(
     node: ir.Conv1d | ir.Conv2d, arriving: tuple[int, ...], cast: Cast
 ) -> dict[str, ir.Array]:
+    sizes = {key: getattr(node, key) for key in ("stride", "padding", "dilation")}
+    sizes["input_shape"] = arriving[1:]
     flat = isinstance(node, ir.Conv1d)
-    return {
-        "input_shape": np.array(arriving[1] if flat else arriving[1:]),
+    return {key: np.array(size[0] if flat else size) for key, size in sizes.items()} | {
         "weight": cast(node.weight),
-        "stride": np.array(node.stride[0] if flat else node.stride),
-        "padding": np.array(node.padding[0] if flat else node.padding),
-        "dilation": np.array(node.dilation[0] if flat else node.dilation),
         "groups": np.array(node.groups),
         "bias": _bias(node, cast),
     }

@@ -4,7 +4,6 @@ What a reader would drop, add or read otherwise is refused: none of them says so
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,26 +14,13 @@ from neurorobust.formats.nir.writing.norse_order import norse_edges
 from neurorobust.formats.nir.writing.reader_neurons import neuron_entry, neuron_faults
 from neurorobust.ir import LI, LIF, Array, Conv1d, Conv2d, Edge, Graph, Node, Pool2d
 
-DT_S = 1e-4
-"""The step that snnTorch assumes."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Made:
-    """A graph for a reader, the step it is for, and whether Norse is to reset softly."""
-
-    root: Entry
-    dt_s: float
-    soft_reset: bool
-
-
-def reader_entry(graph: Graph, profile: str) -> Made:
-    """The file's graph.
+def reader_entry(graph: Graph, profile: str, dt_s: float) -> Entry:
+    """The file's graph, for a reader that takes steps of ``dt_s``.
 
     Raises:
         Unsupported: naming everything that a reader of the profile cannot carry exactly.
     """
-    dt_s = graph.header.dt_s if profile == "norse" else DT_S
     faults = [*_wiring_faults(graph), *_reset_faults(graph)]
     edges: Iterable[Edge] = sorted(graph.edges)
     if profile == "norse":
@@ -57,11 +43,9 @@ def reader_entry(graph: Graph, profile: str) -> Made:
             faults.append(without_entry(name, node))
     if faults:
         listed = "\n".join(f"  - {fault}" for fault in faults)
-        msg = f"profile {profile!r} cannot carry this Graph exactly:\n{listed}"
-        raise Unsupported(msg)
+        raise Unsupported(f"profile {profile!r} cannot carry this Graph exactly:\n{listed}")
     pairs = tuple((edge.source, edge.target) for edge in edges)
-    soft = any(node.reset == "soft" for _, node in graph.of_kind(LIF))
-    return Made(Entry(kind="NIRGraph", nodes=nodes, edges=pairs), dt_s, soft)
+    return Entry(kind="NIRGraph", nodes=nodes, edges=pairs)
 
 
 def _node_faults(node: Node, profile: str) -> Iterable[str]:

@@ -1,7 +1,7 @@
 """What the law of a node is given when it is written: its input, its arrays, its state."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,7 +60,6 @@ class Cell:
         states: States of the network.
         clock: Gives the name of the step's number.
         largest: Of a Program: what no sum of a synapse, or no input of a neuron, exceeds.
-        exact: Whether numbers are wider than float32.
     """
 
     document: "Document"
@@ -74,10 +73,11 @@ class Cell:
     states: dict[str, State]
     clock: Callable[[], str]
     largest: int = UNBOUNDED
-    exact: bool = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.exact = np.dtype(self.dtype) != np.float32
+    @property
+    def exact(self) -> bool:
+        """Whether numbers are wider than float32."""
+        return bool(np.dtype(self.dtype) != np.float32)
 
     @property
     def sums(self) -> Any:

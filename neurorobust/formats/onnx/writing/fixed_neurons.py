@@ -108,8 +108,6 @@ def _bias(cell: Cell) -> str:
 
 
 def _neuron(sheet: "Sheet", kind: type[FixedNeuron], form: _Form) -> None:
-    """The nodes of the function."""
-
     def decayed(state: str, decay: str, one: int) -> str:
         kept = sheet.op("Mul", state, sheet.op("Sub", sheet.integers(one), decay))
         return sheet.op("Div", kept, sheet.integers(DECAY_ONE))  # truncates towards zero

@@ -75,7 +75,6 @@ def _states(node: LIF) -> list[str]:
 
 
 def _parameters(node: LIF) -> list[str]:
-    """Arrays that the function takes."""
     optional: list[str] = [name for name in ("alpha", "v_min") if name in node.arrays()]
     reset = node.reset != "none" or node.refractory > 0
     if node.reset_value is not None and reset:
@@ -93,8 +92,6 @@ def _overload(node: LIF, parameters: list[str]) -> str:
 
 
 def _lif(sheet: "Sheet", node: LIF, parameters: list[str], dtype: Any) -> None:
-    """The nodes of the function."""
-
     def scaled(gain: str, value: str) -> str:
         return sheet.op("Mul", gain, value) if gain in parameters else value
 

@@ -12,7 +12,6 @@ from neurorobust.ir import Array, FixedTernaryLIF, Model, Output, Program
 if TYPE_CHECKING:
     import onnx  # noqa: TID251
 
-    from neurorobust.formats.onnx.writing.cell import State
     from neurorobust.formats.onnx.writing.writer import Sheet
 
 INPUT, SCORES, STEPS, OUTPUT = "input", "scores", "steps", "output"
@@ -39,7 +38,9 @@ def scan_form(
     for name, (value, dtype) in _recorded(model, step, body, precision, record).items():
         taken[name] = value, dtype, model.shapes[name.rpartition("/")[0]]
     body.label = "end"
-    ends = [body.op("Identity", state.next, out=f"{state.name}/next") for state in _kept(step)]
+    ends = [
+        body.op("Identity", state.next, out=f"{state.name}/next") for state in step.states.values()
+    ]
     outs = [body.op("Identity", value, out=f"{name}/each") for name, (value, *_) in taken.items()]
 
     main.label = "start"
@@ -47,7 +48,7 @@ def scan_form(
     timed = static or step.timed
     feeds, axes, inner = [], [], []
     if timed:
-        steps = STEPS if static else main.op("Squeeze", _size(main, 1))
+        steps = STEPS if static else main.op("Squeeze", main.op("Shape", INPUT, start=1, end=2))
         feeds.append(main.op("Range", main.integers(0), steps, main.integers(1)))
         axes.append(0)
         inner.append(Port(CLOCK, np.int64, ()))
@@ -55,7 +56,7 @@ def scan_form(
         feeds.append(INPUT)
         axes.append(1)
         inner.append(Port("shown", shown, batched(model.input_shape)))
-    states = [Port(s.name, s.dtype, batched(s.shape)) for s in _kept(step)]
+    states = [Port(s.name, s.dtype, batched(s.shape)) for s in step.states.values()]
     graph = subgraph(
         "step",
         body,
@@ -81,7 +82,7 @@ def scan_form(
     for name in records:
         _, dtype, shape = taken[name]
         outputs.append(Port(name, dtype, ("batch", "steps", *shape)))
-    return document, finished(document, _title(model), main, inputs, outputs)
+    return document, finished(document, model.header.name or "network", main, inputs, outputs)
 
 
 def step_form(
@@ -104,7 +105,7 @@ def step_form(
         sheet.op("Identity", value, out=name)
         outputs.append(Port(name, dtype, batched(model.shapes[name.rpartition("/")[0]])))
     inputs = [Port(INPUT, _floats(model, precision), batched(model.input_shape))]
-    for state in _kept(step):
+    for state in step.states.values():
         shape = batched(state.shape)
         sheet.op("Identity", state.next, out=f"{state.name}/next")
         inputs.append(Port(state.name, state.dtype, shape))
@@ -113,7 +114,7 @@ def step_form(
         sheet.op("Add", CLOCK, sheet.integers(1), out=f"{CLOCK}/next")
         inputs.append(Port(CLOCK, np.int64, ()))
         outputs.append(Port(f"{CLOCK}/next", np.int64, ()))
-    return document, finished(document, _title(model), sheet, inputs, outputs)
+    return document, finished(document, model.header.name or "network", sheet, inputs, outputs)
 
 
 def starting_values(model: Model, precision: Any, batch: int, *, bounded: bool) -> dict[str, Array]:
@@ -128,10 +129,6 @@ def starting_values(model: Model, precision: Any, batch: int, *, bounded: bool) 
     return found | ({CLOCK: np.zeros((), np.int64)} if step.timed else {})
 
 
-def _title(model: Model) -> str:
-    return model.header.name or "network"
-
-
 def _floats(model: Model, precision: Any) -> Any:
     """The type of inputs and scores; a Program takes and gives float64."""
     return np.float64 if isinstance(model, Program) else precision
@@ -142,14 +139,9 @@ def _of(model: Model, precision: Any) -> Any:
     return np.int64 if isinstance(model, Program) else precision
 
 
-def _kept(step: Step) -> "list[State]":
-    return list(step.states.values())
-
-
 def _recorded(
     model: Model, step: Step, sheet: "Sheet", precision: Any, record: Collection[str]
 ) -> dict[str, tuple[str, Any]]:
-    """Values and types of what is recorded, by name."""
     found: dict[str, tuple[str, Any]] = {}
     for name, node in model.nodes.items():
         written = step.written[name]
@@ -162,18 +154,12 @@ def _recorded(
     return found
 
 
-def _size(sheet: "Sheet", axis: int) -> str:
-    """The size of an axis of the input, shape (1,)."""
-    return sheet.op("Shape", INPUT, start=axis, end=axis + 1)
-
-
 def _starts(step: Step, sheet: "Sheet", document: Document) -> list[str]:
-    """Values of all states before the first step."""
     if not step.states:
         return []
-    batch = _size(sheet, 0)
+    batch = sheet.op("Shape", INPUT, start=0, end=1)
     found = []
-    for state in _kept(step):
+    for state in step.states.values():
         if state.parameter is None:
             value = sheet.constant(0, state.dtype)
         else:
@@ -188,18 +174,12 @@ def _scores(sheet: "Sheet", model: Model, arrived: str, out: str) -> None:
     node = cast("Output", model.nodes[model.output])
     value = _first(sheet, arrived) if node.readout == "first" else arrived
     if isinstance(model, Program) or node.readout == "first":
-        value = sheet.op(
-            "CastLike",
-            value,
-            sheet.constant(0, np.float64) if isinstance(model, Program) else arrived,
-        )
+        like = sheet.constant(0, np.float64) if isinstance(model, Program) else arrived
+        value = sheet.op("CastLike", value, like)
     match node.readout:
-        case "count":
-            value = sheet.op("ReduceSum", value, sheet.integers([1]), keepdims=0)
-        case "mean":
-            value = sheet.op("ReduceMean", value, sheet.integers([1]), keepdims=0)
-        case "max":
-            value = sheet.op("ReduceMax", value, sheet.integers([1]), keepdims=0)
+        case "count" | "mean" | "max":
+            reduce = {"count": "ReduceSum", "mean": "ReduceMean", "max": "ReduceMax"}[node.readout]
+            value = sheet.op(reduce, value, sheet.integers([1]), keepdims=0)
         case "last":
             value = sheet.op("Gather", value, sheet.integers(-1), axis=1)
     if isinstance(model, Program) and model.score_unit != 1:

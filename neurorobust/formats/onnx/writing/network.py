@@ -105,7 +105,10 @@ class _Walk:
         }
         for name, depth in depths.items():
             if depth:
-                self.past[name] = self._past(name, depth)
+                # The state that holds what a node gave in the last steps.
+                self.past[name] = state = f"{self.prefix}{name}/sent"
+                shape = (depth, *model.shapes[name])
+                self.step.states[state] = State(state, shape, self.dtype, np.zeros(()))
         for name in model.order:
             edges = model.incoming(name)
             fixed = all(e.source in self.constant and not e.delay for e in edges) and bool(edges)
@@ -114,18 +117,11 @@ class _Walk:
                 self.constant.add(name)
             self._node(name, x)
         sheet = self.step.each
-        for name, state in self.past.items():
+        for name, past in self.past.items():
             sheet.label = self.prefix + name
             latest = self.written[name].output
-            self.step.states[state].next = pushed(sheet, state, latest, depths[name])
+            self.step.states[past].next = pushed(sheet, past, latest, depths[name])
         return self.written[model.output].output, model.output in self.constant
-
-    def _past(self, name: str, depth: int) -> str:
-        """The state that holds what a node gave in the last steps."""
-        state = f"{self.prefix}{name}/sent"
-        shape = (depth, *self.model.shapes[name])
-        self.step.states[state] = State(state, shape, self.dtype, np.zeros(()))
-        return state
 
     def _node(self, name: str, x: str) -> None:
         model, node = self.model, self.model.nodes[name]
@@ -153,8 +149,7 @@ class _Walk:
         else:
             laws = FIXED if model.arithmetic == "integer" else FLOAT
             if type(node) not in laws:
-                msg = f"{name}: no form in ONNX is known for a {node.kind}"
-                raise Unsupported(msg)
+                raise Unsupported(f"{name}: no form in ONNX is known for a {node.kind}")
             self.written[name] = laws[type(node)](cell)
 
     def _arriving(self, name: str, sheet: "Sheet") -> str:

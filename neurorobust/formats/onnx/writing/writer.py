@@ -44,16 +44,23 @@ class Names:
 
 
 class Sheet:
-    """Nodes of one graph or function, in order. Each operator gives the name of its value."""
+    """Nodes of one graph or function, in order. Each operator gives the name of its value.
 
-    def __init__(self, names: Names) -> None:
-        self.names = names
+    Constants of a graph are initializers of its file; a function, which has no ``store``, sees
+    nothing but its inputs.
+    """
+
+    def __init__(self, names: Names, store: "Document | None" = None) -> None:
+        self.names, self.store = names, store
         self.nodes: list[onnx.NodeProto] = []
         self.label = ""
 
     def constant(self, value: Any, dtype: Any) -> str:
-        """The name of a constant."""
-        raise NotImplementedError
+        """The name of a constant; one for equal values in a file."""
+        array = np.asarray(value, dtype)
+        if self.store is not None:
+            return self.store.constant(array)
+        return self.op("Constant", value=numpy_helper.from_array(array))
 
     def op(self, kind: str, *inputs: str, out: str | None = None, **attributes: Any) -> str:
         """Append a standard operator with one output."""
@@ -102,27 +109,6 @@ class Sheet:
         return self.constant(values if isinstance(values, int) else list(values), np.int64)
 
 
-class _Body(Sheet):
-    """Of a function, which sees nothing but its inputs."""
-
-    def constant(self, value: Any, dtype: Any) -> str:
-        """A node of its own."""
-        tensor = numpy_helper.from_array(np.asarray(value, dtype))
-        return self.op("Constant", value=tensor)
-
-
-class _Graph(Sheet):
-    """Of a graph, whose constants are initializers of the file."""
-
-    def __init__(self, names: Names, store: "Document") -> None:
-        super().__init__(names)
-        self.store = store
-
-    def constant(self, value: Any, dtype: Any) -> str:
-        """One initializer for equal values."""
-        return self.store.constant(np.asarray(value, dtype))
-
-
 @dataclass(slots=True)
 class Document:
     """A file in the making.
@@ -146,7 +132,7 @@ class Document:
 
     def sheet(self) -> Sheet:
         """An empty graph of this file."""
-        return _Graph(self.names, self)
+        return Sheet(self.names, self)
 
     def constant(self, value: Array) -> str:
         """The initializer of a constant."""
@@ -190,7 +176,7 @@ class Document:
         """
         if (name, overload) in self.functions:
             return
-        body = _Body(Names())
+        body = Sheet(Names())
         write(body)
         self.functions[name, overload] = helper.make_function(
             DOMAIN,
