@@ -1,7 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurorobust.errors import InvalidInput
@@ -110,6 +110,7 @@ truths = st.integers(1, 12).flatmap(
 )
 
 
+@settings(deadline=None)
 @given(truths, st.randoms(use_true_random=False))
 def test_laws_of_transfer(table, random):
     outcomes = frame(
@@ -131,6 +132,7 @@ def test_laws_of_transfer(table, random):
     assert shuffled == {t.column: t for t in found}
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans())))
 def test_swapping_surrogate_and_backend_swaps_lost_and_gained(pairs):
     a, b = (np.array([pair[i] for pair in pairs], dtype=bool) for i in (0, 1))
