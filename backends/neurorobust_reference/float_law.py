@@ -3,14 +3,7 @@
 import numpy as np
 
 from neurorobust import ir
-from neurorobust_reference.float_maps import (
-    affine_law,
-    batch_norm_law,
-    conv_law,
-    flatten_law,
-    input_law,
-    pool_law,
-)
+from neurorobust_reference import float_maps
 from neurorobust_reference.unit import LawBook, Map, Setting, Unit
 
 
@@ -114,14 +107,14 @@ def output_law(_node: ir.Output, _setting: Setting) -> Map:
 
 
 FLOAT_LAWS: LawBook = {
-    ir.Input: input_law,
-    ir.Flatten: flatten_law,
+    ir.Input: float_maps.input_law,
+    ir.Flatten: float_maps.flatten_law,
     ir.Output: output_law,
-    ir.Affine: affine_law,
-    ir.Conv1d: conv_law,
-    ir.Conv2d: conv_law,
-    ir.BatchNorm: batch_norm_law,
-    ir.Pool2d: pool_law,
+    ir.Affine: float_maps.affine_law,
+    ir.Conv1d: float_maps.conv_law,
+    ir.Conv2d: float_maps.conv_law,
+    ir.BatchNorm: float_maps.batch_norm_law,
+    ir.Pool2d: float_maps.pool_law,
     ir.LIF: LIFUnit,
     ir.LI: LIUnit,
 }

@@ -5,14 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from neurorobust.chips import schema
 from neurorobust.chips.arithmetic import InputCoding
-from neurorobust.chips.schema import (
-    FloatArithmetic,
-    LoihiArithmetic,
-    Profile,
-    WeightArithmetic,
-    whole,
-)
 from neurorobust.compare.lowering import measure, shown
 from neurorobust.data import Stimulus
 from neurorobust.engine.host import sent
@@ -48,7 +42,7 @@ PASSES = (
 
 def lower(
     graph: Graph,
-    profile: Profile,
+    profile: schema.Profile,
     *,
     scaling: Scaling = "max_abs",
     percentile: float = 99.9,
@@ -85,7 +79,7 @@ def lower(
     decay_bits = _bits("decay_bits", decay_bits)
     arithmetic = profile.arithmetic
     rule = Rule(scaling, percentile)
-    if isinstance(arithmetic, LoihiArithmetic):
+    if isinstance(arithmetic, schema.LoihiArithmetic):
         limits = Limits.of(arithmetic).narrowed(weight_bits=weight_bits, decay_bits=decay_bits)
         coding = _coding(arithmetic, profile.id, graph, input_coding)
         return _integers(graph, limits, profile.id, rule=rule, coding=coding, samples=calibration)
@@ -98,18 +92,18 @@ def lower(
     if given := [name for name, used in integer_only.items() if used]:
         msg = f"{', '.join(given)}: {profile.id} has no integers to scale; lower for another target"
         raise InvalidInput(msg)
-    if isinstance(arithmetic, FloatArithmetic):
+    if isinstance(arithmetic, schema.FloatArithmetic):
         if weight_bits is not None:
             msg = f"weight_bits is {weight_bits}; {profile.id} rounds nothing"
             raise InvalidInput(msg)
         return graph
-    if not isinstance(arithmetic, WeightArithmetic):
+    if not isinstance(arithmetic, schema.WeightArithmetic):
         msg = (
             f"{profile.id} computes by the law {arithmetic.law!r}, which has no engine here; lower "
             "for a profile of the law 'loihi' or 'weights'"
         )
         raise LowerError(msg)
-    most = whole(arithmetic.weight_bits, "weight_bits")
+    most = schema.whole(arithmetic.weight_bits, "weight_bits")
     bits = most if weight_bits is None else weight_bits
     if bits > most:
         msg = f"weight_bits is {bits}; {profile.id} has {most}, choose from 2..{most}"
@@ -124,7 +118,7 @@ def _require_kinds(graph: object, profile: object) -> None:
     if not isinstance(graph, Graph):
         msg = f"graph is {graph!r}; lower takes a Graph, as load_model(path, Graph) gives"
         raise InvalidInput(msg)
-    if not isinstance(profile, Profile):
+    if not isinstance(profile, schema.Profile):
         msg = f"profile is {profile!r}; lower takes a Profile, as load_profile(name).profile is one"
         raise InvalidInput(msg)
 
@@ -139,7 +133,7 @@ def _bits(name: str, value: object) -> int | None:
 
 
 def _coding(
-    arithmetic: LoihiArithmetic, profile: str, graph: Graph, wanted: InputCoding | None
+    arithmetic: schema.LoihiArithmetic, profile: str, graph: Graph, wanted: InputCoding | None
 ) -> InputCoding:
     """The coding that is asked for, or the profile's first; spikes enter any target as they are."""
     leaf = arithmetic.input_codings

@@ -21,6 +21,7 @@ from neurorobust.ir import Array, Graph, Program
 from neurorobust.lower import lower
 from neurorobust.lower.population.scaling import Scaling
 from neurorobust.progress import Stages
+from neurorobust.study import results
 from neurorobust.study.quantise.measure import Measuring
 from neurorobust.study.quantise.rows import (
     TABLE_COLUMNS,
@@ -30,23 +31,13 @@ from neurorobust.study.quantise.rows import (
     table,
 )
 from neurorobust.study.quantise.sweep import Sweep, Variant
-from neurorobust.study.results import (
-    Manifest,
-    Part,
-    ProfileInfo,
-    begin,
-    manifest_text,
-    read_manifest,
-    read_table,
-    write_table,
-)
 from neurorobust.study.sets import SampleSet, attacked
 from neurorobust.study.stages import Clock, now, versions
 
 TABLE, MANIFEST, PAGE, RUNS = "quantise.parquet", "quantise.json", "quantise.html", "runs"
 
 
-class DataInfo(Part):
+class DataInfo(results.Part):
     """The samples of all rates."""
 
     name: str
@@ -57,7 +48,7 @@ class DataInfo(Part):
     calibration: int
 
 
-class Lowered(Part):
+class Lowered(results.Part):
     """The lowering report of a variant, a row per layer."""
 
     weight_bits: int
@@ -71,11 +62,11 @@ class Lowered(Part):
         return Variant(self.weight_bits, self.scaling, self.decay_bits)
 
 
-class QuantiseManifest(Manifest):
+class QuantiseManifest(results.Manifest):
     """The whole of ``quantise.json``."""
 
     title: str
-    profile: ProfileInfo
+    profile: results.ProfileInfo
     sweep: dict[str, Any]
     data: DataInfo
     lowering: list[Lowered]
@@ -129,7 +120,7 @@ def quantise(
     """
     _require(graph, sweep, samples, calibration)
     sets = [SampleSet(samples), *attacked(samples, attacks)]
-    begin(folder, MANIFEST)
+    results.begin(folder, MANIFEST)
     clock, work = Clock(stages), Measuring(graph, sets, folder / RUNS)
     with clock.stage("float model") as progress:
         own = work.run(graph, progress)
@@ -182,9 +173,9 @@ def quantise(
         "reused": work.reused,
         "versions": versions("neurorobust", "numpy", "torch", "polars"),
     }
-    write_table(folder / TABLE, done)
+    results.write_table(folder / TABLE, done)
     path = folder / MANIFEST
-    write_atomic(path, manifest_text(path, QuantiseManifest, manifest, allow_nan=True))
+    write_atomic(path, results.manifest_text(path, QuantiseManifest, manifest, allow_nan=True))
     return Study(folder, done, work.reused)
 
 
@@ -194,8 +185,8 @@ def read_study(folder: Path | str) -> tuple[pl.DataFrame, QuantiseManifest]:
     Raises:
         InvalidFile: if the folder is not whole.
     """
-    manifest = read_manifest(Path(folder) / MANIFEST, QuantiseManifest)
-    return read_table(Path(folder) / TABLE, TABLE_COLUMNS, empty=TABLE_COLUMNS), manifest
+    manifest = results.read_manifest(Path(folder) / MANIFEST, QuantiseManifest)
+    return results.read_table(Path(folder) / TABLE, TABLE_COLUMNS, empty=TABLE_COLUMNS), manifest
 
 
 def lowered(
