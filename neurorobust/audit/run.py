@@ -100,11 +100,10 @@ def audit(
     asked = {only} if isinstance(only, str) else set(only or ())
     require_sound(bench, "" if twin is None else _hash(twin), asked, {c.id for c in CHECKS})
     if len(bench) < LEAST:
-        msg = (
+        raise InvalidInput(
             f"{len(bench)} of {len(shown)} samples are decided rightly; an audit needs {LEAST}: "
             "give more samples, or check labels and preprocessing"
         )
-        raise InvalidInput(msg)
     chosen = [c for c in CHECKS if only is None or c.id in asked]
     findings = []
     for done, one in enumerate(chosen):
@@ -126,8 +125,7 @@ def _evaluation(
         msg = f"samples must lie within {low:g}..{high:g}, they span {x.min():g}..{x.max():g}"
         raise InvalidInput(msg)
     if threat.epsilon <= 0:
-        msg = "epsilon is 0; an audit needs a radius above 0"
-        raise InvalidInput(msg)
+        raise InvalidInput("epsilon is 0; an audit needs a radius above 0")
     try:
         given = Evaluation(x=x, y=y, threat=threat, **fields)
     except TypeError as error:

@@ -60,8 +60,7 @@ class LoihiArithmetic(Strict):
     def _known_codings(self) -> Self:
         found = self.input_codings.value if self.input_codings else ["host"]
         if not isinstance(found, list) or not found or set(found) - set(_CODINGS):
-            msg = f"input_codings is {found!r}; list some of {', '.join(_CODINGS)}"
-            raise ValueError(msg)
+            raise ValueError(f"input_codings is {found!r}; list some of {', '.join(_CODINGS)}")
         return self
 
 

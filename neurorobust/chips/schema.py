@@ -75,8 +75,7 @@ class Profile(Strict):
             if source not in self.sources
         ]
         if unknown:
-            msg = f"not in sources: {'; '.join(unknown)}"
-            raise ValueError(msg)
+            raise ValueError(f"not in sources: {'; '.join(unknown)}")
         return self
 
 

@@ -59,11 +59,10 @@ class Stand:
         if not self.matching.pairs:
             self.matching = match(self.a.layers(first), self.b.layers(second))
         if not self.pairs:
-            msg = (
+            raise InvalidInput(
                 f"{self.a.label} and {self.b.label} have no layer in common: "
                 f"{list(first.outputs)} and {list(second.outputs)}"
             )
-            raise InvalidInput(msg)
         return first, second
 
     def replay(self, side: Side, recording: Recording, law: Side, stimulus: Stimulus) -> Replay:

@@ -94,20 +94,17 @@ def lower(
         raise InvalidInput(msg)
     if isinstance(arithmetic, schema.FloatArithmetic):
         if weight_bits is not None:
-            msg = f"weight_bits is {weight_bits}; {profile.id} rounds nothing"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"weight_bits is {weight_bits}; {profile.id} rounds nothing")
         return graph
     if not isinstance(arithmetic, schema.WeightArithmetic):
-        msg = (
+        raise LowerError(
             f"{profile.id} computes by the law {arithmetic.law!r}, which has no engine here; lower "
             "for a profile of the law 'loihi' or 'weights'"
         )
-        raise LowerError(msg)
     most = schema.whole(arithmetic.weight_bits, "weight_bits")
     bits = most if weight_bits is None else weight_bits
     if bits > most:
-        msg = f"weight_bits is {bits}; {profile.id} has {most}, choose from 2..{most}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"weight_bits is {bits}; {profile.id} has {most}, choose from 2..{most}")
     return round_weights(fold_batch_norm(graph), bits)
 
 
@@ -127,8 +124,7 @@ def _bits(name: str, value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        msg = f"{name} is {value!r}; it must be a whole number"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name} is {value!r}; it must be a whole number")
     return int(value)
 
 

@@ -62,11 +62,10 @@ class ExactProduct:
         slices = low.double(), ((self.weight - low) >> 16).double()
         beyond = max(_bound(part, real) for part in slices) >= EXACT_DOUBLE
         if beyond or (counted and bound >= COUNTED):
-            msg = (
+            raise InvalidInput(
                 f"a sum over {self.weight[0].numel()} inputs of up to {real.abs().max():.0f} "
                 "exceeds what is computed exactly; lower the payloads or split the synapse"
             )
-            raise InvalidInput(msg)
         fine, coarse = (self.product(real, part).long() for part in slices)
         return fine + (coarse << 16)
 

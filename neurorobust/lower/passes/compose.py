@@ -158,11 +158,10 @@ def _require_zeros_where_padded(first: Conv2d, second: Conv2d, size: int, axis: 
     seen = padded[:, None] * s1 + np.arange(k1) * d1 - p1
     if ((seen >= 0) & (seen < size)).any():
         what = ("height", "width")[axis]
-        msg = (
+        raise NoSingleMapError(
             f"its padding stands where windows of {k1} in steps of {s1} still see the input "
             f"({what} {size})"
         )
-        raise NoSingleMapError(msg)
 
 
 def _behind_convolution(conv: Conv2d, weight: Array, shape: Shape, between: Shape) -> Array:

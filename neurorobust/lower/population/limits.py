@@ -44,8 +44,7 @@ class Limits:
         def width(name: str, low: int, high: int) -> int:
             value = whole(getattr(arithmetic, name), name)
             if not low <= value <= high:
-                msg = f"{name} is {value}; the integer law here takes {low}..{high}"
-                raise ProfileError(msg)
+                raise ProfileError(f"{name} is {value}; the integer law here takes {low}..{high}")
             return value
 
         return cls(

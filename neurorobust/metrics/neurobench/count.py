@@ -51,8 +51,7 @@ def count(
         Unsupported: for a network in which operations cannot be attributed to neurons.
     """
     if batch < 1:
-        msg = f"batch is {batch} samples; a call takes at least 1"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"batch is {batch} samples; a call takes at least 1")
     stimulus = encode(model, samples, rng=np.random.default_rng(seed))
     if not len(stimulus) or not stimulus.steps:
         msg = f"samples have shape {samples.shape}; give at least one sample of at least one step"

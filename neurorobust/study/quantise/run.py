@@ -212,18 +212,16 @@ def lowered(
 
 def _require(graph: Graph, sweep: Sweep, samples: Samples, calibration: Array | None) -> None:
     if graph.header.coding != "direct":
-        msg = (
+        raise InvalidInput(
             f"the model takes {graph.header.coding} coding; this study shows images, the same in "
             "every step: use a model of direct coding"
         )
-        raise InvalidInput(msg)
     (classes,) = graph.shapes[graph.output]
     if (largest := int(samples.labels.max())) >= classes:
-        msg = (
+        raise InvalidInput(
             f"{samples.name} has labels up to {largest}, the model decides between {classes} "
             f"classes, 0..{classes - 1}; give the data it was trained for"
         )
-        raise InvalidInput(msg)
     if "spikes" in sweep.scalings and calibration is None:
         msg = f"the scaling rule 'spikes' needs training samples, {samples.name} gives none"
         raise InvalidInput(msg)

@@ -36,8 +36,7 @@ def _refused(trial: Trial, model: Model, rung: Rung, what: str) -> Unsupported:
         trial.backend.compile(model, rung).close()
     except Unsupported as error:
         return error
-    msg = f"compiles a model with {what} on rung {rung!r}"
-    raise AssertionError(msg)
+    raise AssertionError(f"compiles a model with {what} on rung {rung!r}")
 
 
 @check("refusal/an unknown kind of node", "float", "quantised")
@@ -88,8 +87,7 @@ def declared_gaps(trial: Trial) -> None:
 
     gaps = frozenset(trial.support.gaps)
     if not gaps:
-        msg = "the capabilities declare no gap"
-        raise Skipped(msg)
+        raise Skipped("the capabilities declare no gap")
     for feature in sorted(gaps):
         # Where the feature needs another one that is a gap as well, both are named.
         found = examples(feature, trial.rung, gaps) or examples(
