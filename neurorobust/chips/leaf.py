@@ -13,14 +13,7 @@ Unit = Literal[
     "nm", "mm2", "V", "1/s",
 ]  # fmt: skip
 Evidence = Literal[
-    "measured",
-    "fitted",
-    "simulated",
-    "vendor",
-    "derived",
-    "documented",
-    "inferred",
-    "definition",
+    "measured", "fitted", "simulated", "vendor", "derived", "documented", "inferred", "definition"
 ]
 Kind = Literal["wall", "budget", "observed"]
 """A hard limit of the silicon; a limit of time or throughput; what somebody saw."""

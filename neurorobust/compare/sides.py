@@ -49,10 +49,7 @@ class Recording:
         membrane = {n: h for n, h in result.membrane.items() if n in result.spikes}
         outputs = {name: found[name] for name in dict.fromkeys(names)}
         return cls(
-            outputs=outputs,
-            membrane=membrane,
-            scores=result.scores,
-            deviations=result.deviations,
+            outputs=outputs, membrane=membrane, scores=result.scores, deviations=result.deviations
         )
 
     def layers(self, spiking: Iterable[str]) -> tuple[Observed, ...]:

@@ -9,13 +9,7 @@ from torch import Tensor
 from neurorobust.engine.integer.products import wrap
 from neurorobust.engine.integer.trace import Counters
 from neurorobust.ir import Array, FixedLIF, Shape
-from neurorobust.ir.fixed import (
-    DECAY_ONE,
-    STATE_LIMIT,
-    STATE_SHIFT,
-    FixedNeuron,
-    FixedTernaryLIF,
-)
+from neurorobust.ir.fixed import DECAY_ONE, STATE_LIMIT, STATE_SHIFT, FixedNeuron, FixedTernaryLIF
 
 TOP = STATE_LIMIT - 1
 NEVER = (1 << 31) - 1

@@ -85,10 +85,7 @@ def float_rows(outcomes: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def rows_of(
-    variant: Variant,
-    model: Model,
-    float_outcomes: pl.DataFrame,
-    found: Measured,
+    variant: Variant, model: Model, float_outcomes: pl.DataFrame, found: Measured
 ) -> list[dict[str, Any]]:
     """The rows of a variant, one per set, the clean one first.
 

@@ -23,13 +23,7 @@ from neurorobust.lower.population.scaling import Scaling
 from neurorobust.progress import Stages
 from neurorobust.study import results
 from neurorobust.study.quantise.measure import Measuring
-from neurorobust.study.quantise.rows import (
-    TABLE_COLUMNS,
-    float_rows,
-    refused_row,
-    rows_of,
-    table,
-)
+from neurorobust.study.quantise.rows import TABLE_COLUMNS, float_rows, refused_row, rows_of, table
 from neurorobust.study.quantise.sweep import Sweep, Variant
 from neurorobust.study.sets import SampleSet, attacked
 from neurorobust.study.stages import Clock, now, versions
@@ -144,11 +138,7 @@ def quantise(
         "created": now(),
         "wall_s": clock.wall_s,
         "model": {"name": graph.header.name, "content_hash": graph.content_hash},
-        "profile": {
-            "id": profile.profile.id,
-            "file": profile.path.name,
-            "sha256": profile.sha256,
-        },
+        "profile": {"id": profile.profile.id, "file": profile.path.name, "sha256": profile.sha256},
         "sweep": asdict(sweep),
         "data": {
             "name": samples.name,

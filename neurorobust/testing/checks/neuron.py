@@ -47,10 +47,7 @@ def long_leak(trial: Trial) -> None:
     h = beta ** np.arange(1001)[:, None]
     integrator = neurons(li(beta=beta), 1001, n=3, readout="last")
     trial.expect(
-        integrator,
-        stimulus(*[impulse(1001)] * 3),
-        membrane={"neuron": h[None]},
-        scores=h[-1:],
+        integrator, stimulus(*[impulse(1001)] * 3), membrane={"neuron": h[None]}, scores=h[-1:]
     )
 
 

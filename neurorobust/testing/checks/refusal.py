@@ -7,13 +7,7 @@ from neurorobust.backends import Rung
 from neurorobust.errors import Unsupported
 from neurorobust.ir import Graph, Model, Node
 from neurorobust.ir.base import KINDS, Arithmetic
-from neurorobust.testing.networks import (
-    fixed_lif,
-    fixed_neurons,
-    lif,
-    neurons,
-    program,
-)
+from neurorobust.testing.networks import fixed_lif, fixed_neurons, lif, neurons, program
 from neurorobust.testing.outcome import check
 from neurorobust.testing.trial import Skipped, Trial, assert_named
 

@@ -105,11 +105,7 @@ def loop(trial: Trial) -> None:
 @check("wiring/two populations excite each other", "float", "quantised")
 def mutual(trial: Trial) -> None:
     """An edge back to an earlier population takes its latest completed step."""
-    edges = (
-        *_chain("input", "w1", "a", "w2", "b", "output"),
-        Edge("b", "w3"),
-        Edge("w3", "a", 2),
-    )
+    edges = (*_chain("input", "w1", "a", "w2", "b", "output"), Edge("b", "w3"), Edge("w3", "a", 2))
     train = trains([1, 0, 1, 0, 1, 0])
     trial.expect(
         _network(trial, 6, edges, w1=1, w2=1, w3=1),
