@@ -40,11 +40,11 @@ class LIFUnit(Unit):
         """Spikes of this step."""
         self.i = self._current(x)
         h = self.beta * self.v + self.gain_syn * self.i + self.bias
-        h = self._reset_by_last_spikes(h)
+        h = self._reset(h, self.s, "next")
         resting = self.rest > 0
         h = np.where(resting, self.reset_to, h)
         s = np.where(resting, 0, self._fire(h)).astype(h.dtype)
-        v = self._reset_by_these_spikes(h, s)
+        v = self._reset(h, s, "same")
         self.v = v if self.v_min is None else np.maximum(v, self.v_min)
         self.rest = np.where(s > 0, self.node.refractory, np.maximum(self.rest - 1, 0))
         self.s = s
@@ -56,11 +56,6 @@ class LIFUnit(Unit):
         if self.alpha is not None:
             i = self.alpha * self.i + i
         return i
-
-    def _reset_by_last_spikes(self, h: ir.Array) -> ir.Array:
-        if self.node.reset_timing == "same" or self.node.reset == "none":
-            return h
-        return self._reset(h, self.s)
 
     def _fire(self, h: ir.Array) -> ir.Array:
         if self.node.max_spikes == 1:
@@ -74,12 +69,9 @@ class LIFUnit(Unit):
         counted: ir.Array = np.clip(count, 0, self.node.max_spikes)
         return counted
 
-    def _reset_by_these_spikes(self, h: ir.Array, s: ir.Array) -> ir.Array:
-        if self.node.reset_timing == "next" or self.node.reset == "none":
+    def _reset(self, h: ir.Array, s: ir.Array, timing: str) -> ir.Array:
+        if self.node.reset_timing != timing or self.node.reset == "none":
             return h
-        return self._reset(h, s)
-
-    def _reset(self, h: ir.Array, s: ir.Array) -> ir.Array:
         hard = self.node.reset == "hard"
         v: ir.Array = np.where(s > 0, self.reset_to, h) if hard else h - self.reset_to * s
         return v
