@@ -132,27 +132,19 @@ def _evaluation(
         raise InvalidInput(f"audit: {error}") from error
     sample = np.asarray(given.sample)
     index = sample[:limit] if len(sample) else np.arange(len(x))
-    cut = [
-        replace(
-            r,
-            adversarial=r.adversarial[:limit],
-            fooled=None if r.fooled is None else r.fooled[:limit],
-        )
-        for r in given.reported
-    ]
-    replays = [
-        replace(
-            r, decision=r.decision[:limit], inputs=None if r.inputs is None else r.inputs[:limit]
-        )
-        for r in given.replays
-    ]
-    for what, size in [("adversarial samples", len(r.adversarial)) for r in cut] + [
-        (f"decisions of {r.name}", len(r.decision)) for r in replays
-    ]:
+
+    def cut(given: Any, *names: str) -> Any:
+        known = {name: getattr(given, name) for name in names}
+        return replace(given, **{n: v if v is None else v[:limit] for n, v in known.items()})
+
+    reported = [cut(r, "adversarial", "fooled") for r in given.reported]
+    replays = [cut(r, "decision", "inputs") for r in given.replays]
+    sizes = [("adversarial samples", len(r.adversarial)) for r in reported]
+    for what, size in [*sizes, *((f"decisions of {r.name}", len(r.decision)) for r in replays)]:
         if size != len(x):
             msg = f"{size} {what} for {len(x)} samples; give one for each, in the same order"
             raise InvalidInput(msg)
-    return aligned(replace(given, sample=index, reported=cut, replays=replays))
+    return aligned(replace(given, sample=index, reported=reported, replays=replays))
 
 
 def _targets(

@@ -1,6 +1,6 @@
 """What a target computes with: one record per law."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -9,7 +9,7 @@ from neurorobust.chips.leaf import Leaf, Strict
 InputCoding = Literal["graded", "bias", "host"]
 """How values reach an integer network: as messages, as biases, or through neurons on the host."""
 
-_CODINGS = ("graded", "bias", "host")
+_CODINGS = get_args(InputCoding)
 
 
 class FloatArithmetic(Strict):

@@ -5,8 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from neurorobust.chips import schema
-from neurorobust.chips.arithmetic import InputCoding
+from neurorobust.chips.arithmetic import (
+    FloatArithmetic,
+    InputCoding,
+    LoihiArithmetic,
+    WeightArithmetic,
+)
+from neurorobust.chips.leaf import whole
+from neurorobust.chips.schema import Profile
 from neurorobust.compare.lowering import measure, shown
 from neurorobust.data import Stimulus
 from neurorobust.engine.host import sent
@@ -42,7 +48,7 @@ PASSES = (
 
 def lower(
     graph: Graph,
-    profile: schema.Profile,
+    profile: Profile,
     *,
     scaling: Scaling = "max_abs",
     percentile: float = 99.9,
@@ -79,7 +85,7 @@ def lower(
     decay_bits = _bits("decay_bits", decay_bits)
     arithmetic = profile.arithmetic
     rule = Rule(scaling, percentile)
-    if isinstance(arithmetic, schema.LoihiArithmetic):
+    if isinstance(arithmetic, LoihiArithmetic):
         limits = Limits.of(arithmetic).narrowed(weight_bits=weight_bits, decay_bits=decay_bits)
         coding = _coding(arithmetic, profile.id, graph, input_coding)
         return _integers(graph, limits, profile.id, rule=rule, coding=coding, samples=calibration)
@@ -92,16 +98,16 @@ def lower(
     if given := [name for name, used in integer_only.items() if used]:
         msg = f"{', '.join(given)}: {profile.id} has no integers to scale; lower for another target"
         raise InvalidInput(msg)
-    if isinstance(arithmetic, schema.FloatArithmetic):
+    if isinstance(arithmetic, FloatArithmetic):
         if weight_bits is not None:
             raise InvalidInput(f"weight_bits is {weight_bits}; {profile.id} rounds nothing")
         return graph
-    if not isinstance(arithmetic, schema.WeightArithmetic):
+    if not isinstance(arithmetic, WeightArithmetic):
         raise LowerError(
             f"{profile.id} computes by the law {arithmetic.law!r}, which has no engine here; lower "
             "for a profile of the law 'loihi' or 'weights'"
         )
-    most = schema.whole(arithmetic.weight_bits, "weight_bits")
+    most = whole(arithmetic.weight_bits, "weight_bits")
     bits = most if weight_bits is None else weight_bits
     if bits > most:
         raise InvalidInput(f"weight_bits is {bits}; {profile.id} has {most}, choose from 2..{most}")
@@ -115,7 +121,7 @@ def _require_kinds(graph: object, profile: object) -> None:
     if not isinstance(graph, Graph):
         msg = f"graph is {graph!r}; lower takes a Graph, as load_model(path, Graph) gives"
         raise InvalidInput(msg)
-    if not isinstance(profile, schema.Profile):
+    if not isinstance(profile, Profile):
         msg = f"profile is {profile!r}; lower takes a Profile, as load_profile(name).profile is one"
         raise InvalidInput(msg)
 
@@ -129,7 +135,7 @@ def _bits(name: str, value: object) -> int | None:
 
 
 def _coding(
-    arithmetic: schema.LoihiArithmetic, profile: str, graph: Graph, wanted: InputCoding | None
+    arithmetic: LoihiArithmetic, profile: str, graph: Graph, wanted: InputCoding | None
 ) -> InputCoding:
     """The coding that is asked for, or the profile's first; spikes enter any target as they are."""
     leaf = arithmetic.input_codings

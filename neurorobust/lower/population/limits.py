@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from neurorobust.chips.schema import Leaf, LoihiArithmetic, whole
+from neurorobust.chips.arithmetic import LoihiArithmetic
+from neurorobust.chips.leaf import Leaf, whole
 from neurorobust.errors import InvalidInput, ProfileError
 
 LAW = {
