@@ -37,23 +37,7 @@ from neurorobust.ir import LI, LIF, Array, Graph, Shape
 with warnings.catch_warnings():
     # Norse 1.1.0 compiles helpers with torch.jit.script when imported; torch 2.13 deprecates that.
     warnings.filterwarnings("ignore", r".*torch\.jit\.", DeprecationWarning)
-    from norse.torch import (
-        IAFCell,
-        IAFFeedForwardState,
-        IAFParameters,
-        LIBoxCell,
-        LIBoxParameters,
-        LIBoxState,
-        LICell,
-        LIFBoxCell,
-        LIFBoxFeedForwardState,
-        LIFBoxParameters,
-        LIFCell,
-        LIFFeedForwardState,
-        LIFParameters,
-        LIParameters,
-        LIState,
-    )
+    import norse.torch as norse
     from norse.torch.functional.reset import reset_subtract, reset_value
 
 DT = 1.0
@@ -150,8 +134,8 @@ class Current:
         self._v = own.v_init
         # Norse keeps the current after its decay, in the units of the membrane's input.
         self._i = alpha * tensor(node.i_init, dtype) * gain_syn
-        self._cell = LIFCell(
-            LIFParameters(
+        self._cell = norse.LIFCell(
+            norse.LIFParameters(
                 tau_syn_inv=1 - alpha,
                 tau_mem_inv=own.leak,
                 v_leak=own.bias,
@@ -165,7 +149,7 @@ class Current:
     def start(self, batch: int) -> Step:
         """One step with a fresh state."""
         shape = (batch, *self._shape)
-        state = LIFFeedForwardState(v=self._v.expand(shape), i=self._i.expand(shape))
+        state = norse.LIFFeedForwardState(v=self._v.expand(shape), i=self._i.expand(shape))
 
         def step(x: torch.Tensor) -> torch.Tensor:
             nonlocal state
@@ -190,8 +174,9 @@ class Composed:
         self._alpha = None if node.alpha is None else tensor(node.alpha, dtype)
         if self._alpha is not None:
             one = torch.ones((), dtype=dtype)
-            self._synapse = LICell(
-                LIParameters(tau_syn_inv=1 - self._alpha, tau_mem_inv=one, v_leak=0 * one), dt=DT
+            self._synapse = norse.LICell(
+                norse.LIParameters(tau_syn_inv=1 - self._alpha, tau_mem_inv=one, v_leak=0 * one),
+                dt=DT,
             )
 
     def start(self, batch: int) -> Step:
@@ -210,7 +195,7 @@ class Composed:
             x = x * gain_in
             if self._alpha is not None:
                 # With v = 0 and tau_mem_inv = 1 the cell's membrane is its current, unrounded.
-                x, state = self._synapse(x, LIState(v=zeros, i=i))
+                x, state = self._synapse(x, norse.LIState(v=zeros, i=i))
                 i = state.i
             x = x * gain_syn
             if soft_next:
@@ -261,8 +246,8 @@ def membrane_of(node: LIF, own: Scaled) -> Membrane:
 
 def leaky_membrane(node: LIF, own: Scaled) -> Membrane:
     """``LIFBoxCell``, for beta below 1."""
-    cell = LIFBoxCell(
-        LIFBoxParameters(
+    cell = norse.LIFBoxCell(
+        norse.LIFBoxParameters(
             tau_mem_inv=own.leak,
             v_leak=own.bias,
             v_th=own.threshold,
@@ -274,7 +259,7 @@ def leaky_membrane(node: LIF, own: Scaled) -> Membrane:
     )
 
     def step(x: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        spikes, state = cell(x, LIFBoxFeedForwardState(v=v))
+        spikes, state = cell(x, norse.LIFBoxFeedForwardState(v=v))
         return spikes, state.v
 
     return step
@@ -285,11 +270,13 @@ def if_membrane(node: LIF, own: Scaled) -> Membrane:
     reset = reset_of(node)
     hard = reset is reset_value
     target = own.reset_to if hard else torch.zeros_like(own.reset_to)
-    cell = IAFCell(IAFParameters(v_th=own.threshold, v_reset=target, method=HEAVISIDE), dt=DT)
+    cell = norse.IAFCell(
+        norse.IAFParameters(v_th=own.threshold, v_reset=target, method=HEAVISIDE), dt=DT
+    )
 
     def step(x: torch.Tensor, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         x = x + own.bias
-        spikes, state = cell(x, IAFFeedForwardState(v=v))
+        spikes, state = cell(x, norse.IAFFeedForwardState(v=v))
         after = state.v if hard else reset(spikes, v + x, own.reset_to, own.threshold)
         return spikes, after
 
@@ -303,10 +290,14 @@ class Integrator:
         self._own = own = Scaled(node, dtype)
         self._shape, self._dtype = shape, dtype
         self._gain = tensor(node.gain_in, dtype)
-        self._leaky = LIBoxCell(LIBoxParameters(tau_mem_inv=own.leak, v_leak=own.bias), dt=DT)
+        self._leaky = norse.LIBoxCell(
+            norse.LIBoxParameters(tau_mem_inv=own.leak, v_leak=own.bias), dt=DT
+        )
         never = torch.full((), math.inf, dtype=dtype)
-        silent: Any = IAFParameters(v_th=never, v_reset=torch.zeros_like(never), method=HEAVISIDE)
-        self._perfect = IAFCell(silent, dt=DT)
+        silent: Any = norse.IAFParameters(
+            v_th=never, v_reset=torch.zeros_like(never), method=HEAVISIDE
+        )
+        self._perfect = norse.IAFCell(silent, dt=DT)
 
     def start(self, batch: int) -> Step:
         """One step with a fresh state."""
@@ -316,8 +307,8 @@ class Integrator:
         def step(x: torch.Tensor) -> torch.Tensor:
             nonlocal v
             x = x * self._gain
-            _, below = self._leaky(x, LIBoxState(v=v))
-            _, at = self._perfect(x + own.bias, IAFFeedForwardState(v=v))
+            _, below = self._leaky(x, norse.LIBoxState(v=v))
+            _, at = self._perfect(x + own.bias, norse.IAFFeedForwardState(v=v))
             v = torch.where(leaks, below.v, at.v)
             return v / own.unit
 

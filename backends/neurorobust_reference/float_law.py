@@ -3,14 +3,7 @@
 import numpy as np
 
 from neurorobust import ir
-from neurorobust_reference.float_maps import (
-    affine_law,
-    batch_norm_law,
-    conv_law,
-    flatten_law,
-    input_law,
-    pool_law,
-)
+from neurorobust_reference import float_maps
 from neurorobust_reference.unit import LawBook, Map, Setting, Unit
 
 
@@ -47,11 +40,11 @@ class LIFUnit(Unit):
         """Spikes of this step."""
         self.i = self._current(x)
         h = self.beta * self.v + self.gain_syn * self.i + self.bias
-        h = self._reset_by_last_spikes(h)
+        h = self._reset(h, self.s, "next")
         resting = self.rest > 0
         h = np.where(resting, self.reset_to, h)
         s = np.where(resting, 0, self._fire(h)).astype(h.dtype)
-        v = self._reset_by_these_spikes(h, s)
+        v = self._reset(h, s, "same")
         self.v = v if self.v_min is None else np.maximum(v, self.v_min)
         self.rest = np.where(s > 0, self.node.refractory, np.maximum(self.rest - 1, 0))
         self.s = s
@@ -63,11 +56,6 @@ class LIFUnit(Unit):
         if self.alpha is not None:
             i = self.alpha * self.i + i
         return i
-
-    def _reset_by_last_spikes(self, h: ir.Array) -> ir.Array:
-        if self.node.reset_timing == "same" or self.node.reset == "none":
-            return h
-        return self._reset(h, self.s)
 
     def _fire(self, h: ir.Array) -> ir.Array:
         if self.node.max_spikes == 1:
@@ -81,12 +69,9 @@ class LIFUnit(Unit):
         counted: ir.Array = np.clip(count, 0, self.node.max_spikes)
         return counted
 
-    def _reset_by_these_spikes(self, h: ir.Array, s: ir.Array) -> ir.Array:
-        if self.node.reset_timing == "next" or self.node.reset == "none":
+    def _reset(self, h: ir.Array, s: ir.Array, timing: str) -> ir.Array:
+        if self.node.reset_timing != timing or self.node.reset == "none":
             return h
-        return self._reset(h, s)
-
-    def _reset(self, h: ir.Array, s: ir.Array) -> ir.Array:
         hard = self.node.reset == "hard"
         v: ir.Array = np.where(s > 0, self.reset_to, h) if hard else h - self.reset_to * s
         return v
@@ -114,14 +99,14 @@ def output_law(_node: ir.Output, _setting: Setting) -> Map:
 
 
 FLOAT_LAWS: LawBook = {
-    ir.Input: input_law,
-    ir.Flatten: flatten_law,
+    ir.Input: float_maps.input_law,
+    ir.Flatten: float_maps.flatten_law,
     ir.Output: output_law,
-    ir.Affine: affine_law,
-    ir.Conv1d: conv_law,
-    ir.Conv2d: conv_law,
-    ir.BatchNorm: batch_norm_law,
-    ir.Pool2d: pool_law,
+    ir.Affine: float_maps.affine_law,
+    ir.Conv1d: float_maps.conv_law,
+    ir.Conv2d: float_maps.conv_law,
+    ir.BatchNorm: float_maps.batch_norm_law,
+    ir.Pool2d: float_maps.pool_law,
     ir.LIF: LIFUnit,
     ir.LI: LIUnit,
 }

@@ -64,12 +64,7 @@ def pool_law(node: Pool2d, _setting: Setting) -> Map:
 
     def law(x: Array) -> Array:
         taps = windows(
-            x,
-            node.kernel,
-            stride=node.stride,
-            padding=node.padding,
-            dilation=(1, 1),
-            fill=fill,
+            x, node.kernel, stride=node.stride, padding=node.padding, dilation=(1, 1), fill=fill
         )
         pooled: Array = getattr(taps, _REDUCE[node.op])(axis=(-2, -1))
         return pooled

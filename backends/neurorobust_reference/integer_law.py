@@ -38,8 +38,7 @@ def input_law(node: ir.FixedInput, setting: Setting) -> Map:
     def law(x: ir.Array) -> ir.Array:
         real = preprocess(x.astype(np.float64), setting.header)
         if np.isnan(real).any():
-            msg = "the stimulus holds values that are no numbers (NaN); remove them"
-            raise InvalidInput(msg)
+            raise InvalidInput("the stimulus holds values that are no numbers (NaN); remove them")
         return np.clip(np.rint((real - node.offset) * node.scale), node.low, node.high).astype(
             np.int64
         )

@@ -7,13 +7,7 @@ from neurorobust.ir import Array, Conv1d, Conv2d, Shape
 
 
 def windows(
-    x: Array,
-    kernel: Shape,
-    *,
-    stride: Shape,
-    padding: Shape,
-    dilation: Shape,
-    fill: float = 0,
+    x: Array, kernel: Shape, *, stride: Shape, padding: Shape, dilation: Shape, fill: float = 0
 ) -> Array:
     """All windows of the padded input.
 

@@ -139,32 +139,28 @@ class Attack(Crafter):
             msg = f"clean samples have shape {tuple(x.shape)}; give at least one of shape {axes}"
             raise InvalidInput(msg)
         if threat.bounds[0] < header.bounds[0] or threat.bounds[1] > header.bounds[1]:
-            msg = (
+            raise InvalidInput(
                 f"the threat's bounds {threat.bounds} exceed those of the model, {header.bounds}; "
                 f"use {type(threat).__name__}.of(graph.header, epsilon)"
             )
-            raise InvalidInput(msg)
         if timed and threat.levels is None and isinstance(threat, Linf | L2):
-            msg = (
+            raise InvalidInput(
                 f"{threat.name} without levels gives fractions of events; state the levels of the "
                 "counts in the header, or use the threat events"
             )
-            raise InvalidInput(msg)
         if not torch.isfinite(x).all() or threat.outside(x).any():
             low, high = threat.bounds
-            msg = (
+            raise InvalidInput(
                 f"clean samples must be finite, within {low:g}..{high:g} and on the sensor's grid; "
                 f"they span {x.min():g}..{x.max():g}"
             )
-            raise InvalidInput(msg)
         require_labels("labels", y.numpy(), x, target.classes)
 
     def _check_aim(self, target: Target, y: Tensor, wanted: Tensor | None) -> None:
         if wanted is None:
             return
         if not self.targetable:
-            msg = f"{self.name} cannot aim at a class; leave wanted out"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{self.name} cannot aim at a class; leave wanted out")
         require_labels("wanted", wanted.numpy(), y, target.classes)
         if same := int((wanted == y).sum()):
             msg = f"wanted is the label of {same} sample(s), which nothing has to be done for"
@@ -197,8 +193,7 @@ def require_labels(what: str, values: Array, x: Tensor, classes: int | None = No
     if not fits or ((values < 0) | (values >= top)).any():
         limit = "from 0" if classes is None else f"in 0..{classes - 1}"
         span = f" with range {values.min()}..{values.max()}" if values.size else ""
-        msg = (
+        raise InvalidInput(
             f"{what} must be {len(x)} numbers {limit}, "
             f"got {values.dtype} of shape {values.shape}{span}"
         )
-        raise InvalidInput(msg)

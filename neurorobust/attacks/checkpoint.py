@@ -106,10 +106,7 @@ class State:
                 described = json.loads((file.metadata() or {})[_KEY])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             found = cls(
-                described["key"],
-                tuple(described["stages"]),
-                arrays.pop("broken_by"),
-                arrays,
+                described["key"], tuple(described["stages"]), arrays.pop("broken_by"), arrays
             )
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             reason = f"is no readable ensemble state ({error}); delete it to start again"
@@ -145,21 +142,13 @@ class State:
             for key in ("queries", "gradients"):
                 arrays[key][rows] += getattr(made, key)
             broken[rows[fell]] = len(self.stages)
-        return replace(
-            self,
-            stages=(*self.stages, stage),
-            broken_by=broken,
-            arrays=arrays,
-        )
+        return replace(self, stages=(*self.stages, stage), broken_by=broken, arrays=arrays)
 
     def save(self, path: Path | None) -> None:
         """Replace the file, whole or not at all."""
         if path is None:
             return
-        described = {
-            "key": self.key,
-            "stages": list(self.stages),
-        }
+        described = {"key": self.key, "stages": list(self.stages)}
         arrays = {"broken_by": self.broken_by, **self.arrays}
         packed = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
         write_atomic(path, save(packed, metadata={_KEY: canonical_json(described)}))

@@ -104,8 +104,7 @@ class Ensemble(Crafter):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.estimators:
-            msg = "an ensemble needs at least one gradient estimator"
-            raise InvalidInput(msg)
+            raise InvalidInput("an ensemble needs at least one gradient estimator")
 
     def gradient_record(self) -> dict[str, Any]:
         """All estimators."""
@@ -133,8 +132,7 @@ class Ensemble(Crafter):
             InvalidFile: if what is kept is damaged or of another request.
         """
         if request.wanted is not None:
-            msg = "ensemble cannot aim at a class; leave wanted out"
-            raise InvalidInput(msg)
+            raise InvalidInput("ensemble cannot aim at a class; leave wanted out")
         path = parts.folder / "stages.safetensors" if parts else None
         threat, now, notes = request.threat, self._opened(path, request), list(self.notes)
         members, plan = len(self.estimators), self._members(threat)
@@ -234,8 +232,7 @@ def ensemble(
         InvalidInput: for another name.
     """
     if kind != "standard":
-        msg = f"no ensemble is named {kind!r}; known is standard"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"no ensemble is named {kind!r}; known is standard")
     found, notes = [], []
     for name, parameters in STANDARD:
         if name in ESTIMATORS:

@@ -68,9 +68,5 @@ def difference_of_logits_ratio(scores: Tensor, y: Tensor, wanted: Tensor | None)
     return torch.where(tied, plain, gap / torch.where(tied, 1.0, range_))
 
 
-LOSSES: dict[str, Loss] = {
-    "ce": cross_entropy,
-    "margin": margin,
-    "dlr": difference_of_logits_ratio,
-}
+LOSSES: dict[str, Loss] = {"ce": cross_entropy, "margin": margin, "dlr": difference_of_logits_ratio}
 """Losses by name."""

@@ -42,7 +42,6 @@ def make_attack(name: str, gradient: Estimator | str | None = None, **parameters
     needs = issubclass(known[found], GradientAttack)
     if needs != (gradient is not None):
         has = "needs a gradient estimator, for example 'rga'" if needs else "takes no gradient"
-        msg = f"attack {name!r} {has}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"attack {name!r} {has}")
     first = () if gradient is None else (estimator_of(gradient),)
     return make(known, "attack", found, *first, **parameters)

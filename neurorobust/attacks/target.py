@@ -100,8 +100,7 @@ class Target:
         if self.coding == "events":
             return x
         if draws is None:
-            msg = "bernoulli coding draws spikes: give draws=Draws(seed, samples)"
-            raise InvalidInput(msg)
+            raise InvalidInput("bernoulli coding draws spikes: give draws=Draws(seed, samples)")
         low, high = self.bounds
         chance = (x - low) / (high - low)
         steps = self.steps
@@ -185,14 +184,12 @@ class Target:
                 no gradient.
         """
         if self.estimator is None:
-            msg = "this attack has no gradient estimator"
-            raise InvalidInput(msg)
+            raise InvalidInput("this attack has no gradient estimator")
         if not isinstance(self.network, Network):
-            msg = (
+            raise InvalidInput(
                 "a queried backend gives scores, not gradients; use an attack without, such as "
                 "square, or craft on the Network of the float graph"
             )
-            raise InvalidInput(msg)
         stimulus = self.present(x, draws, crafting=True)
         scores = self.estimator.scores(self.network, stimulus, self.length(stimulus))
         return differentiable(self.estimator.name, scores)

@@ -46,8 +46,7 @@ class Targeted(Attack):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.attack.targetable:
-            msg = f"{self.attack.name} cannot aim at a class"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{self.attack.name} cannot aim at a class")
         for key in ("threats", "knowledge"):
             object.__setattr__(self, key, getattr(self.attack, key))
 
@@ -89,8 +88,7 @@ def choose(mode: str, y: Tensor, scores: Tensor, draws: Draws) -> list[Tensor]:
     """
     classes = scores.shape[1]
     if classes < 2:
-        msg = "a targeted attack needs at least 2 classes"
-        raise InvalidInput(msg)
+        raise InvalidInput("a targeted attack needs at least 2 classes")
     if mode == "next":
         return [(y + 1) % classes]
     if mode == "random":

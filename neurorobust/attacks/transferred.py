@@ -54,11 +54,10 @@ class Transferred(Attack):
         aim = case.target
         twin = Target(self.twin, self.attack.estimator, eot=aim.eot, votes=aim.votes)
         if (twin.shape, twin.classes, twin.coding) != (aim.shape, aim.classes, aim.coding):
-            msg = (
+            raise InvalidInput(
                 f"the twin takes {twin.coding} {twin.shape} for {twin.classes} classes, "
                 f"the target {aim.coding} {aim.shape} for {aim.classes}"
             )
-            raise InvalidInput(msg)
         there = case.on(twin)
         proposed = self.attack.propose(there)
         case.log.queries += there.log.queries

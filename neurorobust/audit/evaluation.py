@@ -68,7 +68,6 @@ class Evaluation:
             threat.
         coding_seed: Seed of the spike encoder, for comparison with replays.
         queries: Of the gradient-free attack.
-        panel: Estimators that the evaluated ones are held against.
     """
 
     x: Array
@@ -84,4 +83,3 @@ class Evaluation:
     storage_levels: int | None = None
     coding_seed: int | None = None
     queries: int = 1000
-    panel: Sequence[Estimator] = ()

@@ -93,8 +93,7 @@ class ForeignTarget(Target):
         for _ in range(self.eot):
             found = self.subject.gradient(x.to(self.dtype), y)
             if found is None:
-                msg = "the evaluation gives no gradient"
-                raise InvalidInput(msg)
+                raise InvalidInput("the evaluation gives no gradient")
             total += found.detach().to(x.dtype) / self.eot
         return value, self._finite(total)
 
@@ -110,8 +109,7 @@ class ForeignTarget(Target):
             raise Unsupported(msg)
         scores = self.subject.differentiable(x.to(self.dtype))
         if not scores.requires_grad:
-            msg = "the evaluation's scores have no gradient by the input"
-            raise InvalidInput(msg)
+            raise InvalidInput("the evaluation's scores have no gradient by the input")
         return scores
 
 
@@ -120,8 +118,7 @@ class Given(Estimator):
 
     def scores(self, network: Network, x: Tensor, steps: int) -> Tensor:
         """Never asked."""
-        msg = "this gradient belongs to an evaluation made elsewhere"
-        raise Unsupported(msg)
+        raise Unsupported("this gradient belongs to an evaluation made elsewhere")
 
     def parameters(self) -> dict[str, Any]:
         """None."""

@@ -26,11 +26,9 @@ def raw_gradient(target: Target, x: Tensor, y: Tensor, draws: Draws) -> Tensor:
             loss = cross_entropy(scores * target.scale, y, None).sum()
             (given,) = torch.autograd.grad(loss, at, allow_unused=True)
     except RuntimeError as error:
-        msg = f"the backward pass fails: {str(error).splitlines()[0]}"
-        raise InvalidInput(msg) from error
+        raise InvalidInput(f"the backward pass fails: {str(error).splitlines()[0]}") from error
     if given is None:
-        msg = "the scores do not depend on the input: the graph is cut"
-        raise InvalidInput(msg)
+        raise InvalidInput("the scores do not depend on the input: the graph is cut")
     if given.shape != x.shape:
         msg = f"the gradient has shape {tuple(given.shape)}, the samples {tuple(x.shape)}"
         raise InvalidInput(msg)

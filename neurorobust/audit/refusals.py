@@ -33,11 +33,10 @@ def aligned(evaluation: Evaluation) -> Evaluation:
     for r in reported:
         claimed = None if r.fooled is None else np.shape(r.fooled)
         if np.shape(r.adversarial) != x.shape or claimed not in (None, (len(x),)):
-            msg = (
+            raise InvalidInput(
                 f"reported at {r.epsilon:.4g}: adversarial has shape {np.shape(r.adversarial)}, "
                 f"fooled {claimed}; the samples have {x.shape}, give one of each for all of them"
             )
-            raise InvalidInput(msg)
     if reported and all(r.epsilon != epsilon for r in reported):
         radii = ", ".join(f"{r.epsilon:.6g}" for r in reported)
         msg = f"nothing was reported at the threat's radius {epsilon:.6g}, only at {radii}"
@@ -53,11 +52,10 @@ def require_labels(y: Array, samples: int, classes: int) -> None:
     """
     whole = np.issubdtype(y.dtype, np.integer) or y.dtype == bool
     if y.shape != (samples,) or not whole or y.min() < 0 or y.max() >= classes:
-        msg = (
+        raise InvalidInput(
             f"labels must be {samples} whole numbers in 0..{classes - 1}, got {y.dtype} of shape "
             f"{y.shape} with range {y.min()}..{y.max()}"
         )
-        raise InvalidInput(msg)
 
 
 def require_sound(bench: Bench, twin_hash: str, only: Collection[str], known: set[str]) -> None:
@@ -68,22 +66,19 @@ def require_sound(bench: Bench, twin_hash: str, only: Collection[str], known: se
             those of the model, or a twin that is the model.
     """
     if unknown := sorted(set(only) - known):
-        msg = f"no check is named {', '.join(unknown)}; known are C1 to C{len(known)}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"no check is named {', '.join(unknown)}; known are C1 to C{len(known)}")
     threat, attack = bench.threat, bench.prototype
     if not isinstance(threat, attack.threats):
         admitted = ", ".join(sorted(kind.name for kind in attack.threats))
-        msg = (
+        raise InvalidInput(
             f"{attack.name} is not defined for the threat {threat.name}, only for {admitted}; "
             "name an attack that is, for example attack=EventFlips for event budgets"
         )
-        raise InvalidInput(msg)
     (low, high), (least, most) = threat.bounds, bench.target.bounds
     if low < least or high > most:
-        msg = (
+        raise InvalidInput(
             f"the threat's bounds {threat.bounds} exceed those of the model, {bench.target.bounds}"
         )
-        raise InvalidInput(msg)
     if twin_hash and twin_hash == bench.content_hash:
         msg = f"the twin is the model itself ({twin_hash[:12]}); train it from another seed"
         raise InvalidInput(msg)

@@ -100,11 +100,10 @@ def audit(
     asked = {only} if isinstance(only, str) else set(only or ())
     require_sound(bench, "" if twin is None else _hash(twin), asked, {c.id for c in CHECKS})
     if len(bench) < LEAST:
-        msg = (
+        raise InvalidInput(
             f"{len(bench)} of {len(shown)} samples are decided rightly; an audit needs {LEAST}: "
             "give more samples, or check labels and preprocessing"
         )
-        raise InvalidInput(msg)
     chosen = [c for c in CHECKS if only is None or c.id in asked]
     findings = []
     for done, one in enumerate(chosen):
@@ -126,35 +125,26 @@ def _evaluation(
         msg = f"samples must lie within {low:g}..{high:g}, they span {x.min():g}..{x.max():g}"
         raise InvalidInput(msg)
     if threat.epsilon <= 0:
-        msg = "epsilon is 0; an audit needs a radius above 0"
-        raise InvalidInput(msg)
+        raise InvalidInput("epsilon is 0; an audit needs a radius above 0")
     try:
         given = Evaluation(x=x, y=y, threat=threat, **fields)
     except TypeError as error:
         raise InvalidInput(f"audit: {error}") from error
     sample = np.asarray(given.sample)
     index = sample[:limit] if len(sample) else np.arange(len(x))
-    cut = [
-        replace(
-            r,
-            adversarial=r.adversarial[:limit],
-            fooled=None if r.fooled is None else r.fooled[:limit],
-        )
-        for r in given.reported
-    ]
-    replays = [
-        replace(
-            r, decision=r.decision[:limit], inputs=None if r.inputs is None else r.inputs[:limit]
-        )
-        for r in given.replays
-    ]
-    for what, size in [("adversarial samples", len(r.adversarial)) for r in cut] + [
-        (f"decisions of {r.name}", len(r.decision)) for r in replays
-    ]:
+
+    def cut(given: Any, *names: str) -> Any:
+        known = {name: getattr(given, name) for name in names}
+        return replace(given, **{n: v if v is None else v[:limit] for n, v in known.items()})
+
+    reported = [cut(r, "adversarial", "fooled") for r in given.reported]
+    replays = [cut(r, "decision", "inputs") for r in given.replays]
+    sizes = [("adversarial samples", len(r.adversarial)) for r in reported]
+    for what, size in [*sizes, *((f"decisions of {r.name}", len(r.decision)) for r in replays)]:
         if size != len(x):
             msg = f"{size} {what} for {len(x)} samples; give one for each, in the same order"
             raise InvalidInput(msg)
-    return aligned(replace(given, sample=index, reported=cut, replays=replays))
+    return aligned(replace(given, sample=index, reported=reported, replays=replays))
 
 
 def _targets(

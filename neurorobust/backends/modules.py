@@ -161,8 +161,7 @@ def as_module(name: str, node: ir.Node, shape: ir.Shape, dtype: torch.dtype) -> 
         case ir.Flatten():
             return torch.nn.Flatten()
         case _:
-            msg = f"{name}: no module is known for a {node.kind}"
-            raise Unsupported(msg)
+            raise Unsupported(f"{name}: no module is known for a {node.kind}")
     module.load_state_dict({key: tensor(value, dtype) for key, value in node.arrays().items()})
     return module.requires_grad_(requires_grad=False)
 

@@ -48,6 +48,5 @@ def require_backend(name: str) -> Backend:
     """
     backend = get_backend(name)
     if reason := backend.missing():
-        msg = f"backend {name!r} cannot run here: {reason}"
-        raise BackendUnavailable(msg)
+        raise BackendUnavailable(f"backend {name!r} cannot run here: {reason}")
     return backend

@@ -5,21 +5,13 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from neurorobust.backends.contract import (
-    Backend,
-    Executable,
-    Overflow,
-    Precision,
-    Record,
-    Rung,
-    RunResult,
-)
+from neurorobust.backends import contract
 from neurorobust.backends.registry import get_backend
 from neurorobust.data.stimulus import Stimulus
 from neurorobust.ir import Model
 
 
-def rung_of(model: Model) -> Rung:
+def rung_of(model: Model) -> contract.Rung:
     """A Program runs on ``quantised``, a Graph on ``float``."""
     return "quantised" if model.arithmetic == "integer" else "float"
 
@@ -27,11 +19,11 @@ def rung_of(model: Model) -> Rung:
 @contextmanager
 def compiled(
     model: Model,
-    backend: str | Backend = "torch",
-    rung: Rung | None = None,
+    backend: str | contract.Backend = "torch",
+    rung: contract.Rung | None = None,
     *,
-    precision: Precision = "double",
-) -> Iterator[Executable]:
+    precision: contract.Precision = "double",
+) -> Iterator[contract.Executable]:
     """A model compiled for one rung of one backend, closed at the end.
 
     Args:
@@ -56,12 +48,12 @@ def run(
     model: Model,
     stimulus: Stimulus,
     *,
-    backend: str | Backend = "torch",
-    rung: Rung | None = None,
-    precision: Precision = "double",
-    record: Collection[Record] = (),
+    backend: str | contract.Backend = "torch",
+    rung: contract.Rung | None = None,
+    precision: contract.Precision = "double",
+    record: Collection[contract.Record] = (),
     chunk: int | None = None,
-) -> RunResult:
+) -> contract.RunResult:
     """Compile, run all samples, close.
 
     Args:
@@ -85,15 +77,15 @@ def run(
         return _joined([executable.run(part, record) for part in stimulus.chunks(chunk)])
 
 
-def _joined(parts: list[RunResult]) -> RunResult:
+def _joined(parts: list[contract.RunResult]) -> contract.RunResult:
     """The runs of successive samples as one."""
     first = parts[0]
-    return RunResult(
+    return contract.RunResult(
         scores=np.concatenate([part.scores for part in parts]),
         spikes={n: np.concatenate([part.spikes[n] for part in parts]) for n in first.spikes},
         membrane={n: np.concatenate([part.membrane[n] for part in parts]) for n in first.membrane},
         overflows={
-            n: Overflow(
+            n: contract.Overflow(
                 wrapped=np.concatenate([part.overflows[n].wrapped for part in parts]),
                 saturated=np.concatenate([part.overflows[n].saturated for part in parts]),
             )

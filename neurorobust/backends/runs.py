@@ -36,8 +36,7 @@ def require_run(
         Unsupported: if membranes or overflows are wanted that it cannot record.
     """
     if closed:
-        msg = "this executable is closed; compile the model again"
-        raise InvalidInput(msg)
+        raise InvalidInput("this executable is closed; compile the model again")
     if unknown := set(record) - set(get_args(Record)):
         msg = f"cannot record {sorted(unknown)}; known are {', '.join(get_args(Record))}"
         raise InvalidInput(msg)
@@ -45,18 +44,16 @@ def require_run(
         msg = "membranes cannot be recorded here; record them with the backend 'reference'"
         raise Unsupported(msg)
     if "overflows" in record and not overflows:
-        msg = (
+        raise Unsupported(
             "overflows cannot be counted here; count those of a Program with the backend 'torch' "
             "or 'reference'"
         )
-        raise Unsupported(msg)
     shape, given = model.input_shape, stimulus.values.shape
     if given[2:] != shape or stimulus.steps < 1 or given[1] not in (1, stimulus.steps):
-        msg = (
+        raise InvalidInput(
             f"stimulus has shape {given} for {stimulus.steps} steps; "
             f"the model takes (B, T or 1, {', '.join(map(str, shape))})"
         )
-        raise InvalidInput(msg)
 
 
 def require_precision(precision: Precision) -> None:

@@ -1,6 +1,6 @@
 """What a target computes with: one record per law."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -9,7 +9,7 @@ from neurorobust.chips.leaf import Leaf, Strict
 InputCoding = Literal["graded", "bias", "host"]
 """How values reach an integer network: as messages, as biases, or through neurons on the host."""
 
-_CODINGS = ("graded", "bias", "host")
+_CODINGS = get_args(InputCoding)
 
 
 class FloatArithmetic(Strict):
@@ -60,8 +60,7 @@ class LoihiArithmetic(Strict):
     def _known_codings(self) -> Self:
         found = self.input_codings.value if self.input_codings else ["host"]
         if not isinstance(found, list) or not found or set(found) - set(_CODINGS):
-            msg = f"input_codings is {found!r}; list some of {', '.join(_CODINGS)}"
-            raise ValueError(msg)
+            raise ValueError(f"input_codings is {found!r}; list some of {', '.join(_CODINGS)}")
         return self
 
 

@@ -31,12 +31,10 @@ class Law(Strict):
     @model_validator(mode="after")
     def _resolves(self) -> Self:
         if clash := sorted(_COUNTS & set(self.figures)):
-            msg = f"figures named like counts: {', '.join(clash)}"
-            raise ValueError(msg)
+            raise ValueError(f"figures named like counts: {', '.join(clash)}")
         if self.use is None:
             if not self.why:
-                msg = "has no formula: say why"
-                raise ValueError(msg)
+                raise ValueError("has no formula: say why")
         else:
             known(self.use, _COUNTS | set(self.figures))
         return self

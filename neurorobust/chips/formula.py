@@ -45,8 +45,7 @@ class Formula:
         """
         missing = sorted(self.names - values.keys())
         if missing:
-            msg = f"formula {self.text!r}: nothing is known as {', '.join(missing)}"
-            raise ProfileError(msg)
+            raise ProfileError(f"formula {self.text!r}: nothing is known as {', '.join(missing)}")
         try:
             result = self._evaluate(values)
         except (ArithmeticError, ValueError) as error:
@@ -54,8 +53,7 @@ class Formula:
             msg = f"formula {self.text!r}: has no value at {given} ({error})"
             raise ProfileError(msg) from error
         if not math.isfinite(result):
-            msg = f"formula {self.text!r}: is {result}"
-            raise ProfileError(msg)
+            raise ProfileError(f"formula {self.text!r}: is {result}")
         return result
 
 
@@ -68,14 +66,12 @@ def parse(text: str) -> Formula:
     try:
         tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        msg = f"formula {text!r}: cannot be read ({error})"
-        raise ProfileError(msg) from error
+        raise ProfileError(f"formula {text!r}: cannot be read ({error})") from error
     names: set[str] = set()
     try:
         evaluate = _compiled(tree, text, names)
     except RecursionError as error:
-        msg = f"formula {text!r}: is nested too deeply"
-        raise ProfileError(msg) from error
+        raise ProfileError(f"formula {text!r}: is nested too deeply") from error
     return Formula(text, frozenset(names), evaluate)
 
 
@@ -107,12 +103,10 @@ def _compiled(node: ast.expr, text: str, names: set[str]) -> Evaluate:
 
 def _power(base: float, exponent: float) -> float:
     if abs(exponent) > POWER_MAX:
-        msg = f"exponent {exponent} is beyond {POWER_MAX}"
-        raise ValueError(msg)
+        raise ValueError(f"exponent {exponent} is beyond {POWER_MAX}")
     result: float = base**exponent
     if isinstance(result, complex):
-        msg = "the power is no real number"
-        raise ValueError(msg)
+        raise ValueError("the power is no real number")
     return result
 
 

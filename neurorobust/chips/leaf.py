@@ -13,14 +13,7 @@ Unit = Literal[
     "nm", "mm2", "V", "1/s",
 ]  # fmt: skip
 Evidence = Literal[
-    "measured",
-    "fitted",
-    "simulated",
-    "vendor",
-    "derived",
-    "documented",
-    "inferred",
-    "definition",
+    "measured", "fitted", "simulated", "vendor", "derived", "documented", "inferred", "definition"
 ]
 Kind = Literal["wall", "budget", "observed"]
 """A hard limit of the silicon; a limit of time or throughput; what somebody saw."""
@@ -104,15 +97,12 @@ class Leaf(Strict):
     @model_validator(mode="after")
     def _value_or_reason(self) -> Self:
         if self.value is None and not self.why:
-            msg = "has no value: say why"
-            raise ValueError(msg)
+            raise ValueError("has no value: say why")
         missing = [n for n in ("unit", "source", "evidence", "confidence") if not getattr(self, n)]
         if self.value is not None and missing:
-            msg = f"has a value but no {', '.join(missing)}"
-            raise ValueError(msg)
+            raise ValueError(f"has a value but no {', '.join(missing)}")
         if self.band and not 0 < self.band[0] <= 1 <= self.band[1]:
-            msg = f"has a band {self.band}; give factors below and above 1"
-            raise ValueError(msg)
+            raise ValueError(f"has a band {self.band}; give factors below and above 1")
         return self
 
     @property
@@ -154,8 +144,7 @@ class Dispute(Strict):
     @model_validator(mode="after")
     def _several(self) -> Self:
         if len({str(reading.value) for reading in self.values}) < 2:
-            msg = "has fewer than two different values; a dispute has several"
-            raise ValueError(msg)
+            raise ValueError("has fewer than two different values; a dispute has several")
         return self
 
 
@@ -166,8 +155,7 @@ def count(leaf: Leaf) -> Leaf:
         ValueError: with the message of what is wrong, as pydantic wants it.
     """
     if leaf.value is not None and not (isinstance(leaf.value, int) and leaf.value >= 1):
-        msg = f"is {leaf.value!r}; give a whole number of at least 1"
-        raise ValueError(msg)
+        raise ValueError(f"is {leaf.value!r}; give a whole number of at least 1")
     return leaf
 
 

@@ -60,6 +60,5 @@ def load_profile(name: str | Path) -> LoadedProfile:
         msg = f"{path}: {error.error_count()} fault(s) in the profile:\n{faults}"
         raise ProfileError(msg) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{path}: is not TOML ({error})"
-        raise ProfileError(msg) from error
+        raise ProfileError(f"{path}: is not TOML ({error})") from error
     return LoadedProfile(profile, path, hashlib.sha256(raw).hexdigest())

@@ -36,11 +36,9 @@ class ReferenceCase(Strict):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if (self.kind in ("wall", "rule")) != bool(self.of):
-            msg = "of names the constraint of a wall or rule, and of nothing else"
-            raise ValueError(msg)
+            raise ValueError("of names the constraint of a wall or rule, and of nothing else")
         if (self.kind == "spikes") != bool(self.data):
-            msg = "data names the recording of a case of spikes, and of nothing else"
-            raise ValueError(msg)
+            raise ValueError("data names the recording of a case of spikes, and of nothing else")
         return self
 
 

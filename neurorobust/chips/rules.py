@@ -24,17 +24,15 @@ def known(text: str, names: set[str]) -> Formula:
     except ProfileError as error:
         raise ValueError(str(error)) from error
     if unknown := sorted(formula.names - names):
-        msg = (
+        raise ValueError(
             f"formula {text!r}: unknown {', '.join(unknown)}; known are {', '.join(sorted(names))}"
         )
-        raise ValueError(msg)
     return formula
 
 
 def _has_kind(limit: Leaf) -> Leaf:
     if limit.value is not None and limit.kind is None:
-        msg = "a limit needs a kind: wall, budget or observed"
-        raise ValueError(msg)
+        raise ValueError("a limit needs a kind: wall, budget or observed")
     return limit
 
 
@@ -70,17 +68,14 @@ class Rule(Strict):
     def _resolves(self) -> Self:
         numbers, texts = set(NUMBERS[self.scope]), set(TEXTS[self.scope])
         if unknown := sorted(self.where.keys() - numbers - texts):
-            msg = f"where: unknown {', '.join(unknown)}"
-            raise ValueError(msg)
+            raise ValueError(f"where: unknown {', '.join(unknown)}")
         if self.use not in texts:
             known(self.use, numbers)
         many = isinstance(self.limit.value, list)
         if self.limit.value is not None and many != (self.sense == "one_of"):
-            msg = f"sense {self.sense!r} does not fit the limit {self.limit.value!r}"
-            raise ValueError(msg)
+            raise ValueError(f"sense {self.sense!r} does not fit the limit {self.limit.value!r}")
         if self.use in texts and self.sense != "one_of":
-            msg = f"{self.use} is a word; give sense = 'one_of' and a list"
-            raise ValueError(msg)
+            raise ValueError(f"{self.use} is a word; give sense = 'one_of' and a list")
         items = self.limit.value if isinstance(self.limit.value, list) else [self.limit.value]
         kind, wanted = (str, "words") if self.use in texts else ((int, float), "a number")
         if self.limit.value is not None and not all(isinstance(item, kind) for item in items):
@@ -151,8 +146,7 @@ class Placement(Strict):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.method == "closed" and not self.why:
-            msg = "a closed mapper: say why"
-            raise ValueError(msg)
+            raise ValueError("a closed mapper: say why")
         for wall in self.walls:
             if isinstance(wall.limit.value, list) and len(wall.limit.value) != self.cores.value:
                 msg = f"{wall.constraint}: {len(wall.limit.value)} limits, {self.cores.value} cores"

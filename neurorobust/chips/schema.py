@@ -5,29 +5,11 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from neurorobust.chips.arithmetic import (
-    Arithmetic,
-    ChipArithmetic,
-    FloatArithmetic,
-    LoihiArithmetic,
-    WeightArithmetic,
-)
+from neurorobust.chips.arithmetic import Arithmetic
 from neurorobust.chips.costs import Energy, Timing
-from neurorobust.chips.leaf import Dispute, Leaf, Source, Strict, whole
+from neurorobust.chips.leaf import Dispute, Leaf, Source, Strict
 from neurorobust.chips.records import Deployment, Issue, ReferenceCase
 from neurorobust.chips.rules import Placement, Rule
-
-__all__ = [
-    "Arithmetic",
-    "ChipArithmetic",
-    "FloatArithmetic",
-    "Leaf",
-    "LoihiArithmetic",
-    "Profile",
-    "Source",
-    "WeightArithmetic",
-    "whole",
-]
 
 
 class Profile(Strict):
@@ -75,8 +57,7 @@ class Profile(Strict):
             if source not in self.sources
         ]
         if unknown:
-            msg = f"not in sources: {'; '.join(unknown)}"
-            raise ValueError(msg)
+            raise ValueError(f"not in sources: {'; '.join(unknown)}")
         return self
 
 

@@ -75,11 +75,7 @@ def _membranes(first: Divergence) -> Drawing | None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="upper left", ncols=2, bbox_to_anchor=(0.0, 1.12), borderaxespad=0.0)
         svg = render(figure, "membranes", f"Membranes of both sides at {where(first)}")
-    return Drawing(
-        "Membranes where they part",
-        f"{where(first)}. The band marks the step.",
-        svg,
-    )
+    return Drawing("Membranes where they part", f"{where(first)}. The band marks the step.", svg)
 
 
 def _trace(axes: Axes, trace: Array, colour: str, side: str, *, dashed: bool) -> None:

@@ -69,11 +69,10 @@ def battery(
         return Battery(_timed(given), ("given",) * len(given))
     for side in (a, b):
         if side.model is not None and side.model.input_shape != model.input_shape:
-            msg = (
+            raise InvalidInput(
                 f"{a.label} takes inputs {model.input_shape}, {side.label} takes "
                 f"{side.model.input_shape}; they cannot be shown the same"
             )
-            raise InvalidInput(msg)
     parts: dict[str, Array] = {}
     if given is not None:
         shown = _given(model, given, steps, rng)
@@ -85,8 +84,7 @@ def battery(
         impulses = _impulses(a, steps, rng)
         parts["ties"] = np.concatenate([_drawn(model, size, rng, coarse=True), *impulses])
     if not parts:
-        msg = "there is nothing to show: give inputs, or samples above 0"
-        raise InvalidInput(msg)
+        raise InvalidInput("there is nothing to show: give inputs, or samples above 0")
     kinds = tuple(kind for kind, values in parts.items() for _ in values)
     return Battery(np.concatenate(list(parts.values())), kinds)
 

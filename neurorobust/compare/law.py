@@ -111,8 +111,7 @@ class Replay:
         """
         law = graph.nodes[name] if node is None else node
         if shift >= self.steps:
-            msg = f"{name}: {shift} steps late is never, in {self.steps} steps"
-            raise NotReplayableError(msg)
+            raise NotReplayableError(f"{name}: {shift} steps late is never, in {self.steps} steps")
         drive, seen = self.drive(graph, name), self.given[name]
         drive = drive.expand(self.steps, *drive.shape[1:])
         if shift:
@@ -159,15 +158,13 @@ class Replay:
     def _value(self, graph: Graph, name: str, way: tuple[str, ...]) -> Tensor:
         if name in self.given:
             if tuple(self.given[name].shape[2:]) != graph.shapes[name]:
-                msg = f"{name}: it was recorded in another shape"
-                raise NotReplayableError(msg)
+                raise NotReplayableError(f"{name}: it was recorded in another shape")
             return self.given[name]
         node = graph.nodes[name]
         if isinstance(node, Input):
             return preprocess(graph.header, self.x, 2)
         if name in way:
-            msg = f"{name}: a loop through a layer that was not recorded"
-            raise NotReplayableError(msg)
+            raise NotReplayableError(f"{name}: a loop through a layer that was not recorded")
         x = self._arriving(graph, name, way)
         if isinstance(node, LIF):
             state, neuron = initial_state(Neuron.of(node, x), x[0]), Neuron.of(node, x)

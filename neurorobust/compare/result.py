@@ -166,8 +166,7 @@ class Difference:
             InvalidFile: if the file cannot be written.
         """
         if self.reproducer is None:
-            msg = f"{self.a} and {self.b} part nowhere; there is no input to save"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{self.a} and {self.b} part nowhere; there is no input to save")
         buffer = BytesIO()
         np.savez_compressed(buffer, samples=self.reproducer.values[None])
         return write_atomic(path, buffer.getvalue())

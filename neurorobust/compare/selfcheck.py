@@ -200,8 +200,7 @@ def probes(
     if inputs is not None:
         wanted = (*(() if static else given), *shape)
         if inputs.shape[1:] != wanted:
-            msg = f"inputs have shape {inputs.shape}; the model takes (B, {wanted})"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"inputs have shape {inputs.shape}; the model takes (B, {wanted})")
         parts.append(inputs[:, None] if static else inputs)
     # As an export reads them: in float32.
     return Stimulus(np.concatenate(parts).astype(np.float32), header.steps)

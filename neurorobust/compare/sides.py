@@ -4,16 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from neurorobust.backends import (
-    Deviation,
-    Executable,
-    Precision,
-    Record,
-    Rung,
-    RunResult,
-    require_backend,
-    rung_of,
-)
+from neurorobust import backends
 from neurorobust.data import Stimulus
 from neurorobust.ir import Array, Graph, Model, Node, Program, Shape
 
@@ -47,10 +38,10 @@ class Recording:
     outputs: Mapping[str, Array]
     membrane: Mapping[str, Array] = field(default_factory=dict)
     scores: Array
-    deviations: tuple[Deviation, ...] = ()
+    deviations: tuple[backends.Deviation, ...] = ()
 
     @classmethod
-    def of(cls, result: RunResult, order: Sequence[str] = ()) -> "Recording":
+    def of(cls, result: backends.RunResult, order: Sequence[str] = ()) -> "Recording":
         """From a run's result, layers in the order given, then in that of the result."""
         values = {n: h for n, h in result.membrane.items() if n not in result.spikes}
         found = dict(result.spikes) | values
@@ -58,10 +49,7 @@ class Recording:
         membrane = {n: h for n, h in result.membrane.items() if n in result.spikes}
         outputs = {name: found[name] for name in dict.fromkeys(names)}
         return cls(
-            outputs=outputs,
-            membrane=membrane,
-            scores=result.scores,
-            deviations=result.deviations,
+            outputs=outputs, membrane=membrane, scores=result.scores, deviations=result.deviations
         )
 
     def layers(self, spiking: Iterable[str]) -> tuple[Observed, ...]:
@@ -83,19 +71,19 @@ class Side:
     """
 
     label: str
-    executable: Executable
+    executable: backends.Executable
     model: Model | None = None
-    precision: Precision = "double"
-    records: tuple[Record, ...] = ("spikes", "membrane")
+    precision: backends.Precision = "double"
+    records: tuple[backends.Record, ...] = ("spikes", "membrane")
 
     @classmethod
     def of(
         cls,
         model: Model,
         backend: str = "torch",
-        rung: Rung | None = None,
+        rung: backends.Rung | None = None,
         *,
-        precision: Precision = "double",
+        precision: backends.Precision = "double",
         label: str = "",
     ) -> "Side":
         """A model compiled for one rung of one backend.
@@ -111,12 +99,14 @@ class Side:
             BackendUnavailable: for a backend that is unknown or cannot run here.
             Unsupported: if the backend has no such rung, or cannot run the model exactly.
         """
-        found = require_backend(backend)
-        rung = rung or rung_of(model)
+        found = backends.require_backend(backend)
+        rung = rung or backends.rung_of(model)
         label = label or f"{model.header.name or type(model).__name__}@{backend}:{rung}"
         executable = found.compile(model, rung, precision=precision)
         support = found.capabilities().rungs[rung]
-        records: tuple[Record, ...] = ("spikes", "membrane") if support.membrane else ("spikes",)
+        records: tuple[backends.Record, ...] = (
+            ("spikes", "membrane") if support.membrane else ("spikes",)
+        )
         return cls(
             label=label, executable=executable, model=model, precision=precision, records=records
         )

@@ -266,10 +266,9 @@ def first_divergence(compared: Iterable[SpikeComparison]) -> SpikeComparison | N
 
 def _checked(name: str, a: Array, b: Array, samples: Sequence[int] | None) -> Array:
     if a.shape != b.shape or a.ndim < 2:
-        msg = (
+        raise InvalidInput(
             f"{name}: spikes have shapes {a.shape} and {b.shape}; both must be the same (B, T, ...)"
         )
-        raise InvalidInput(msg)
     if samples is not None and len(samples) != len(a):
         msg = f"{name}: {len(samples)} sample indices for {len(a)} samples; give one for each"
         raise InvalidInput(msg)

@@ -59,11 +59,10 @@ class Stand:
         if not self.matching.pairs:
             self.matching = match(self.a.layers(first), self.b.layers(second))
         if not self.pairs:
-            msg = (
+            raise InvalidInput(
                 f"{self.a.label} and {self.b.label} have no layer in common: "
                 f"{list(first.outputs)} and {list(second.outputs)}"
             )
-            raise InvalidInput(msg)
         return first, second
 
     def replay(self, side: Side, recording: Recording, law: Side, stimulus: Stimulus) -> Replay:
@@ -98,7 +97,9 @@ class Stand:
         for pair in self.pairs:
             levels = self._levels(pair, mine, theirs, first, second)
             ruled = pair.a.name in self.ruled
-            both = self._both(pair, first, second)
+            both = (
+                not self.mixed and pair.a.name in first.membrane and pair.b.name in second.membrane
+            )
             contrasts.append(contrast(pair, first, second, levels, ruled=ruled, recorded=both))
         scores = (first.scores, second.scores)
         comparable = scores[0].shape == scores[1].shape and not self.mixed
@@ -137,10 +138,6 @@ class Stand:
         bits = wrong if ruled else wrong & ~excused
         gap = other is not None and bool((~(np.abs(predicted.membrane - other) <= tolerance)).any())
         return Broken(int(bits.sum()), beyond=bool(bits.any()) or gap, ruled=ruled)
-
-    def _both(self, pair: Pair, first: Recording, second: Recording) -> bool:
-        recorded = pair.a.name in first.membrane and pair.b.name in second.membrane
-        return recorded and not self.mixed
 
     def _membranes(self, side: Side, recording: Recording, stimulus: Stimulus) -> dict[str, Array]:
         """Recorded, or by the law of the side's own Graph from its own past."""

@@ -117,8 +117,7 @@ class Method(ABC):
             default = getattr(type(self), key, MISSING)
             if (value is not None or default is not None) and (wrong := declared.refusal(value)):
                 shown = repr(value) if isinstance(value, str) else value
-                msg = f"{self.title}: {key} is {shown}; {wrong}"
-                raise InvalidInput(msg)
+                raise InvalidInput(f"{self.title}: {key} is {shown}; {wrong}")
 
     def parameters(self) -> dict[str, Any]:
         """Every option that changes the result, as JSON values: for records and cache keys."""
@@ -187,8 +186,7 @@ def make(known: Mapping[str, type[M]], what: str, name: str, *first: Any, **give
     try:
         return kind(*first, **given)
     except TypeError as error:
-        msg = f"{what} {kind.name!r}: {error}"
-        raise InvalidInput(msg) from error
+        raise InvalidInput(f"{what} {kind.name!r}: {error}") from error
 
 
 def spelling(record: Mapping[str, Any]) -> str:
@@ -242,8 +240,7 @@ def number(text: str) -> float:
     try:
         return float(over) / float(under or 1)
     except (ValueError, ZeroDivisionError) as error:
-        msg = f"{text!r} is no number; write it as 0.03 or 8/255"
-        raise InvalidInput(msg) from error
+        raise InvalidInput(f"{text!r} is no number; write it as 0.03 or 8/255") from error
 
 
 def _split(text: str) -> list[str]:
@@ -258,22 +255,19 @@ def _split(text: str) -> list[str]:
         else:
             parts[-1] += letter
     if depth:
-        msg = f"{text!r}: a bracket lacks its other half; write pgd(steps=40),fgsm"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{text!r}: a bracket lacks its other half; write pgd(steps=40),fgsm")
     return parts
 
 
 def _one(text: str) -> tuple[str, dict[str, Any]]:
     name, _, inside = text.partition("(")
     if not name.strip() or (inside and not inside.endswith(")")):
-        msg = f"{text!r} is no name with parameters; write pgd or pgd(steps=40)"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{text!r} is no name with parameters; write pgd or pgd(steps=40)")
     parameters = {}
     for pair in filter(None, (p.strip() for p in inside.removesuffix(")").split(","))):
         key, is_, value = (part.strip() for part in pair.partition("="))
         if not (key and is_ and value):
-            msg = f"{text!r}: {pair!r} is no parameter; write key=value, as steps=40"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"{text!r}: {pair!r} is no parameter; write key=value, as steps=40")
         parameters[key] = _value(value)
     return name.strip(), parameters
 

@@ -83,12 +83,11 @@ def _check_grid(header: Header, samples: Array) -> None:
     units = (np.asarray(samples, np.float64) - low) / step
     off = np.abs(units - np.rint(units)) > GRID_TOLERANCE
     if off.any():
-        msg = (
+        raise InvalidInput(
             f"samples have {int(off.sum())} value(s) between the model's {header.levels} levels "
             f"from {low:g} to {high:g}, the first is {np.asarray(samples)[off][0]:g}; round them "
             "to the levels, or state others in the header"
         )
-        raise InvalidInput(msg)
 
 
 def run_facts(network: Network, placement: Placement, activity: Activity) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from neurorobust.chips.schema import LoihiArithmetic, Profile
+from neurorobust.chips.arithmetic import LoihiArithmetic
+from neurorobust.chips.schema import Profile
 from neurorobust.errors import LowerError, ProfileError, Refusal
 from neurorobust.fit.activity import Activity
 from neurorobust.fit.extract import extract

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from math import ceil, prod
 
 from neurorobust.chips.arithmetic import ChipArithmetic, FloatArithmetic
+from neurorobust.chips.leaf import whole
 from neurorobust.chips.rules import Placement as Method
-from neurorobust.chips.schema import Profile, whole
+from neurorobust.chips.schema import Profile
 from neurorobust.fit.blocks import Fan, Need, Sizes, boxes
 from neurorobust.fit.extract import extract
 from neurorobust.fit.layers import Layer, Network

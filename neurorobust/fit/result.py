@@ -210,41 +210,23 @@ class Check:
         """Everything, as JSON values."""
         placement = self.placement
         return {
-            "model": self.model,
-            "content_hash": self.content_hash,
-            "profile": self.profile,
-            "chip": self.chip,
-            "ok": self.ok,
+            **_picked(self, "model", "content_hash", "profile", "chip", "ok"),
             "results": [asdict(result) for result in self.results],
             "placement": {
                 "method": placement.method,
                 "cores": len(placement.cores),
-                "cores_per_chip": placement.cores_per_chip,
-                "chips": placement.chips,
-                "whole": placement.whole,
-                "why": placement.why,
+                **_picked(placement, "cores_per_chip", "chips", "whole", "why"),
                 "layers": [
                     {
                         "layer": at.layer,
                         "neurons": self.neurons.get(at.layer),
                         "synapses": self.synapses.get(at.layer),
-                        "blocks": at.blocks,
-                        "block": list(at.block),
-                        "cores": list(at.cores),
-                        "binding": at.binding,
-                        "use": dict(at.use),
-                        "limit": dict(at.limit),
-                        "why": at.why,
+                        **_picked(at, "blocks", "block", "cores", "binding", "use", "limit", "why"),
                     }
                     for at in placement.layers
                 ],
                 "core_utilisation": [
-                    {
-                        "core": core.index,
-                        "layers": list(core.layers),
-                        "binding": core.binding,
-                        "utilisation": core.utilisation,
-                    }
+                    {"core": core.index, **_picked(core, "layers", "binding", "utilisation")}
                     for core in placement.cores
                 ],
             },
@@ -253,3 +235,8 @@ class Check:
             ),
             "notes": list(self.notes),
         }
+
+
+def _picked(of: Any, *names: str) -> dict[str, Any]:
+    found = {name: getattr(of, name) for name in names}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in found.items()}

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from neurorobust import ir
+from neurorobust.chips.arithmetic import LoihiArithmetic
 from neurorobust.chips.leaf import Leaf
-from neurorobust.chips.schema import LoihiArithmetic, Profile
+from neurorobust.chips.schema import Profile
 from neurorobust.fit.extract import bias_coded
 from neurorobust.fit.result import Result, held
 from neurorobust.ir.fixed import DECAY_ONE

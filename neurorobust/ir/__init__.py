@@ -13,12 +13,11 @@ from neurorobust.ir.fixed import (
     FixedTernaryLIF,
     Program,
 )
-from neurorobust.ir.header import Header
+from neurorobust.ir.header import Header, normalisation, preprocess
 from neurorobust.ir.linear import Affine, BatchNorm, Conv1d, Conv2d, Pool2d
 from neurorobust.ir.model import Graph, Model
 from neurorobust.ir.neurons import LI, LIF
 from neurorobust.ir.ports import Flatten, Input, Output
-from neurorobust.ir.preprocessing import normalisation, preprocess
 from neurorobust.ir.store import load_model, save_model
 from neurorobust.ir.thresholds import nearest_threshold, thresholds
 

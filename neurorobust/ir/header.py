@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from neurorobust.ir.base import Array, Shape
 
 Coding = Literal["direct", "bernoulli", "events"]
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,3 +41,28 @@ class Header:
     std: tuple[float, ...] = ()
     classes: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+def normalisation(header: Header, shape: Shape) -> tuple[Array, Array]:
+    """Mean and deviation, one number per channel of a sample's shape; 0 and 1 where not stated."""
+    per_channel = (-1, *[1] * (len(shape) - 1))
+    mean, std = header.mean or (0.0,), header.std or (1.0,)
+    return np.reshape(mean, per_channel), np.reshape(std, per_channel)
+
+
+def preprocess(header: Header, values: V, lead: int) -> V:
+    """``(x - mean) / std`` per channel, in the type of the values.
+
+    Args:
+        header: What the network states.
+        values: An array or a tensor.
+        lead: Axes before the channels: 1 for (B, C, ...), 2 for (B, T, C, ...).
+    """
+    x: Any = values
+    if not header.mean and not header.std:
+        return values
+    mean, std = normalisation(header, tuple(x.shape[lead:]))
+    if isinstance(x, np.ndarray):
+        mean, std = (v.astype(np.result_type(x.dtype, np.float32)) for v in (mean, std))
+        return (x - mean) / std  # type: ignore[return-value]
+    return (x - x.new_tensor(mean)) / x.new_tensor(std)  # type: ignore[no-any-return]

@@ -45,8 +45,7 @@ def canonical_json(value: Any) -> str:
 def _plain_number(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
-    msg = f"{value!r} is no JSON value"
-    raise TypeError(msg)
+    raise TypeError(f"{value!r} is no JSON value")
 
 
 def describe(model: "Model") -> dict[str, Any]:

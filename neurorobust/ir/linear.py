@@ -65,8 +65,7 @@ class Conv(Node):
         channels = self.weight.shape[1] * self.groups
         if len(input_shape) != spatial + 1 or input_shape[0] != channels:
             axes = ("L",) if spatial == 1 else ("H", "W")
-            msg = f"takes ({channels}, {', '.join(axes)}), got {input_shape}"
-            raise ShapeError(msg)
+            raise ShapeError(f"takes ({channels}, {', '.join(axes)}), got {input_shape}")
         kernel = self.weight.shape[2:]
         out = windows(input_shape[1:], kernel, self.stride, self.padding, self.dilation)
         return (self.weight.shape[0], *out)
@@ -165,8 +164,7 @@ class Pool2d(Node):
     def output_shape(self, input_shape: Shape) -> Shape:
         """``(C, H, W) -> (C, *windows)``."""
         if len(input_shape) != 3:
-            msg = f"takes (C, H, W), got {input_shape}"
-            raise ShapeError(msg)
+            raise ShapeError(f"takes (C, H, W), got {input_shape}")
         one = (1,) * len(self.kernel)
         out = windows(input_shape[1:], self.kernel, self.stride, self.padding, one)
         return (input_shape[0], *out)

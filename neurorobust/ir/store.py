@@ -71,11 +71,9 @@ def rebuild(described: dict[str, Any], arrays: dict[str, Array], kind: type[M]) 
         InvalidModel: if it breaks the rules of a model.
     """
     if described["format"] != FORMAT:
-        msg = f"format {described['format']}, this version reads {FORMAT}"
-        raise ValueError(msg)
+        raise ValueError(f"format {described['format']}, this version reads {FORMAT}")
     if described["model"] != kind.__name__:
-        msg = f"it holds a {described['model']}, a {kind.__name__} is wanted"
-        raise ValueError(msg)
+        raise ValueError(f"it holds a {described['model']}, a {kind.__name__} is wanted")
     nodes = {entry["name"]: _build_node(dict(entry), arrays) for entry in described["nodes"]}
     edges = tuple(Edge(*edge) for edge in described["edges"])
     extra = {f.name: described[f.name] for f in fields(kind) if f.metadata.get("stored")}

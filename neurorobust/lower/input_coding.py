@@ -165,12 +165,7 @@ def _first_on_host(graph: ir.Graph, first: str, log: Log) -> Coded | None:
     most = neuron.max_spikes
     tail: dict[str, ir.Node] = {"sent.flat": ir.Flatten()} if len(graph.shapes[first]) > 1 else {}
     header = replace(
-        graph.header,
-        coding="events",
-        bounds=(0.0, float(most)),
-        levels=most + 1,
-        mean=(),
-        std=(),
+        graph.header, coding="events", bounds=(0.0, float(most)), levels=most + 1, mean=(), std=()
     )
     crossing = [
         replace(edge, source=graph.input) if edge.source == first else edge

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from neurorobust.chips.arithmetic import InputCoding
-from neurorobust.chips.schema import (
+from neurorobust.chips.arithmetic import (
     FloatArithmetic,
+    InputCoding,
     LoihiArithmetic,
-    Profile,
     WeightArithmetic,
-    whole,
 )
+from neurorobust.chips.leaf import whole
+from neurorobust.chips.schema import Profile
 from neurorobust.compare.lowering import measure, shown
 from neurorobust.data import Stimulus
 from neurorobust.engine.host import sent
@@ -100,20 +100,17 @@ def lower(
         raise InvalidInput(msg)
     if isinstance(arithmetic, FloatArithmetic):
         if weight_bits is not None:
-            msg = f"weight_bits is {weight_bits}; {profile.id} rounds nothing"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"weight_bits is {weight_bits}; {profile.id} rounds nothing")
         return graph
     if not isinstance(arithmetic, WeightArithmetic):
-        msg = (
+        raise LowerError(
             f"{profile.id} computes by the law {arithmetic.law!r}, which has no engine here; lower "
             "for a profile of the law 'loihi' or 'weights'"
         )
-        raise LowerError(msg)
     most = whole(arithmetic.weight_bits, "weight_bits")
     bits = most if weight_bits is None else weight_bits
     if bits > most:
-        msg = f"weight_bits is {bits}; {profile.id} has {most}, choose from 2..{most}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"weight_bits is {bits}; {profile.id} has {most}, choose from 2..{most}")
     return round_weights(fold_batch_norm(graph), bits)
 
 
@@ -133,8 +130,7 @@ def _bits(name: str, value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        msg = f"{name} is {value!r}; it must be a whole number"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name} is {value!r}; it must be a whole number")
     return int(value)
 
 

@@ -29,10 +29,9 @@ def wilson(count: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
         Wilson 1927, J. Am. Stat. Assoc. 22:209; recommended by Newcombe 1998, Stat. Med. 17:857.
     """
     if not 0 <= count <= n:
-        msg = (
+        raise InvalidInput(
             f"proportion: count is {count}, it must lie in 0..n = {n}; count over the same samples"
         )
-        raise InvalidInput(msg)
     if not 0 < confidence < 1:
         msg = f"interval: confidence is {confidence}, it must lie between 0 and 1; 0.95 is usual"
         raise InvalidInput(msg)

@@ -45,11 +45,10 @@ class Outcomes:
             if value is None:
                 continue
             if value.shape != self.clean.shape or not np.issubdtype(value.dtype, kind):
-                msg = (
+                raise InvalidInput(
                     f"outcomes: {name} is {value.dtype} of shape {value.shape}; it must be "
                     f"{kind.__name__} of {self.clean.shape}"
                 )
-                raise InvalidInput(msg)
 
     @property
     def fooled(self) -> Right:

@@ -119,8 +119,7 @@ def mcnemar_exact(lost: int, gained: int) -> float:
         McNemar 1947, Psychometrika 12:153; the binomial form, not the χ² approximation.
     """
     if min(lost, gained) < 0:
-        msg = f"McNemar: counts are {lost} and {gained}; they must be at least 0"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"McNemar: counts are {lost} and {gained}; they must be at least 0")
     pairs = lost + gained
     term = tail = 1
     for i in range(1, min(lost, gained) + 1):

@@ -134,8 +134,7 @@ def replay(
         done.ran.append(Ran(lane, found.wall_s, sum(map(len, found.outcomes))))
     if not outcomes:
         reasons = "; ".join(entry.reason for entry in done.closed)
-        msg = f"no lane came to its end: {reasons}"
-        raise WorkerError(msg)
+        raise WorkerError(f"no lane came to its end: {reasons}")
     done.outcomes = pl.concat(outcomes)
     done.agreement = pl.DataFrame(agreement, schema=AGREEMENT_COLUMNS)
     return done

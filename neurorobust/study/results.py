@@ -156,8 +156,7 @@ def read_table(
     try:
         frame = pl.read_parquet(io.BytesIO(path.read_bytes()))
     except (OSError, pl.exceptions.PolarsError) as error:
-        reason = f"cannot be read as Parquet ({short(error)}); {way_out}"
-        raise InvalidFile(path, reason) from error
+        raise InvalidFile(path, f"cannot be read as Parquet ({short(error)}); {way_out}") from error
     return typed(path, frame, columns, empty=empty)
 
 

@@ -79,10 +79,9 @@ def attacked(samples: Samples, sets: Sequence[AttackSet]) -> list[SampleSet]:
         at, clean = attacks.sample[keep], attacks.clean[keep]
         known = values[at].shape == clean.shape and np.array_equal(labels[at], attacks.label[keep])
         if not len(at) or not known or np.abs(values[at] - clean).max() > 1e-6:
-            msg = (
+            raise InvalidInput(
                 f"attack set {attacks.content_hash[:12]} was crafted on other samples than the "
                 f"{len(labels)} of {samples.name}; name the data it was crafted on"
             )
-            raise InvalidInput(msg)
         found.append(SampleSet.of(attacks)[keep])
     return found

@@ -82,8 +82,7 @@ def check(name: str, *rungs: Rung) -> Callable[[Law], Law]:
 
     def register(law: Law) -> Law:
         if name in CHECKS:
-            msg = f"two checks are named {name!r}"
-            raise ValueError(msg)
+            raise ValueError(f"two checks are named {name!r}")
         CHECKS[name] = Check(name, rungs, law)
         return law
 

@@ -86,8 +86,7 @@ def _read_card(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text())
         if not isinstance(card, dict):
-            msg = f"it holds a {type(card).__name__}, not an object"
-            raise ValueError(msg)
+            raise ValueError(f"it holds a {type(card).__name__}, not an object")
     except (OSError, ValueError) as error:
         reason = f"is no model card ({error}); delete it to train the model again"
         raise InvalidFile(path, reason) from error

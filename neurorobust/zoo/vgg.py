@@ -71,8 +71,7 @@ def vgg11(
             count += 1
             channels = round(full * width)
             if channels < 1:
-                msg = f"width {width} leaves no channel of {full}; give a larger one"
-                raise InvalidInput(msg)
+                raise InvalidInput(f"width {width} leaves no channel of {full}; give a larger one")
             weight = _weights(draw, (channels, shape[0], 3, 3), fan=9 * channels)
             bias = _offsets(draw, channels, fan=9 * shape[0])
             add(f"conv{count}", ir.Conv2d(weight=weight, bias=bias, padding=(1, 1)))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from neurorobust.chips import load_profile, profile_names, whole
+from neurorobust.chips.arithmetic import LoihiArithmetic
 from neurorobust.chips.load import profile_folders
-from neurorobust.chips.schema import LoihiArithmetic
 from neurorobust.errors import LowerError, ProfileError
 from neurorobust.ir import LIF, Affine, Header
 from neurorobust.lower import Limits, lower

@@ -5,8 +5,8 @@ import pytest
 
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile, profile_names
+from neurorobust.chips.arithmetic import LoihiArithmetic
 from neurorobust.chips.formula import parse
-from neurorobust.chips.schema import LoihiArithmetic
 from neurorobust.data import Stimulus
 from neurorobust.fit.costs import evaluate
 from neurorobust.ir import FixedDense, FixedInput, FixedLIF, Header, Output, Program

@@ -15,7 +15,7 @@ from neurorobust.engine.integer import FixedNetwork, network
 from neurorobust.engine.integer.bounds import magnitudes
 from neurorobust.engine.integer.products import ExactProduct, Synapse
 from neurorobust.engine.integer.spans import SpanTable
-from neurorobust.engine.integer.trace import Counters
+from neurorobust.engine.integer.trace import Counters, Watched
 from neurorobust.errors import InvalidInput
 from neurorobust.testing.networks import program as chain
 from tests.support.strategies import programs
@@ -173,7 +173,7 @@ def test_convolutions_of_extreme_weights(geometry, size):
     sums = torch.empty(3, 4, wrapped[0].size, dtype=torch.int32)
     codes = torch.empty(3, 4, int(np.prod(shape)), dtype=engine.encoder.dtype)
     engine.encoder(values, codes)
-    engine.units["conv"].advance(None, codes, sums, range(4), counters=None, membrane=None)
+    engine.units["conv"].advance(None, codes, sums, range(4), Watched())
     natural = engine.natural(sums, program.shapes["conv"])
     assert np.array_equal(natural.flatten(0, 1).numpy(), wrapped)
 
@@ -281,7 +281,7 @@ def test_counters_of_what_cannot_overflow_stay_zero():
     counters = Counters.zeros(1, CPU)
     out = torch.empty(1, 1, 1, dtype=torch.int32)
     x = torch.ones(1, 1, 2, dtype=torch.int8)
-    Synapse(node, (2,), 1, CPU).advance(None, x, out, range(1), counters=counters, membrane=None)
+    Synapse(node, (2,), 1, CPU).advance(None, x, out, range(1), Watched(counters))
     assert (out.item(), counters.wrapped.tolist()) == (6, [0])
 
 

@@ -30,8 +30,7 @@ def to_autoattack(
     """
     bounds = network.graph.header.bounds
     if tuple(bounds) != (0, 1):
-        msg = f"AutoAttack knows inputs in 0..1 only; the model takes {bounds}"
-        raise Unsupported(msg)
+        raise Unsupported(f"AutoAttack knows inputs in 0..1 only; the model takes {bounds}")
     library = require("pyautoattack", "pip install 'neurorobust[autoattack]'")
     return library.AutoAttack(
         ScoresModule(network, estimator).eval(),

@@ -123,8 +123,7 @@ class FoolboxStyle:
         one = epsilons is None or isinstance(epsilons, float | int)
         asked: list[Any] = [epsilons] if one else [*epsilons]  # type: ignore[misc]
         if not asked:
-            msg = "epsilons is empty; give at least one"
-            raise InvalidInput(msg)
+            raise InvalidInput("epsilons is empty; give at least one")
         x, y, ends = (None if t is None else t.cpu().numpy() for t in (inputs, labels, wanted))
         found = []
         for epsilon in asked:
@@ -142,8 +141,7 @@ class FoolboxStyle:
         header = network.graph.header
         if epsilon is None:
             if not isinstance(self.attack, CarliniWagner):
-                msg = f"{self.attack.name} needs an epsilon; without one, use C&W"
-                raise InvalidInput(msg)
+                raise InvalidInput(f"{self.attack.name} needs an epsilon; without one, use C&W")
             low, high = header.bounds
             epsilon = (high - low) * float(np.prod(x.shape[1:])) ** 0.5
         kind = THREATS[known_name(self.threat, THREATS, "threat model")]
@@ -161,7 +159,6 @@ def _ends(
     if criterion.labels is not None:
         return criterion.labels, criterion.target_classes
     if network.graph.header.coding == "bernoulli":
-        msg = "with bernoulli coding, state the labels of a targeted criterion"
-        raise InvalidInput(msg)
+        raise InvalidInput("with bernoulli coding, state the labels of a targeted criterion")
     x64 = x.to(network.like.device, torch.float64)
     return Target(network, None).decide(x64), criterion.target_classes

@@ -23,9 +23,7 @@ def to_torchattacks(network: Network, estimator: Estimator, attack: str, **param
     library = require("torchattacks", "pip install --no-deps torchattacks")
     bounds = network.graph.header.bounds
     if tuple(bounds) != (0, 1):
-        msg = f"torchattacks knows inputs in 0..1 only; the model takes {bounds}"
-        raise Unsupported(msg)
+        raise Unsupported(f"torchattacks knows inputs in 0..1 only; the model takes {bounds}")
     if not hasattr(library, attack):
-        msg = f"torchattacks has no attack {attack!r}"
-        raise Unsupported(msg)
+        raise Unsupported(f"torchattacks has no attack {attack!r}")
     return getattr(library, attack)(ScoresModule(network, estimator).eval(), **parameters)

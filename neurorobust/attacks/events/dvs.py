@@ -62,11 +62,10 @@ class PatternAttack(Attack):
             if not len(left):
                 break
         if least > _room(case.threat) > 0:
-            msg = (
+            raise InvalidInput(
                 f"{self.name}: its smallest pattern adds {least} events to a sample, the budget is "
                 f"{_room(case.threat):g}; raise epsilon"
             )
-            raise InvalidInput(msg)
         return case.best
 
 

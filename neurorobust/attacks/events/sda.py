@@ -54,11 +54,10 @@ class SparseDynamicAttack(GradientAttack):
             InvalidInput: for frames that are not binary.
         """
         if tuple(case.threat.bounds) != (0, 1):
-            msg = (
+            raise InvalidInput(
                 f"SDA flips binary frames; the bounds are {case.threat.bounds}, "
                 "use event_flips on counts"
             )
-            raise InvalidInput(msg)
         for row in range(len(case)):
             self._one(case.take(torch.tensor([row], device=case.x.device)))
         return case.best

@@ -163,11 +163,10 @@ def _turned(integer: Mapping[str, Tensor], reference: Network, x: Tensor, steps:
         reference.run(x, steps, trace=trace)
     shared = sorted(set(integer) & set(trace.spikes))
     if not shared:
-        msg = (
+        raise InvalidInput(
             f"the float network fires in {', '.join(trace.spikes) or 'nothing'}, the Program in "
             f"{', '.join(integer) or 'nothing'}; give the Graph that the Program was lowered from"
         )
-        raise InvalidInput(msg)
     found = np.zeros(len(x), np.int64)
     for name in shared:
         exact = trace.spikes[name].transpose(0, 1).cpu() > 0

@@ -31,11 +31,10 @@ class Counted(Threat, ABC):
             msg = f"{self.name}: bounds are {self.bounds}; counts of events are whole, from 0"
             raise InvalidInput(msg)
         if self.levels is not None and self.step != 1:
-            msg = (
+            raise InvalidInput(
                 f"{self.name}: the sensor has {self.levels} levels between {low:g} and {high:g}, "
                 f"steps of {self.step:g}; events come whole: {int(high - low) + 1} levels or None"
             )
-            raise InvalidInput(msg)
 
     def outside(self, x: Tensor) -> Tensor:
         """Where values are no whole numbers within the bounds."""

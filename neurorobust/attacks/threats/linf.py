@@ -26,11 +26,10 @@ class Linf(Threat):
     def __post_init__(self) -> None:
         low, high = self.bounds
         if not 0 <= self.epsilon <= high - low:
-            msg = (
+            raise InvalidInput(
                 f"epsilon is {self.epsilon}; it must be between 0 and the input range "
                 f"{high - low:g} (8/255 is 0.031, not 8)"
             )
-            raise InvalidInput(msg)
         require_grid(self)
 
     def project(self, x: Tensor, clean: Tensor) -> Tensor:
@@ -73,8 +72,7 @@ def require_grid(threat: Threat) -> None:
         msg = f"levels is {threat.levels}; a sensor grid has at least 2, None is continuous"
         raise InvalidInput(msg)
     if threat.levels is not None and 0 < threat.epsilon < threat.step * (1 - 1e-6):
-        msg = (
+        raise InvalidInput(
             f"epsilon is {threat.epsilon:g}, but the sensor moves in steps of {threat.step:g}; "
             "a smaller budget changes nothing"
         )
-        raise InvalidInput(msg)

@@ -127,8 +127,7 @@ def _sizes(bench: Bench, target: Target) -> dict[str, float]:
     target.estimator.reset()
     scores = target.estimator.scores(tapped, stimulus, steps_of(target, stimulus))
     if not scores.requires_grad:
-        msg = "the scores have no gradient"
-        raise InvalidInput(msg)
+        raise InvalidInput("the scores have no gradient")
     loss = cross_entropy(scores * target.scale, bench.y, None).sum()
     (found,) = torch.autograd.grad(loss, at, allow_unused=True)
     target.estimator.reset()

@@ -17,13 +17,14 @@ evaluations, NeurIPS 2022.
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from neurorobust.attacks import Attack, Draws, SignNoise, Target, Threat
-from neurorobust.attacks.losses import LOSSES, Loss
+from neurorobust.attacks.losses import LOSSES
 from neurorobust.audit.bench import Bench, WatchedCase, estimator_of
 from neurorobust.audit.card import Seen, Status
 from neurorobust.audit.check import absent, check
@@ -75,16 +76,10 @@ class Headed(Target):
         return scores if self.live else scores.detach() + 0 * x.flatten(1)[:, :1]
 
     def ascent(
-        self,
-        x: Tensor,
-        y: Tensor,
-        wanted: Tensor | None = None,
-        *,
-        loss: Loss = LOSSES["margin"],
-        draws: Draws | None = None,
+        self, x: Tensor, y: Tensor, wanted: Tensor | None = None, **given: Any
     ) -> tuple[Tensor, Tensor]:
         """The margin, whatever the loss: with two classes its gradient has the same direction."""
-        return super().ascent(x, y, wanted, loss=LOSSES["margin"], draws=draws)
+        return super().ascent(x, y, wanted, **given | {"loss": LOSSES["margin"]})
 
 
 @check(

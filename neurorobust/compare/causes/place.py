@@ -74,10 +74,7 @@ class Place:
             return self._cut(**changes)
 
     def _cut(
-        self,
-        *,
-        nodes: Mapping[str, Node] | None = None,
-        edges: tuple[Edge, ...] | None = None,
+        self, *, nodes: Mapping[str, Node] | None = None, edges: tuple[Edge, ...] | None = None
     ) -> Graph | None:
         """The network up to the layer, where the rest does not fit what it would now be given."""
         nodes = self.graph.nodes if nodes is None else nodes

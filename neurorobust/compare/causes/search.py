@@ -175,8 +175,7 @@ def _tested(
 def _judged(place: Place, hypothesis: Hypothesis, replay: Replay) -> Misfit:
     graph = hypothesis.graph or place.graph
     if graph.shapes.get(place.layer) != tuple(replay.given[place.layer].shape[2:]):
-        msg = f"{place.layer}: another shape"
-        raise NotReplayableError(msg)
+        raise NotReplayableError(f"{place.layer}: another shape")
     law = hypothesis.law or place.law
     predicted = replay.predict(graph, place.layer, hypothesis.law, shift=hypothesis.shift)
     return replay.misfit(predicted, graph, place.layer, law)

@@ -78,11 +78,10 @@ def differentiable(name: str, scores: Tensor) -> Tensor:
         InvalidInput: if they do not.
     """
     if not scores.requires_grad:
-        msg = (
+        raise InvalidInput(
             f"the {name} scores have no gradient by the input; a readout by the first spike has "
             "none, attack a copy of the model that counts spikes"
         )
-        raise InvalidInput(msg)
     return scores
 
 
@@ -94,11 +93,10 @@ def finite(name: str, gradient: Tensor) -> Tensor:
     """
     if not (good := torch.isfinite(gradient)).all():
         bad = int((~good).flatten(1).any(1).sum())
-        msg = (
+        raise InvalidInput(
             f"the {name} gradient of {bad} sample(s) is NaN or infinite; use a wider surrogate or "
             "detach the reset"
         )
-        raise InvalidInput(msg)
     return gradient
 
 
@@ -124,8 +122,7 @@ def assert_forward_identity(estimator: Estimator, network: Network, x: Tensor, s
     estimator.reset()
     if not torch.equal(wanted, given):
         worst = (wanted - given).abs().max().item()
-        msg = (
+        raise InvalidInput(
             f"estimator {estimator.name!r} changes the forward pass: {(wanted != given).sum()} of "
             f"{wanted.numel()} scores differ from inference, by up to {worst:.3g}"
         )
-        raise InvalidInput(msg)

@@ -61,11 +61,10 @@ def expected_gradient(
     """
     header = network.graph.header
     if header.coding != "bernoulli" or draws < 1:
-        msg = (
+        raise InvalidInput(
             f"the coding is {header.coding!r} and draws is {draws}; a mean over encodings takes "
             "bernoulli coding and at least one draw"
         )
-        raise InvalidInput(msg)
     steps = steps or header.steps
     total = torch.zeros_like(x)
     for index in range(draws):

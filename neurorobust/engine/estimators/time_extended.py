@@ -68,9 +68,8 @@ class TimeExtended(Estimator):
     def _steps(self, x: Tensor, steps: int) -> int:
         extended = self.factor * steps
         if x.shape[1] not in (1, extended):
-            msg = (
+            raise InvalidInput(
                 f"the input has {x.shape[1]} steps of its own, which cannot be extended; draw "
                 f"{extended}, or show it statically as (B, 1, ...)"
             )
-            raise InvalidInput(msg)
         return extended

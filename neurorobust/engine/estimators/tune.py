@@ -44,6 +44,5 @@ def tune(
         if best is None or reached > best[0]:
             best = reached, estimator
     if best is None:
-        msg = "the grid is empty; give at least one value to try"
-        raise InvalidInput(msg)
+        raise InvalidInput("the grid is empty; give at least one value to try")
     return replace(best[1], tuned_on=split), found

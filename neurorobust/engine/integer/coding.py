@@ -46,8 +46,7 @@ class Encoder:
             x = torch.tensor(real, device=self.device).flatten(2)
             codes.copy_(((x - node.offset) * node.scale).round_().clamp_(node.low, node.high))
         if not numbers:
-            msg = "the stimulus holds values that are no numbers (NaN); remove them"
-            raise InvalidInput(msg)
+            raise InvalidInput("the stimulus holds values that are no numbers (NaN); remove them")
 
 
 def scores(readout: Readout, arrived: Tensor) -> Tensor:

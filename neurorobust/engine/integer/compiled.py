@@ -10,7 +10,7 @@ from neurorobust.engine.integer import kernels
 from neurorobust.engine.integer.neurons import NeuronLaw
 from neurorobust.engine.integer.products import Synapse, shifts
 from neurorobust.engine.integer.spans import SpanTable
-from neurorobust.engine.integer.trace import Counters
+from neurorobust.engine.integer.trace import Counters, Watched
 from neurorobust.ir import Array, FixedConv2d, FixedDense, Shape
 from neurorobust.ir.fixed import FixedDelayDense, FixedNeuron
 
@@ -71,22 +71,15 @@ class CompiledSynapse:
         return np.zeros((samples, self.depth, *self.out_shape), np.int32)
 
     def advance(
-        self,
-        state: Array | None,
-        x: Tensor,
-        out: Tensor,
-        steps: range,
-        *,
-        counters: Counters | None,
-        membrane: Tensor | None,
+        self, state: Array | None, x: Tensor, out: Tensor, steps: range, seen: Watched
     ) -> None:
         """Fill ``out`` in these steps, by exact products where lost bits may have to be counted."""
-        if counters is None or self.counting.fits:
+        if seen.counters is None or self.counting.fits:
             self.loop(state, x.numpy(), out.numpy(), steps)
             return
         natural = torch.empty_like(out)
         given = channels_first(x, self.shape)
-        self.counting.advance(None, given, natural, steps, counters=counters, membrane=None)
+        self.counting.advance(None, given, natural, steps, seen)
         here = slice(steps.start, steps.stop)
         out[:, here] = torch.from_numpy(channels_last(natural[:, here].numpy(), self.out_shape))
 
@@ -168,16 +161,10 @@ class CompiledPopulation:
         return u, v
 
     def advance(
-        self,
-        state: tuple[Array, Array],
-        x: Tensor,
-        out: Tensor,
-        steps: range,
-        *,
-        counters: Counters | None,
-        membrane: Tensor | None,
+        self, state: tuple[Array, Array], x: Tensor, out: Tensor, steps: range, seen: Watched
     ) -> None:
-        """Fill ``out``, and ``membrane`` if given, in these steps; change the state."""
+        """Fill ``out``, and what is ``seen``, in these steps; change the state."""
+        counters, membrane = seen
         reset, span = self.reset, (steps.start, steps.stop)
         if self.spiking and counters is None and membrane is None:
             kernels.neurons(
@@ -191,8 +178,8 @@ class CompiledPopulation:
         if counters is None:
             counters = Counters.zeros(len(x), torch.device("cpu"))
         counts = counters.wrapped.numpy(), counters.saturated.numpy()
-        seen = out.numpy(), membrane.numpy(), *counts
-        kernels.neurons(x.numpy(), *state, self.laws, self.lasting, *reset, *span, *seen)
+        filled = out.numpy(), membrane.numpy(), *counts
+        kernels.neurons(x.numpy(), *state, self.laws, self.lasting, *reset, *span, *filled)
 
 
 class ChannelsFirst:
@@ -212,15 +199,6 @@ class ChannelsFirst:
     def rest(self, _samples: int) -> None:
         """No state."""
 
-    def advance(
-        self,
-        _state: None,
-        x: Tensor,
-        out: Tensor,
-        steps: range,
-        *,
-        counters: Counters | None,
-        membrane: Tensor | None,
-    ) -> None:
+    def advance(self, _state: None, x: Tensor, out: Tensor, steps: range, seen: Watched) -> None:
         """Copy these steps."""
         kernels.channels_first(x.numpy(), self.shape[0], steps.start, steps.stop, out.numpy())

@@ -30,11 +30,7 @@ class FixedNetwork:
     """
 
     def __init__(
-        self,
-        program: Program,
-        *,
-        device: torch.device | str = "cpu",
-        compiled: bool | None = None,
+        self, program: Program, *, device: torch.device | str = "cpu", compiled: bool | None = None
     ) -> None:
         self.program, self.device = program, torch.device(device)
         self.compiled = self.device.type == "cpu" if compiled is None else compiled

@@ -7,15 +7,9 @@ import torch
 from torch import Tensor
 
 from neurorobust.engine.integer.products import wrap
-from neurorobust.engine.integer.trace import Counters
+from neurorobust.engine.integer.trace import Watched
 from neurorobust.ir import Array, FixedLIF, Shape
-from neurorobust.ir.fixed import (
-    DECAY_ONE,
-    STATE_LIMIT,
-    STATE_SHIFT,
-    FixedNeuron,
-    FixedTernaryLIF,
-)
+from neurorobust.ir.fixed import DECAY_ONE, STATE_LIMIT, STATE_SHIFT, FixedNeuron, FixedTernaryLIF
 
 TOP = STATE_LIMIT - 1
 NEVER = (1 << 31) - 1
@@ -90,26 +84,18 @@ class Population:
         return [zeros, zeros]
 
     def advance(
-        self,
-        state: list[Tensor],
-        x: Tensor,
-        out: Tensor,
-        steps: range,
-        *,
-        counters: Counters | None,
-        membrane: Tensor | None,
+        self, state: list[Tensor], x: Tensor, out: Tensor, steps: range, seen: Watched
     ) -> None:
-        """Fill ``out``, and ``membrane`` if given, in these steps; change the state.
+        """Fill ``out``, and what is ``seen``, in these steps; change the state.
 
         Args:
             state: From ``rest``.
             x: What arrives before it wraps to 32 bits, (B, T or 1, N), int64.
             out: Spikes, or membranes of an integrator.
             steps: Which steps.
-            counters: Overflows are added.
-            membrane: Before reset.
+            seen: Overflows are added; membranes are those before reset.
         """
-        u, v = state
+        (u, v), (counters, membrane) = state, seen
         for t in steps:
             if self.interval and t % self.interval == self.offset:
                 u = v = torch.zeros_like(u)

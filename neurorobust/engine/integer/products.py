@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from neurorobust.engine.integer.bounds import largest_sum
-from neurorobust.engine.integer.trace import Counters
+from neurorobust.engine.integer.trace import Counters, Watched
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, FixedConv2d, FixedDense, Shape
 from neurorobust.ir.fixed import FixedDelayDense
@@ -62,11 +62,10 @@ class ExactProduct:
         slices = low.double(), ((self.weight - low) >> 16).double()
         beyond = max(_bound(part, real) for part in slices) >= EXACT_DOUBLE
         if beyond or (counted and bound >= COUNTED):
-            msg = (
+            raise InvalidInput(
                 f"a sum over {self.weight[0].numel()} inputs of up to {real.abs().max():.0f} "
                 "exceeds what is computed exactly; lower the payloads or split the synapse"
             )
-            raise InvalidInput(msg)
         fine, coarse = (self.product(real, part).long() for part in slices)
         return fine + (coarse << 16)
 
@@ -108,17 +107,9 @@ class Synapse:
     def rest(self, _samples: int) -> None:
         """No state: what is on its way is computed from what arrived."""
 
-    def advance(
-        self,
-        _state: None,
-        x: Tensor,
-        out: Tensor,
-        steps: range,
-        *,
-        counters: Counters | None,
-        membrane: Tensor | None,
-    ) -> None:
+    def advance(self, _state: None, x: Tensor, out: Tensor, steps: range, seen: Watched) -> None:
         """Fill ``out`` in these steps; ``x`` holds all steps up to the last."""
+        counters = seen.counters
         total = torch.zeros(len(x), len(steps), out.shape[2], dtype=torch.int64, device=out.device)
         for delay, product in self.products:
             first = max(steps.start, delay)

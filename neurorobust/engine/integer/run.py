@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from neurorobust.engine.integer.coding import scores
-from neurorobust.engine.integer.trace import Counters, FixedTrace
+from neurorobust.engine.integer.trace import Counters, FixedTrace, Watched
 from neurorobust.ir import Array, FixedLIF, Flatten, Output
 from neurorobust.ir.fixed import FixedNeuron
 
@@ -120,14 +120,8 @@ class Run:
                     out[name] = arrived
                     continue
                 steps = block if self.lengths[name] > 1 else range(1)
-                units[name].advance(
-                    states[name],
-                    arrived,
-                    out[name],
-                    steps,
-                    counters=counters.get(name),
-                    membrane=space.membrane.get(name),
-                )
+                seen = Watched(counters.get(name), space.membrane.get(name))
+                units[name].advance(states[name], arrived, out[name], steps, seen)
         self._note(chunk, out, space.membrane, counters)
 
     @property

@@ -1,6 +1,7 @@
 """What a run leaves behind, and the counters that fill it."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +24,13 @@ class Counters:
         """Nothing counted yet."""
         wrapped, saturated = torch.zeros((2, samples), dtype=torch.int64, device=device)
         return cls(wrapped, saturated)
+
+
+class Watched(NamedTuple):
+    """What is recorded of one node while it runs, where it is."""
+
+    counters: Counters | None = None
+    membrane: Tensor | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from neurorobust.engine.integer.trace import Counters
+from neurorobust.engine.integer.trace import Watched
 
 
 class Unit(Protocol):
@@ -26,16 +26,7 @@ class Unit(Protocol):
         """The state at the start."""
         ...
 
-    def advance(
-        self,
-        state: Any,
-        x: Tensor,
-        out: Tensor,
-        steps: range,
-        *,
-        counters: Counters | None,
-        membrane: Tensor | None,
-    ) -> None:
+    def advance(self, state: Any, x: Tensor, out: Tensor, steps: range, seen: Watched) -> None:
         """Run some steps.
 
         Args:
@@ -43,7 +34,6 @@ class Unit(Protocol):
             x: What arrives, (B, T or 1, N); all steps up to the last of ``steps`` are there.
             out: Filled in these steps, (B, T or 1, N).
             steps: Without a gap.
-            counters: Overflows are added, if given.
-            membrane: Of a population: filled likewise, if given.
+            seen: Overflows are added, membranes of a population filled likewise, if given.
         """
         ...

@@ -141,11 +141,10 @@ class _Translation:
             case ir.FixedLI():
                 self._integrator(name, node)
             case ir.FixedTernaryLIF():
-                msg = (
+                raise InvalidInput(
                     f"{name}: ternary neurons have no gradient here; attack this Program by its "
                     "scores, with Queried"
                 )
-                raise InvalidInput(msg)
             case _:
                 self.nodes[name] = node
         if isinstance(node, ir.Output) and node.readout != "first":
@@ -213,11 +212,10 @@ def require_no_reset(program: ir.Program, steps: int) -> None:
             continue
         first = node.reset_offset or node.reset_interval
         if first < steps:
-            msg = (
+            raise InvalidInput(
                 f"{name}: its state is reset before step {first} of {steps}, which has no gradient "
                 f"here; show at most {first} steps, or attack by scores, with Queried"
             )
-            raise InvalidInput(msg)
 
 
 def bias_of(node: FixedNeuron) -> ir.Array:

@@ -50,8 +50,7 @@ class StrainedTarget(IntegerTarget):
         self, program: Program, strain: str, *, device: torch.device | str = "cpu"
     ) -> None:
         if strain not in STRAINS:
-            msg = f"no strain is named {strain!r}; known are {', '.join(STRAINS)}"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"no strain is named {strain!r}; known are {', '.join(STRAINS)}")
         super().__init__(program, device=device)
         self.strain = STRAINS[strain]
 
@@ -67,11 +66,10 @@ class StrainedTarget(IntegerTarget):
         _, led = self.lead(x, steps, spikes)
         Network.run(self, x, steps, led, seen)
         if missing := sorted(set(self.of_program.units) - set(seen.membrane)):
-            msg = (
+            raise InvalidInput(
                 f"this gradient has no membranes ({', '.join(missing)}); take a temporal one, such "
                 "as stbp, pdsg or assg"
             )
-            raise InvalidInput(msg)
         return self.strain(self, led, seen)[:, None]
 
 

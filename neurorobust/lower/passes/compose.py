@@ -131,7 +131,7 @@ def _two_convolutions(first: Conv2d, second: Conv2d, shape: Shape) -> Conv2d:
     return Conv2d(
         weight=weight.reshape(len(b), *weight.shape[2:]),
         bias=second.bias,
-        stride=_zip_product(first.stride, second.stride),
+        stride=tuple(x * y for x, y in zip(first.stride, second.stride, strict=True)),
         padding=(
             first.padding[0] + second.padding[0] * first.stride[0],
             first.padding[1] + second.padding[1] * first.stride[1],
@@ -158,11 +158,10 @@ def _require_zeros_where_padded(first: Conv2d, second: Conv2d, size: int, axis: 
     seen = padded[:, None] * s1 + np.arange(k1) * d1 - p1
     if ((seen >= 0) & (seen < size)).any():
         what = ("height", "width")[axis]
-        msg = (
+        raise NoSingleMapError(
             f"its padding stands where windows of {k1} in steps of {s1} still see the input "
             f"({what} {size})"
         )
-        raise NoSingleMapError(msg)
 
 
 def _behind_convolution(conv: Conv2d, weight: Array, shape: Shape, between: Shape) -> Array:
@@ -181,10 +180,6 @@ def _behind_convolution(conv: Conv2d, weight: Array, shape: Shape, between: Shap
     )
     rows: Array = through.flatten(1).numpy()
     return rows
-
-
-def _zip_product(a: Shape, b: Shape) -> Shape:
-    return tuple(x * y for x, y in zip(a, b, strict=True))
 
 
 def describe(node: Node) -> str:

@@ -20,15 +20,7 @@ from neurorobust.ir import LI, Affine, BatchNorm, Conv2d, Edge, Flatten, Graph, 
 from neurorobust.ir.edges import has_cycle
 from neurorobust.lower.log import Log, graph_pass
 from neurorobust.lower.neurons import shifted
-from neurorobust.lower.passes.compose import (
-    Map,
-    NoSingleMapError,
-    applied,
-    compose,
-    describe,
-    norm_as_map,
-    offset_of,
-)
+from neurorobust.lower.passes import compose
 
 MAPS = (Affine, Conv2d, BatchNorm)
 
@@ -119,7 +111,7 @@ def _copied(graph: Graph, name: str, log: Log) -> Graph:
 
 def _without_bias(node: Node, shape: tuple[int, ...]) -> Node:
     if isinstance(node, BatchNorm):
-        node = norm_as_map(node, shape)
+        node = compose.norm_as_map(node, shape)
     return replace(node, bias=None) if isinstance(node, Affine | Conv2d) else node
 
 
@@ -146,15 +138,15 @@ def _merged(
     assert isinstance(first, MAPS)  # noqa: S101  # `_pair` chose them
     assert isinstance(second, MAPS)  # noqa: S101
     (arriving,), (leaving,) = graph.incoming(a), graph.outgoing(b)
-    offset = offset_of(first, graph.shapes[a])
+    offset = compose.offset_of(first, graph.shapes[a])
     wait = sum(edge.delay for name in (*between, b) for edge in graph.incoming(name))
     failed.add(a)
     if offset is not None and wait:
         log.refuse(b, "bias", f"delays the bias of {a!r}", f"put the delay before {a!r}")
         return graph
     try:
-        whole = compose(first, second, graph.shapes[arriving.source], graph.shapes[a])
-    except NoSingleMapError as error:
+        whole = compose.compose(first, second, graph.shapes[arriving.source], graph.shapes[a])
+    except compose.NoSingleMapError as error:
         way_out = (
             f"pad or crop the input of {a!r} so that its windows end with it, leave out that "
             "padding, or put a LIF between"
@@ -164,7 +156,7 @@ def _merged(
     nodes = dict(graph.nodes)
     nodes[b] = whole
     if offset is not None:
-        image = applied(second, offset)
+        image = compose.applied(second, offset)
         each = image.reshape(len(image), -1)
         if np.ptp(each, axis=1).any():
             biased = shifted(graph.nodes[leaving.target], leaving, image)
@@ -180,7 +172,10 @@ def _merged(
             bias = each[:, 0] if whole.bias is None else whole.bias + each[:, 0]
             nodes[b] = replace(whole, bias=bias)
     failed.discard(a)
-    log.note(b, f"{describe(first)} and {describe(second)} as {describe(nodes[b])}")
+    log.note(
+        b,
+        f"{compose.describe(first)} and {compose.describe(second)} as {compose.describe(nodes[b])}",
+    )
     # The name of what was trained is kept: that of a convolution, not of a pool behind it.
     gone, name = (b, a) if _pools(second) and not _pools(first) else (a, b)
     return _joined(graph, nodes, pair, (gone, name), log)
@@ -206,7 +201,7 @@ def _joined(
     return graph.with_(nodes=nodes, edges=tuple(edges))
 
 
-def _pools(node: Map) -> bool:
+def _pools(node: compose.Map) -> bool:
     """Whether all kernels have one and the same weight."""
     return isinstance(node, Conv2d) and len(np.unique(node.weight[node.weight != 0])) == 1
 
@@ -216,8 +211,8 @@ def _without_norms(graph: Graph, log: Log) -> Graph:
     nodes = dict(graph.nodes)
     for name, norm in graph.of_kind(BatchNorm):
         if len(graph.shapes[name]) in (1, 3):
-            nodes[name] = norm_as_map(norm, graph.shapes[name])
-            log.note(name, f"BatchNorm alone as {describe(nodes[name])}")
+            nodes[name] = compose.norm_as_map(norm, graph.shapes[name])
+            log.note(name, f"BatchNorm alone as {compose.describe(nodes[name])}")
     changed = any(nodes[name] is not node for name, node in graph.nodes.items())
     return graph.with_(nodes=nodes) if changed else graph
 

@@ -19,8 +19,7 @@ def round_weights(graph: Graph, bits: int) -> Graph:
         LowerError: for fewer bits.
     """
     if bits < 2:
-        msg = f"weights of {bits} bit(s) hold no sign and magnitude; take at least 2"
-        raise LowerError(msg)
+        raise LowerError(f"weights of {bits} bit(s) hold no sign and magnitude; take at least 2")
     nodes = dict(graph.nodes)
     for name, node in graph.nodes.items():
         if isinstance(node, Affine | Conv1d | Conv2d) and node.weight.any():

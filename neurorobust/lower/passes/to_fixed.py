@@ -42,7 +42,7 @@ def to_fixed(
             would come to nothing in integers.
     """
     log = Log() if log is None else log
-    driven = _driven(graph)
+    driven = any(graph.nodes[edge.target].population for edge in graph.outgoing(graph.input))
     refuse(graph, limits, log, driven=driven)
     _settle(
         log,
@@ -105,11 +105,6 @@ def _judge(
         return calibration.error(found, done, source or _current(found, calibration.rest))
 
     return judge
-
-
-def _driven(graph: Graph) -> bool:
-    """Whether the Input feeds neurons without a synapse."""
-    return any(graph.nodes[edge.target].population for edge in graph.outgoing(graph.input))
 
 
 def _current(found: Scaled, graph: Graph) -> FixedInput:

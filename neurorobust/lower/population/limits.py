@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from neurorobust.chips.schema import Leaf, LoihiArithmetic, whole
+from neurorobust.chips.arithmetic import LoihiArithmetic
+from neurorobust.chips.leaf import Leaf, whole
 from neurorobust.errors import InvalidInput, ProfileError
 
 LAW = {
@@ -44,8 +45,7 @@ class Limits:
         def width(name: str, low: int, high: int) -> int:
             value = whole(getattr(arithmetic, name), name)
             if not low <= value <= high:
-                msg = f"{name} is {value}; the integer law here takes {low}..{high}"
-                raise ProfileError(msg)
+                raise ProfileError(f"{name} is {value}; the integer law here takes {low}..{high}")
             return value
 
         return cls(

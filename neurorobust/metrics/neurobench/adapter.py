@@ -14,15 +14,7 @@ from neurorobust.backends import Precision
 from neurorobust.backends.modules import as_module, dtype_of
 from neurorobust.backends.runs import read_out
 from neurorobust.backends.stepping import step_through
-from neurorobust.engine.dynamics import (
-    Integrator,
-    Neuron,
-    State,
-    exact_fire,
-    initial_state,
-    li_step,
-    lif_step,
-)
+from neurorobust.engine import dynamics
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import LI, LIF, Graph, Output, preprocess
 from neurorobust.metrics.footprint import stored_arrays
@@ -101,16 +93,16 @@ class Population(snn.SpikingNeuron):  # type: ignore[misc]
 
     init_hidden = True
     output = False
-    state: State
+    state: dynamics.State
 
     def __init__(self, node: LIF, dtype: torch.dtype) -> None:
         nn.Module.__init__(self)  # the parent's own parameters belong to another law
-        self.neuron = Neuron.of(node, torch.empty((), dtype=dtype))
+        self.neuron = dynamics.Neuron.of(node, torch.empty((), dtype=dtype))
         _register(self, stored_arrays(node), dtype)
 
     def start(self, like: Tensor) -> None:
         """Begin from the initial state, for a batch (B, ...)."""
-        self.state = initial_state(self.neuron, like)
+        self.state = dynamics.initial_state(self.neuron, like)
 
     @property
     def mem(self) -> Tensor:
@@ -119,7 +111,7 @@ class Population(snn.SpikingNeuron):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         """Spikes of one step."""
-        return lif_step(self.neuron, self.state, x, exact_fire)[0]
+        return dynamics.lif_step(self.neuron, self.state, x, dynamics.exact_fire)[0]
 
 
 class Readout(nn.Module):
@@ -127,7 +119,7 @@ class Readout(nn.Module):
 
     def __init__(self, node: LI, dtype: torch.dtype) -> None:
         super().__init__()
-        self.integrator = Integrator.of(node, torch.empty((), dtype=dtype))
+        self.integrator = dynamics.Integrator.of(node, torch.empty((), dtype=dtype))
         _register(self, stored_arrays(node), dtype)
 
     def start(self, like: Tensor) -> None:
@@ -136,7 +128,7 @@ class Readout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Membranes of one step."""
-        self.v = li_step(self.integrator, self.v, x)
+        self.v = dynamics.li_step(self.integrator, self.v, x)
         return self.v
 
 

@@ -12,15 +12,8 @@ from neurorobust.engine.host import sent
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import LI, LIF, Array, FixedDense, FixedNeuron, Model, Program
 from neurorobust.metrics.footprint import footprint
+from neurorobust.metrics.neurobench import operations
 from neurorobust.metrics.neurobench.counts import Counts, LayerCounts, PopulationCounts
-from neurorobust.metrics.neurobench.operations import (
-    activations,
-    after_reset,
-    connections,
-    membrane_updates,
-    operations_by_call,
-    operations_by_event,
-)
 from neurorobust.metrics.neurobench.signals import Signal, arriving
 from neurorobust.metrics.synapses import FanOut, Synapse, fan_out
 from neurorobust.progress import Progress
@@ -58,8 +51,7 @@ def count(
         Unsupported: for a network in which operations cannot be attributed to neurons.
     """
     if batch < 1:
-        msg = f"batch is {batch} samples; a call takes at least 1"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"batch is {batch} samples; a call takes at least 1")
     stimulus = encode(model, samples, rng=np.random.default_rng(seed))
     if not len(stimulus) or not stimulus.steps:
         msg = f"samples have shape {samples.shape}; give at least one sample of at least one step"
@@ -111,9 +103,9 @@ def _layers(
         assert isinstance(node, Synapse)  # noqa: S101  # nothing else takes weights
         events, graded = _as_the_layer_takes(node, signal)
         counted = LayerCounts(
-            connections(node),
-            operations_by_call(signal.value, fans[name]),
-            operations_by_event(events, graded, fans[name]),
+            operations.connections(node),
+            operations.operations_by_call(signal.value, fans[name]),
+            operations.operations_by_event(events, graded, fans[name]),
         )
         found.append((name, counted))
     return found
@@ -131,8 +123,10 @@ def _populations(model: Model, ran: RunResult) -> list[tuple[str, PopulationCoun
     for name, node in model.nodes.items():
         if isinstance(node, LIF | LI | FixedNeuron):
             spikes = ran.spikes.get(name)
-            updates = membrane_updates(after_reset(node, ran.membrane[name], spikes))
-            counted = None if spikes is None else activations(spikes)
+            updates = operations.membrane_updates(
+                operations.after_reset(node, ran.membrane[name], spikes)
+            )
+            counted = None if spikes is None else operations.activations(spikes)
             found.append((name, PopulationCounts(counted, updates)))
     return found
 

@@ -101,11 +101,10 @@ def _sorted(behind: dict[str, list[str]]) -> tuple[str, ...]:
         return tuple(TopologicalSorter(behind).static_order())
     except CycleError as error:
         loop = " -> ".join(error.args[1])
-        msg = (
+        raise Unsupported(
             f"{loop}: a loop without neurons, whose values no run records; operations are counted "
             "where every loop has a neuron in it"
-        )
-        raise Unsupported(msg) from error
+        ) from error
 
 
 def _source(model: ir.Model, name: str, stimulus: Stimulus, run: RunResult) -> Signal:

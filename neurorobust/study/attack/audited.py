@@ -37,8 +37,7 @@ def audit_attacks(
             ``audit``.
     """
     if not isinstance(done.network, Network):
-        msg = "a queried backend has no gradients to audit"
-        raise InvalidInput(msg)
+        raise InvalidInput("a queried backend has no gradients to audit")
     worst, samples = done.worst, done.samples
     radius = min(worst, key=lambda at: abs(worst[at].rate - 0.5))
     known = [t for t in done.trials if t.attacks.epsilon == radius and _can_be_made(t)]

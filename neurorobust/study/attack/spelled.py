@@ -38,8 +38,7 @@ def crafters(attacks: str, gradients: str = "", twin: Scored | None = None) -> l
             continue
         needs = issubclass(ATTACKS[found], GradientAttack)
         if needs and not estimators:
-            msg = f"attack {name!r} needs a gradient estimator, for example rga"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"attack {name!r} needs a gradient estimator, for example rga")
         own = [make_attack(found, e, **given) for e in (estimators if needs else [None])]
         made += [*own, *(Transferred(attack, twin) for attack in own if twin and needs)]
     return made

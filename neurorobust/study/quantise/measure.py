@@ -18,15 +18,9 @@ from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.ir import Array, Graph, Model, Program
 from neurorobust.progress import Progress
+from neurorobust.study import results
 from neurorobust.study.lanes import Lane
 from neurorobust.study.replay import replay
-from neurorobust.study.results import (
-    OUTCOME_COLUMNS,
-    OUTCOME_EMPTY,
-    Store,
-    read_table,
-    write_table,
-)
 from neurorobust.study.sets import SampleSet
 
 BACKEND = "torch"
@@ -56,7 +50,9 @@ class Measured:
         if not path.exists():
             return None
         way_out, beside = "delete it, and the study runs it again", path.with_suffix(".json")
-        outcomes = read_table(path, OUTCOME_COLUMNS, empty=OUTCOME_EMPTY, way_out=way_out)
+        outcomes = results.read_table(
+            path, results.OUTCOME_COLUMNS, empty=results.OUTCOME_EMPTY, way_out=way_out
+        )
         try:
             spikes = tuple(SpikeComparison(**node) for node in json.loads(beside.read_text()))
         except (OSError, ValueError, TypeError) as error:
@@ -68,7 +64,7 @@ class Measured:
         """Keep it; the decisions come last and mark it."""
         listed = json.dumps([asdict(node) for node in self.spikes], indent=1)
         write_atomic(path.with_suffix(".json"), listed + "\n")
-        write_table(path, self.outcomes.select(list(OUTCOME_COLUMNS)))
+        results.write_table(path, self.outcomes.select(list(results.OUTCOME_COLUMNS)))
 
 
 class Measuring:
@@ -83,7 +79,7 @@ class Measuring:
     def __init__(self, graph: Graph, sets: Sequence[SampleSet], folder: Path) -> None:
         self.graph, self.sets, self.reused = graph, sets, 0
         self._spikes: Mapping[str, Array] | None = None
-        self._store = Store(
+        self._store = results.Store(
             folder,
             graph=graph.content_hash,
             data=sets[0].samples.digest,

@@ -9,23 +9,14 @@ from typing import Any
 
 import polars as pl
 
+from neurorobust import metrics
 from neurorobust.compare.spikes import SpikeComparison, first_divergence
 from neurorobust.ir import Model
-from neurorobust.metrics import (
-    CLEAN,
-    Column,
-    Proportion,
-    Transfer,
-    accuracies,
-    decision_agreement,
-    sets_of,
-    transfer,
-)
 from neurorobust.study.quantise.measure import Measured
 from neurorobust.study.quantise.sweep import Variant
 from neurorobust.study.results import Columns
 
-FLOAT, VARIANT = Column("torch", "float"), Column("torch", "variant")
+FLOAT, VARIANT = metrics.Column("torch", "float"), metrics.Column("torch", "variant")
 REFUSED, RAN = "refused", "ran"
 
 TABLE_COLUMNS: Columns = {
@@ -72,16 +63,20 @@ samples that the float model and the variant both decide rightly when clean.
 
 def refused_row(variant: Variant, reason: str) -> dict[str, Any]:
     """The one row of a variant that lowering refuses."""
-    return _keys(variant, REFUSED) | {"reason": reason, "set": CLEAN}
+    return _keys(variant, REFUSED) | {"reason": reason, "set": metrics.CLEAN}
 
 
 def float_rows(outcomes: pl.DataFrame) -> list[dict[str, Any]]:
     """The rows of the float model."""
     named = _named(outcomes, FLOAT)
-    found = {own.key.set: own for own in transfer(named, FLOAT)}
+    found = {own.key.set: own for own in metrics.transfer(named, FLOAT)}
     rows = []
-    for key in sets_of(named):
-        row = key._asdict() | {"status": RAN} | _rate("accuracy", accuracies(named, key.set)[FLOAT])
+    for key in metrics.sets_of(named):
+        row = (
+            key._asdict()
+            | {"status": RAN}
+            | _rate("accuracy", metrics.accuracies(named, key.set)[FLOAT])
+        )
         if key.set in found:
             success = found[key.set].success
             row |= _rate("success", success) | {"float_fooled": success.count}
@@ -90,10 +85,7 @@ def float_rows(outcomes: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def rows_of(
-    variant: Variant,
-    model: Model,
-    float_outcomes: pl.DataFrame,
-    found: Measured,
+    variant: Variant, model: Model, float_outcomes: pl.DataFrame, found: Measured
 ) -> list[dict[str, Any]]:
     """The rows of a variant, one per set, the clean one first.
 
@@ -105,13 +97,13 @@ def rows_of(
             model's.
     """
     both = pl.concat([_named(float_outcomes, FLOAT), _named(found.outcomes, VARIANT)])
-    attacked = {own.key.set: own for own in transfer(both, FLOAT) if own.column == VARIANT}
+    attacked = {own.key.set: own for own in metrics.transfer(both, FLOAT) if own.column == VARIANT}
     rows = []
-    for key in sets_of(both):
+    for key in metrics.sets_of(both):
         row = _keys(variant, RAN) | {"program": model.content_hash} | key._asdict()
-        row |= _rate("accuracy", accuracies(both, key.set)[VARIANT])
-        row |= _rate("agreement", decision_agreement(both, key.set)[FLOAT, VARIANT])
-        row |= _spikes(found.spikes) if key.set == CLEAN else _attacked(attacked[key.set])
+        row |= _rate("accuracy", metrics.accuracies(both, key.set)[VARIANT])
+        row |= _rate("agreement", metrics.decision_agreement(both, key.set)[FLOAT, VARIANT])
+        row |= _spikes(found.spikes) if key.set == metrics.CLEAN else _attacked(attacked[key.set])
         rows.append(row)
     return rows
 
@@ -138,7 +130,7 @@ _COUNTS = {
 }
 
 
-def _rate(name: str, p: Proportion) -> dict[str, Any]:
+def _rate(name: str, p: metrics.Proportion) -> dict[str, Any]:
     count, total = _COUNTS[name]
     low, high = p.interval
     return {count: p.count, total: p.n, name: p.rate, f"{name}_low": low, f"{name}_high": high}
@@ -156,7 +148,7 @@ def _spikes(compared: Sequence[SpikeComparison]) -> dict[str, Any]:
     }
 
 
-def _attacked(own: Transfer) -> dict[str, Any]:
+def _attacked(own: metrics.Transfer) -> dict[str, Any]:
     assert own.churn is not None  # noqa: S101  # the float model ran every set
     churn = own.churn
     return _rate("success", own.success) | {
@@ -168,5 +160,5 @@ def _attacked(own: Transfer) -> dict[str, Any]:
     }
 
 
-def _named(outcomes: pl.DataFrame, column: Column) -> pl.DataFrame:
+def _named(outcomes: pl.DataFrame, column: metrics.Column) -> pl.DataFrame:
     return outcomes.with_columns(backend=pl.lit(column.backend), rung=pl.lit(column.rung))

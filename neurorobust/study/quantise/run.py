@@ -21,32 +21,17 @@ from neurorobust.ir import Array, Graph, Program
 from neurorobust.lower import lower
 from neurorobust.lower.population.scaling import Scaling
 from neurorobust.progress import Stages
+from neurorobust.study import results
 from neurorobust.study.quantise.measure import Measuring
-from neurorobust.study.quantise.rows import (
-    TABLE_COLUMNS,
-    float_rows,
-    refused_row,
-    rows_of,
-    table,
-)
+from neurorobust.study.quantise.rows import TABLE_COLUMNS, float_rows, refused_row, rows_of, table
 from neurorobust.study.quantise.sweep import Sweep, Variant
-from neurorobust.study.results import (
-    Manifest,
-    Part,
-    ProfileInfo,
-    begin,
-    manifest_text,
-    read_manifest,
-    read_table,
-    write_table,
-)
 from neurorobust.study.sets import SampleSet, attacked
 from neurorobust.study.stages import Clock, now, versions
 
 TABLE, MANIFEST, PAGE, RUNS = "quantise.parquet", "quantise.json", "quantise.html", "runs"
 
 
-class DataInfo(Part):
+class DataInfo(results.Part):
     """The samples of all rates."""
 
     name: str
@@ -57,7 +42,7 @@ class DataInfo(Part):
     calibration: int
 
 
-class Lowered(Part):
+class Lowered(results.Part):
     """The lowering report of a variant, a row per layer."""
 
     weight_bits: int
@@ -71,11 +56,11 @@ class Lowered(Part):
         return Variant(self.weight_bits, self.scaling, self.decay_bits)
 
 
-class QuantiseManifest(Manifest):
+class QuantiseManifest(results.Manifest):
     """The whole of ``quantise.json``."""
 
     title: str
-    profile: ProfileInfo
+    profile: results.ProfileInfo
     sweep: dict[str, Any]
     data: DataInfo
     lowering: list[Lowered]
@@ -129,7 +114,7 @@ def quantise(
     """
     _require(graph, sweep, samples, calibration)
     sets = [SampleSet(samples), *attacked(samples, attacks)]
-    begin(folder, MANIFEST)
+    results.begin(folder, MANIFEST)
     clock, work = Clock(stages), Measuring(graph, sets, folder / RUNS)
     with clock.stage("float model") as progress:
         own = work.run(graph, progress)
@@ -153,11 +138,7 @@ def quantise(
         "created": now(),
         "wall_s": clock.wall_s,
         "model": {"name": graph.header.name, "content_hash": graph.content_hash},
-        "profile": {
-            "id": profile.profile.id,
-            "file": profile.path.name,
-            "sha256": profile.sha256,
-        },
+        "profile": {"id": profile.profile.id, "file": profile.path.name, "sha256": profile.sha256},
         "sweep": asdict(sweep),
         "data": {
             "name": samples.name,
@@ -182,9 +163,9 @@ def quantise(
         "reused": work.reused,
         "versions": versions("neurorobust", "numpy", "torch", "polars"),
     }
-    write_table(folder / TABLE, done)
+    results.write_table(folder / TABLE, done)
     path = folder / MANIFEST
-    write_atomic(path, manifest_text(path, QuantiseManifest, manifest, allow_nan=True))
+    write_atomic(path, results.manifest_text(path, QuantiseManifest, manifest, allow_nan=True))
     return Study(folder, done, work.reused)
 
 
@@ -194,8 +175,8 @@ def read_study(folder: Path | str) -> tuple[pl.DataFrame, QuantiseManifest]:
     Raises:
         InvalidFile: if the folder is not whole.
     """
-    manifest = read_manifest(Path(folder) / MANIFEST, QuantiseManifest)
-    return read_table(Path(folder) / TABLE, TABLE_COLUMNS, empty=TABLE_COLUMNS), manifest
+    manifest = results.read_manifest(Path(folder) / MANIFEST, QuantiseManifest)
+    return results.read_table(Path(folder) / TABLE, TABLE_COLUMNS, empty=TABLE_COLUMNS), manifest
 
 
 def lowered(
@@ -221,18 +202,16 @@ def lowered(
 
 def _require(graph: Graph, sweep: Sweep, samples: Samples, calibration: Array | None) -> None:
     if graph.header.coding != "direct":
-        msg = (
+        raise InvalidInput(
             f"the model takes {graph.header.coding} coding; this study shows images, the same in "
             "every step: use a model of direct coding"
         )
-        raise InvalidInput(msg)
     (classes,) = graph.shapes[graph.output]
     if (largest := int(samples.labels.max())) >= classes:
-        msg = (
+        raise InvalidInput(
             f"{samples.name} has labels up to {largest}, the model decides between {classes} "
             f"classes, 0..{classes - 1}; give the data it was trained for"
         )
-        raise InvalidInput(msg)
     if "spikes" in sweep.scalings and calibration is None:
         msg = f"the scaling rule 'spikes' needs training samples, {samples.name} gives none"
         raise InvalidInput(msg)

@@ -65,8 +65,7 @@ class Sweep:
             raise InvalidInput(msg)
         if self.input_coding not in (None, *INPUT_CODINGS):
             known = ", ".join(INPUT_CODINGS)
-            msg = f"no input coding is named {self.input_coding!r}; known are {known}"
-            raise InvalidInput(msg)
+            raise InvalidInput(f"no input coding is named {self.input_coding!r}; known are {known}")
         _require("bits", self.weight_bits, WEIGHT_BITS)
         _require("decay-bits", [b for b in self.decay_bits if b is not None], DECAY_BITS)
         if not 0 < self.percentile <= 100:
@@ -100,8 +99,7 @@ def whole_numbers(text: str, name: str) -> tuple[int, ...]:
 def _require(name: str, values: Sequence[int], limits: tuple[int, int]) -> None:
     low, high = limits
     if outside := [value for value in values if not low <= value <= high]:
-        msg = f"{name} is {_listed(outside)}; it must lie in {low}..{high}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{name} is {_listed(outside)}; it must lie in {low}..{high}")
 
 
 def _listed(values: Sequence[object]) -> str:

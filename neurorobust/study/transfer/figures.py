@@ -190,11 +190,7 @@ def _cell(
 ) -> None:
     colour = _HEAT(rate if shade is None else max(0.0, shade))
     axes.fill(
-        [x, x + 1, x + 1, x],
-        [y, y, y + 1, y + 1],
-        facecolor=colour,
-        edgecolor=PAPER,
-        linewidth=1.2,
+        [x, x + 1, x + 1, x], [y, y, y + 1, y + 1], facecolor=colour, edgecolor=PAPER, linewidth=1.2
     )
     linear = np.array(to_rgb(colour)) ** 2.2
     # Above this luminance black has the higher contrast (WCAG 2.2, relative luminance).

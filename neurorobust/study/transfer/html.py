@@ -54,7 +54,7 @@ def render_report(results: Results) -> str:
         sets=[key for key in sets_of(results.outcomes) if key.set != CLEAN],
         colours=colours_of(results),
         comparing=tuple(_comparing(results, tables)),
-        raster=_raster(results),
+        raster=raster_pair(results.rasters, results.manifest.raster, node_order(results), "raster"),
         lowering=lowering(manifest.program.report) if manifest.program else None,
         column_list=looks.column_list,
         set_name=looks.set_name,
@@ -79,7 +79,3 @@ def _drawings(results: Results, table: TransferTable, number: int) -> Iterable[D
     if number == 0:
         yield figures.robustness_curves(results.outcomes, table.scope, "curves")
     yield figures.agreement_matrix(results.outcomes, keys, table.scope, f"agreement-{number}")
-
-
-def _raster(results: Results) -> Drawing | None:
-    return raster_pair(results.rasters, results.manifest.raster, node_order(results), "raster")

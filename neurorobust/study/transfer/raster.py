@@ -83,10 +83,7 @@ def _panel(axes: Axes, here: npt.NDArray[np.bool_], there: npt.NDArray[np.bool_]
     image[(here & ~there).T] = to_rgba(own)
     steps, neurons = here.shape
     axes.imshow(
-        image,
-        aspect="auto",
-        interpolation="none",
-        extent=(-0.5, steps - 0.5, neurons - 0.5, -0.5),
+        image, aspect="auto", interpolation="none", extent=(-0.5, steps - 0.5, neurons - 0.5, -0.5)
     )
     axes.set_yticks([])
 

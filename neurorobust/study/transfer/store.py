@@ -15,17 +15,7 @@ from neurorobust.compare.spikes import AGREEMENT_COLUMNS
 from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.metrics import CLEAN, Column
-from neurorobust.study.results import (
-    AGAIN,
-    OUTCOME_COLUMNS,
-    OUTCOME_EMPTY,
-    manifest_text,
-    read_manifest,
-    read_table,
-    short,
-    typed,
-    write_table,
-)
+from neurorobust.study import results
 from neurorobust.study.transfer.manifest import ReplayManifest
 
 OUTCOMES, AGREEMENT = "outcomes.parquet", "agreement.parquet"
@@ -79,14 +69,16 @@ def write_results(
         InvalidFile: if a table breaks its rules or the folder cannot be written.
     """
     folder = Path(folder)
-    outcomes = typed(folder / OUTCOMES, outcomes, OUTCOME_COLUMNS, empty=OUTCOME_EMPTY)
+    outcomes = results.typed(
+        folder / OUTCOMES, outcomes, results.OUTCOME_COLUMNS, empty=results.OUTCOME_EMPTY
+    )
     _require_consistent(folder / OUTCOMES, outcomes)
-    agreement = typed(folder / AGREEMENT, agreement, AGREEMENT_COLUMNS, empty=_NOWHERE)
+    agreement = results.typed(folder / AGREEMENT, agreement, AGREEMENT_COLUMNS, empty=_NOWHERE)
     checked = _checked_rasters(folder / RASTERS, rasters)
-    text = manifest_text(folder / MANIFEST, ReplayManifest, manifest)
+    text = results.manifest_text(folder / MANIFEST, ReplayManifest, manifest)
     (folder / MANIFEST).unlink(missing_ok=True)
-    write_table(folder / OUTCOMES, outcomes)
-    write_table(folder / AGREEMENT, agreement)
+    results.write_table(folder / OUTCOMES, outcomes)
+    results.write_table(folder / AGREEMENT, agreement)
     buffer = io.BytesIO()
     # mypy reads a mapping unpacked here as the flag allow_pickle
     np.savez_compressed(buffer, **checked)  # type: ignore[arg-type]
@@ -106,16 +98,18 @@ def read_results(folder: Path | str) -> Results:
         raise InvalidFile(folder, "is no folder; give the results folder that a run has written")
     for name in (MANIFEST, OUTCOMES, AGREEMENT, RASTERS):
         if not (folder / name).is_file():
-            reason = f"is missing, so the results are not whole; {AGAIN}"
+            reason = f"is missing, so the results are not whole; {results.AGAIN}"
             raise InvalidFile(folder / name, reason)
-    outcomes = read_table(folder / OUTCOMES, OUTCOME_COLUMNS, empty=OUTCOME_EMPTY)
+    outcomes = results.read_table(
+        folder / OUTCOMES, results.OUTCOME_COLUMNS, empty=results.OUTCOME_EMPTY
+    )
     _require_consistent(folder / OUTCOMES, outcomes)
     return Results(
         folder=folder,
         outcomes=outcomes,
-        agreement=read_table(folder / AGREEMENT, AGREEMENT_COLUMNS, empty=_NOWHERE),
+        agreement=results.read_table(folder / AGREEMENT, AGREEMENT_COLUMNS, empty=_NOWHERE),
         rasters=_read_rasters(folder / RASTERS),
-        manifest=read_manifest(folder / MANIFEST, ReplayManifest),
+        manifest=results.read_manifest(folder / MANIFEST, ReplayManifest),
     )
 
 
@@ -124,7 +118,9 @@ def _read_rasters(path: Path) -> dict[str, npt.NDArray[np.uint8]]:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             rasters = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InvalidFile(path, f"cannot be read as npz ({short(error)}); {AGAIN}") from error
+        raise InvalidFile(
+            path, f"cannot be read as npz ({results.short(error)}); {results.AGAIN}"
+        ) from error
     return _checked_rasters(path, rasters)
 
 

@@ -1,6 +1,6 @@
 """The checks themselves; importing this package registers them, in the order of the table."""
 
-from neurorobust.testing.checks import (  # isort: skip  # the order of the table
+from neurorobust.testing.checks import (  # noqa: F401  # isort: skip  # the order of the table
     neuron,
     reset,
     fixed_neuron,
@@ -15,19 +15,3 @@ from neurorobust.testing.checks import (  # isort: skip  # the order of the tabl
     agreement,
     refusal,
 )
-
-__all__ = [
-    "agreement",
-    "features",
-    "fixed_delay",
-    "fixed_neuron",
-    "fixed_overflow",
-    "fixed_synapse",
-    "fixed_ternary",
-    "neuron",
-    "readout",
-    "refusal",
-    "reset",
-    "state",
-    "wiring",
-]

@@ -43,8 +43,7 @@ def _register(feature: str, *rungs: str) -> None:
         found = examples(feature, trial.rung, gaps)
         if not found:
             others = "; ".join(f"{name} ({trial.support.gaps[name]})" for name in sorted(gaps))
-            msg = f"every network with {feature} uses another gap: {others}"
-            raise Skipped(msg)
+            raise Skipped(f"every network with {feature} uses another gap: {others}")
         for model, stimulus, _ in found:
             trial.agree(model, stimulus)
 

@@ -253,12 +253,7 @@ def periodic_reset(trial: Trial) -> None:
         node = fixed_li(reset_interval=interval, reset_offset=offset, **growing)
         model = fixed_neurons(node, 6, readout="last")
         with trial.optional():
-            trial.expect(
-                model,
-                drive,
-                membrane={"neuron": trains(membrane)},
-                scores=last(membrane),
-            )
+            trial.expect(model, drive, membrane={"neuron": trains(membrane)}, scores=last(membrane))
     firing = fixed_lif(vth=20, reset_interval=2, **growing)
     # u = 640, 1280 in turn: 640 + 1280 exceeds 64 * 20 in every second step.
     with trial.optional():

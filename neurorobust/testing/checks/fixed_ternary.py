@@ -8,14 +8,7 @@ import numpy as np
 from neurorobust import ir
 from neurorobust.data import Stimulus
 from neurorobust.ir.ports import Readout
-from neurorobust.testing.networks import (
-    fixed_li,
-    fixed_neurons,
-    program,
-    spike_input,
-    stimulus,
-    trains,
-)
+from neurorobust.testing import networks
 from neurorobust.testing.outcome import check
 from neurorobust.testing.trial import Trial
 
@@ -32,7 +25,7 @@ def ternary(**fields: int) -> ir.FixedTernaryLIF:
 def _sender() -> dict[str, ir.Node]:
     """One ternary neuron that passes on what it is given."""
     return {
-        "input": spike_input(1),
+        "input": networks.spike_input(1),
         "fc": ir.FixedDense(weight=np.array([[10]]), message_bits=8),
         "neuron": ternary(),
     }
@@ -54,12 +47,12 @@ def strictly_beyond(trial: Trial) -> None:
             [640, 1280, 0, -640, -1280, 0],
         ),
     ):
-        model = fixed_neurons(node, 6, message_bits=8)
+        model = networks.fixed_neurons(node, 6, message_bits=8)
         trial.expect(
             model,
-            stimulus(x),
-            spikes={"neuron": trains(spikes)},
-            membrane={"neuron": trains(membrane)},
+            networks.stimulus(x),
+            spikes={"neuron": networks.trains(spikes)},
+            membrane={"neuron": networks.trains(membrane)},
             scores=np.array([[sum(spikes)]]),
         )
 
@@ -68,10 +61,10 @@ def strictly_beyond(trial: Trial) -> None:
 def equal_thresholds(trial: Trial) -> None:
     """With ``vth_low = vth_high = 10`` only ``v = 640`` is silent; 0 fires -1."""
     trial.expect(
-        fixed_neurons(ternary(vth_high=10, vth_low=10), 4, message_bits=8),
-        stimulus([1, 0, 2, -1]),
-        spikes={"neuron": trains([0, -1, 1, -1])},
-        membrane={"neuron": trains([640, 0, 1280, -640])},
+        networks.fixed_neurons(ternary(vth_high=10, vth_low=10), 4, message_bits=8),
+        networks.stimulus([1, 0, 2, -1]),
+        spikes={"neuron": networks.trains([0, -1, 1, -1])},
+        membrane={"neuron": networks.trains([640, 0, 1280, -640])},
     )
 
 
@@ -79,10 +72,10 @@ def equal_thresholds(trial: Trial) -> None:
 def keeps_current(trial: Trial) -> None:
     """A spike of either sign sets v to 0 and leaves u: at ``du = -1`` one input fires for ever."""
     trial.expect(
-        fixed_neurons(ternary(du=-1, dv=0), 3, weight=[10, -10], message_bits=8),
-        stimulus([1, 0, 0], [1, 0, 0]),
-        spikes={"neuron": trains([1, 1, 1], [-1, -1, -1])},
-        membrane={"neuron": trains([640] * 3, [-640] * 3)},
+        networks.fixed_neurons(ternary(du=-1, dv=0), 3, weight=[10, -10], message_bits=8),
+        networks.stimulus([1, 0, 0], [1, 0, 0]),
+        spikes={"neuron": networks.trains([1, 1, 1], [-1, -1, -1])},
+        membrane={"neuron": networks.trains([640] * 3, [-640] * 3)},
     )
 
 
@@ -91,34 +84,36 @@ def meaning(trial: Trial) -> None:
     """A synapse without messages takes -1 as one spike; one with messages as -1."""
     sent = np.array(TERNARY[0])
     for bits, arrived in ((0, sent != 0), (8, sent)):
-        model = program(
+        model = networks.program(
             6,
             **_sender(),
             fc2=ir.FixedDense(weight=np.array([[4]]), message_bits=bits),
-            probe=fixed_li(dv=4096),
+            probe=networks.fixed_li(dv=4096),
             output=ir.Output(readout="last"),
         )
         with trial.optional():
             trial.expect(
                 model,
-                stimulus(*TERNARY),
-                spikes={"neuron": trains(sent)},
-                membrane={"probe": trains(256 * arrived)},
+                networks.stimulus(*TERNARY),
+                spikes={"neuron": networks.trains(sent)},
+                membrane={"probe": networks.trains(256 * arrived)},
                 scores=np.array([[0.0]]),
             )
-            trial.expect(model, stimulus(sent[:4]), scores=np.array([[256.0 * arrived[3]]]))
+            trial.expect(
+                model, networks.stimulus(sent[:4]), scores=np.array([[256.0 * arrived[3]]])
+            )
 
 
 @check("ternary neuron/a convolution takes the sign", "quantised")
 def convolution(trial: Trial) -> None:
     """Convolutions take payloads: -1 times the weight."""
-    model = program(
+    model = networks.program(
         1,
         input=ir.FixedInput(shape=(1, 1, 3), scale=1.0, low=-1, high=1),
         spread=ir.FixedConv2d(weight=np.array([[[[10]]]])),
         neuron=ternary(),
         conv=ir.FixedConv2d(weight=np.array([[[[3, 5]]]])),
-        probe=fixed_li(dv=4096),
+        probe=networks.fixed_li(dv=4096),
         flat=ir.Flatten(),
         output=ir.Output(readout="last"),
     )
@@ -134,9 +129,9 @@ READ: dict[Readout, int] = {"count": 0, "last": 0, "max": 1, "first": 5}
 def readouts(trial: Trial) -> None:
     """Readouts take the signs; ``first`` takes the first spike of either."""
     for readout, score in READ.items():
-        model = program(6, **_sender(), output=ir.Output(readout=readout))
+        model = networks.program(6, **_sender(), output=ir.Output(readout=readout))
         with trial.optional():
-            trial.expect(model, stimulus([0, -1, 1, 0, 0, 0]), scores=np.array([[score]]))
+            trial.expect(model, networks.stimulus([0, -1, 1, 0, 0, 0]), scores=np.array([[score]]))
 
 
 @check("ternary neuron/opponents on a loop", "quantised")
@@ -148,13 +143,13 @@ def loop(trial: Trial) -> None:
         "output": ir.Output(),
     }
     chain = [ir.Edge(a, b) for a, b in pairwise(("input", "fc", "neuron", "output"))]
-    base = program(6, **_sender(), output=ir.Output())
+    base = networks.program(6, **_sender(), output=ir.Output())
     model = base.with_(
         nodes=nodes, edges=(*chain, ir.Edge("neuron", "loop"), ir.Edge("loop", "neuron", 2))
     )
     trial.expect(
         model,
-        stimulus([1, 0, 0, 0, 0, 0]),
-        spikes={"neuron": trains([1, 0, -1, 0, 1, 0])},
+        networks.stimulus([1, 0, 0, 0, 0, 0]),
+        spikes={"neuron": networks.trains([1, 0, -1, 0, 1, 0])},
         scores=np.array([[1.0]]),
     )

@@ -47,10 +47,7 @@ def long_leak(trial: Trial) -> None:
     h = beta ** np.arange(1001)[:, None]
     integrator = neurons(li(beta=beta), 1001, n=3, readout="last")
     trial.expect(
-        integrator,
-        stimulus(*[impulse(1001)] * 3),
-        membrane={"neuron": h[None]},
-        scores=h[-1:],
+        integrator, stimulus(*[impulse(1001)] * 3), membrane={"neuron": h[None]}, scores=h[-1:]
     )
 
 
@@ -136,28 +133,22 @@ def order_of_operations(trial: Trial) -> None:
             )
 
 
-@check("neuron/threshold equality with >", "float")
-def strictly_above(trial: Trial) -> None:
-    """A membrane equal to the threshold does not fire under ``>``; the next larger number does."""
-    x = [np.nextafter(1.0, 0.0), 1.0, np.nextafter(1.0, 2.0)]
-    trial.expect(
-        neurons(lif(compare=">"), 1, n=3),
-        stimulus(*[[value] for value in x]),
-        spikes={"neuron": trains([0], [0], [1])},
-        membrane={"neuron": trains(*[[value] for value in x])},
-    )
+def _equality(compare: str, spikes: tuple[int, int, int], statement: str) -> None:
+    def law(trial: Trial) -> None:
+        x = [[np.nextafter(1.0, 0.0)], [1.0], [np.nextafter(1.0, 2.0)]]
+        trial.expect(
+            neurons(lif(compare=compare), 1, n=3),
+            stimulus(*x),
+            spikes={"neuron": trains(*[[s] for s in spikes])},
+            membrane={"neuron": trains(*x)},
+        )
+
+    law.__doc__ = f"A membrane equal to the threshold {statement}."
+    check(f"neuron/threshold equality with {compare}", "float")(law)
 
 
-@check("neuron/threshold equality with >=", "float")
-def at_least(trial: Trial) -> None:
-    """A membrane equal to the threshold fires under ``>=``; the next smaller number does not."""
-    x = [np.nextafter(1.0, 0.0), 1.0, np.nextafter(1.0, 2.0)]
-    trial.expect(
-        neurons(lif(compare=">="), 1, n=3),
-        stimulus(*[[value] for value in x]),
-        spikes={"neuron": trains([0], [1], [1])},
-        membrane={"neuron": trains(*[[value] for value in x])},
-    )
+_equality(">", (0, 0, 1), "does not fire under ``>``; the next larger number does")
+_equality(">=", (0, 1, 1), "fires under ``>=``; the next smaller number does not")
 
 
 @check("neuron/silence in, silence out", "float")

@@ -6,14 +6,7 @@ import numpy as np
 
 from neurorobust.ir import LI, Model, Output
 from neurorobust.ir.ports import Readout
-from neurorobust.testing.networks import (
-    fixed_li,
-    fixed_lif,
-    fixed_neurons,
-    lif,
-    neurons,
-    stimulus,
-)
+from neurorobust.testing import networks
 from neurorobust.testing.outcome import check
 from neurorobust.testing.trial import Trial
 
@@ -37,17 +30,17 @@ OF_MEMBRANES: dict[Readout, tuple[float, ...]] = {
 
 def _spiking(trial: Trial, readout: Readout) -> Model:
     if trial.rung == "float":
-        return neurons(lif(beta=0.0, threshold=0.5), 4, n=3, readout=readout)
-    neuron = fixed_lif(dv=4096, vth=5)
-    return fixed_neurons(neuron, 4, weight=[10, 10, 10], readout=readout)
+        return networks.neurons(networks.lif(beta=0.0, threshold=0.5), 4, n=3, readout=readout)
+    neuron = networks.fixed_lif(dv=4096, vth=5)
+    return networks.fixed_neurons(neuron, 4, weight=[10, 10, 10], readout=readout)
 
 
 def _graded(trial: Trial, readout: Readout) -> tuple[Model, float]:
     """Neurons that emit their input times a unit."""
     if trial.rung == "float":
-        return neurons(LI(beta=np.zeros(())), 4, n=3, readout=readout), 1.0
-    neuron, weights = fixed_li(dv=4096), [1, 1, 1]
-    model = fixed_neurons(
+        return networks.neurons(LI(beta=np.zeros(())), 4, n=3, readout=readout), 1.0
+    neuron, weights = networks.fixed_li(dv=4096), [1, 1, 1]
+    model = networks.fixed_neurons(
         neuron, 4, weight=weights, sign_mode="exc", message_bits=8, readout=readout
     )
     return model.with_(score_unit=0.125), 64 * 0.125
@@ -58,12 +51,12 @@ def _register(readout: Readout) -> None:
         if readout in OF_SPIKES:
             with trial.optional():
                 scores: Any = np.array([OF_SPIKES[readout]])
-                trial.expect(_spiking(trial, readout), stimulus(*X), scores=scores)
+                trial.expect(_spiking(trial, readout), networks.stimulus(*X), scores=scores)
         if readout in OF_MEMBRANES:
             model, unit = _graded(trial, readout)
             scores = unit * np.array([OF_MEMBRANES[readout]])
             with trial.optional():
-                trial.expect(model, stimulus(*Y), scores=scores)
+                trial.expect(model, networks.stimulus(*Y), scores=scores)
 
     law.__doc__ = f"Readout ``{readout}`` of spikes and of membranes, worked out by hand."
     check(f"readout/{readout}", "float", "quantised")(law)
@@ -78,5 +71,5 @@ def ties(trial: Trial) -> None:
     """``decisions`` takes the first largest score."""
     model = _spiking(trial, "count")
     assert isinstance(model.nodes[model.output], Output)
-    result = trial.run(model, stimulus(*X))
+    result = trial.run(model, networks.stimulus(*X))
     assert result.decisions.tolist() == [0], f"decided for {result.decisions}, expected class 0"

@@ -7,13 +7,7 @@ from neurorobust.backends import Rung
 from neurorobust.errors import Unsupported
 from neurorobust.ir import Graph, Model, Node
 from neurorobust.ir.base import KINDS, Arithmetic
-from neurorobust.testing.networks import (
-    fixed_lif,
-    fixed_neurons,
-    lif,
-    neurons,
-    program,
-)
+from neurorobust.testing.networks import fixed_lif, fixed_neurons, lif, neurons, program
 from neurorobust.testing.outcome import check
 from neurorobust.testing.trial import Skipped, Trial, assert_named
 
@@ -36,8 +30,7 @@ def _refused(trial: Trial, model: Model, rung: Rung, what: str) -> Unsupported:
         trial.backend.compile(model, rung).close()
     except Unsupported as error:
         return error
-    msg = f"compiles a model with {what} on rung {rung!r}"
-    raise AssertionError(msg)
+    raise AssertionError(f"compiles a model with {what} on rung {rung!r}")
 
 
 @check("refusal/an unknown kind of node", "float", "quantised")
@@ -88,8 +81,7 @@ def declared_gaps(trial: Trial) -> None:
 
     gaps = frozenset(trial.support.gaps)
     if not gaps:
-        msg = "the capabilities declare no gap"
-        raise Skipped(msg)
+        raise Skipped("the capabilities declare no gap")
     for feature in sorted(gaps):
         # Where the feature needs another one that is a gap as well, both are named.
         found = examples(feature, trial.rung, gaps) or examples(

@@ -12,24 +12,17 @@ from neurorobust.testing.trial import Trial
 
 def _network(trial: Trial, steps: int, edges: tuple[Edge, ...], **weights: float) -> Model:
     """Input, synapses, neurons without memory: ``a`` and ``b`` of threshold 1/2, or 32 vth = 10."""
-    nodes: dict[str, Node] = {}
+    floats = trial.rung == "float"
+    neuron = lif(beta=0.0, threshold=0.5) if floats else fixed_lif(dv=4096, vth=10)
     names = {end for edge in edges for end in (edge.source, edge.target)}
-    for name in sorted(names - {"input", "output"} - set(weights)):
-        nodes[name] = (
-            lif(beta=0.0, threshold=0.5) if trial.rung == "float" else fixed_lif(dv=4096, vth=10)
-        )
+    nodes: dict[str, Node] = {"input": Input(shape=(1,)) if floats else spike_input(1)}
+    nodes |= dict.fromkeys(sorted(names - {"input", "output"} - set(weights)), neuron)
     for name, weight in weights.items():
-        nodes[name] = (
-            Affine(weight=np.array([[weight]]))
-            if trial.rung == "float"
-            else FixedDense(weight=np.array([[round(20 * weight)]]))
-        )
-    output = Output(readout="count")
-    if trial.rung == "float":
-        nodes = {"input": Input(shape=(1,)), **nodes, "output": output}
-        return Graph(header=header(steps), nodes=nodes, edges=edges)
-    nodes = {"input": spike_input(1), **nodes, "output": output}
-    return Program(header=header(steps), nodes=nodes, edges=edges)
+        given = np.array([[weight if floats else round(20 * weight)]])
+        nodes[name] = Affine(weight=given) if floats else FixedDense(weight=given)
+    nodes["output"] = Output(readout="count")
+    kind = Graph if floats else Program
+    return kind(header=header(steps), nodes=nodes, edges=edges)
 
 
 @check("wiring/a synapse acts in the step of its spikes", "float", "quantised")
@@ -105,11 +98,7 @@ def loop(trial: Trial) -> None:
 @check("wiring/two populations excite each other", "float", "quantised")
 def mutual(trial: Trial) -> None:
     """An edge back to an earlier population takes its latest completed step."""
-    edges = (
-        *_chain("input", "w1", "a", "w2", "b", "output"),
-        Edge("b", "w3"),
-        Edge("w3", "a", 2),
-    )
+    edges = (*_chain("input", "w1", "a", "w2", "b", "output"), Edge("b", "w3"), Edge("w3", "a", 2))
     train = trains([1, 0, 1, 0, 1, 0])
     trial.expect(
         _network(trial, 6, edges, w1=1, w2=1, w3=1),
