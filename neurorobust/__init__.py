@@ -72,8 +72,7 @@ class _Face(ModuleType):
 def __getattr__(name: str) -> Any:
     """A name of the face, imported."""
     if name not in _ROOM:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(import_module(f"neurorobust.{_ROOM[name]}"), name)
     globals()[name] = found
     return found

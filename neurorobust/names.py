@@ -27,5 +27,4 @@ def known_name(given: str, known: Iterable[str], what: str) -> str:
         return names[plain(given)]
     close = get_close_matches(plain(given), names, cutoff=0.5) or sorted(names)
     listed = ", ".join(names[name] for name in close)
-    msg = f"no {what} is named {given!r}; known are {listed}"
-    raise InvalidInput(msg)
+    raise InvalidInput(f"no {what} is named {given!r}; known are {listed}")

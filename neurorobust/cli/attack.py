@@ -116,8 +116,7 @@ def _threats(spelling: str, eps: str, network: "Network") -> "list[Threat]":
     try:
         return [threat.of(network.graph.header, radius, **budgets) for radius in radii]
     except TypeError as error:
-        msg = f"threat {spelling!r}: {error}"
-        raise InvalidInput(msg) from error
+        raise InvalidInput(f"threat {spelling!r}: {error}") from error
 
 
 def _audited(

@@ -38,8 +38,7 @@ def check(
     checks = _checks(model, profile, samples, steps, seed)
     if figure is not None:
         if len({found.content_hash for found in checks}) > 1:
-            msg = "--figure shows one network; write several with --html"
-            raise InvalidInput(msg)
+            raise InvalidInput("--figure shows one network; write several with --html")
         from neurorobust.fit.figure import cores_figure, save_figure
 
         drawing = cores_figure(checks)

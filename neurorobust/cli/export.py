@@ -46,14 +46,11 @@ def export(
     from neurorobust.data import load as load_samples
 
     if to not in (*CODE, *FILES):
-        msg = f"--to is {to!r}; known are {', '.join((*CODE, *FILES))}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"--to is {to!r}; known are {', '.join((*CODE, *FILES))}")
     if profile is not None and to not in ("nir", *IN_INTEGERS):
-        msg = f"--profile is for nir, lava and netx; {to} has none"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"--profile is for nir, lava and netx; {to} has none")
     if exact and to in FILES:
-        msg = f"--exact is for norse; {to} has no such choice"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"--exact is for norse; {to} has no such choice")
     network = api.load(model)
     inputs = None if samples is None else load_samples(samples).values
     if to in IN_INTEGERS:

@@ -38,17 +38,14 @@ def import_(
     from neurorobust.ir import save_model
 
     if source not in ("auto", *KINDS):
-        msg = f"{file}: --from is {source!r}; known are auto, {', '.join(KINDS)}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{file}: --from is {source!r}; known are auto, {', '.join(KINDS)}")
     kind = kind_of(file)
     if kind not in KINDS or source not in ("auto", kind):
-        msg = f"{file}: is a {kind} model; --from is {source}, of {', '.join(KINDS)}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{file}: is a {kind} model; --from is {source}, of {', '.join(KINDS)}")
     given: dict[str, Any] = {"dt_s": dt, "reset": reset, "steps": steps, "readout": readout}
     reading = Reading(**given)
     if more := [name.removesuffix("_s") for name in reading.beyond(kind)]:
-        msg = f"--{', --'.join(more)}: a {kind} file says so itself; leave it out"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"--{', --'.join(more)}: a {kind} file says so itself; leave it out")
     if kind == "netx" and steps is None:
         msg = f"{file}: a netx file does not say how many steps a sample lasts; give --steps"
         raise InvalidInput(msg)

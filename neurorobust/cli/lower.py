@@ -68,8 +68,7 @@ def lower(
     target = load_profile(profile).profile
     graph = api.load(model)
     if not isinstance(graph, Graph):
-        msg = f"{model} holds a Program already; lower the Graph that it came from"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{model} holds a Program already; lower the Graph that it came from")
     program = api.lower(
         graph,
         target,

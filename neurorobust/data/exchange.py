@@ -40,8 +40,7 @@ def to_frames(events: Array, shape: tuple[int, int, int, int], dt_s: float) -> A
     step = _microseconds(dt_s)
     index = (events["t"] // step, events["p"], events["y"], events["x"])
     if any(((i < 0) | (i >= size)).any() for i, size in zip(index, shape, strict=True)):
-        msg = f"an event lies outside the frames of shape {shape}"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"an event lies outside the frames of shape {shape}")
     frames = np.zeros(shape)
     np.add.at(frames, index, 1)
     return frames

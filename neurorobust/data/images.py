@@ -115,8 +115,7 @@ def _rows(path: Path, limit: int | None) -> pl.DataFrame:
         rows = pl.read_parquet(file, columns=[image, LABEL_COLUMN], n_rows=limit)
     except (OSError, pl.exceptions.PolarsError) as error:
         first = str(error).split("\n", maxsplit=1)[0][:160]
-        reason = f"cannot be read as Parquet ({first}); fetch it again"
-        raise InvalidFile(path, reason) from error
+        raise InvalidFile(path, f"cannot be read as Parquet ({first}); fetch it again") from error
     if rows.is_empty():
         raise InvalidFile(path, "holds no rows; leave it out")
     return rows.select(pl.col(image).struct.field("bytes"), pl.col(LABEL_COLUMN).alias("label"))

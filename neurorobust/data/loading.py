@@ -51,8 +51,7 @@ def load(
         found = load_images(path, part, limit=end)
     if first and first >= len(found):
         count = f"{found.name} has {len(found)} samples"
-        msg = f"{count}, so none from index {first}; give a smaller --first"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"{count}, so none from index {first}; give a smaller --first")
     return found[first:end]
 
 

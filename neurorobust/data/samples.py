@@ -58,11 +58,10 @@ class Samples:
             InvalidInput: if there are none.
         """
         if self.targets is None:
-            msg = (
+            raise InvalidInput(
                 f"{self.name} holds no arrays x and y, so no labels; write it with "
                 "numpy.savez(path, x=x, y=y)"
             )
-            raise InvalidInput(msg)
         return self.targets
 
     @property

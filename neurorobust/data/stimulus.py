@@ -62,31 +62,27 @@ def encode(
     timed = header.coding == "events"
     if not isinstance(samples, np.ndarray) or samples.dtype.kind not in "biuf":
         what = f"an array of {samples.dtype}" if isinstance(samples, np.ndarray) else type(samples)
-        msg = f"samples are {what}; pass a NumPy array of real numbers"
-        raise InvalidInput(msg)
+        raise InvalidInput(f"samples are {what}; pass a NumPy array of real numbers")
     if samples.shape[1 + timed :] != shape or samples.ndim != len(shape) + 1 + timed:
         axes = "B, T, ..." if timed else "B, ..."
-        msg = (
+        raise InvalidInput(
             f"samples have shape {samples.shape}; the model takes ({axes}) with {shape} at the end"
         )
-        raise InvalidInput(msg)
     if not np.isfinite(samples).all():
         msg = f"samples have {int((~np.isfinite(samples)).sum())} value(s) that are NaN or infinite"
         raise InvalidInput(msg)
     low, high = header.bounds
     if samples.size and (samples.min() < low or samples.max() > high):
-        msg = (
+        raise InvalidInput(
             f"samples span {samples.min():g}..{samples.max():g}, the model takes "
             f"{low:g}..{high:g}; rescale them or state other bounds in the header"
         )
-        raise InvalidInput(msg)
     if header.coding == "direct":
         return Stimulus(samples[:, None], steps)
     if timed:
         return Stimulus(samples, samples.shape[1])
     if rng is None:
-        msg = "bernoulli coding draws spikes: pass rng=np.random.default_rng(seed)"
-        raise InvalidInput(msg)
+        raise InvalidInput("bernoulli coding draws spikes: pass rng=np.random.default_rng(seed)")
     probability = (samples[:, None] - low) / (high - low)
     drawn = rng.random((len(samples), steps, *shape)) < probability
     return Stimulus(drawn.astype(samples.dtype), steps)

@@ -75,8 +75,7 @@ def parse(text: str, source: Path | str = "BibTeX") -> tuple[Reference, ...]:
         try:
             entry, after = _entry(text, at)
             if entry.key in found:
-                msg = f"the key {entry.key} is given twice"
-                raise ValueError(msg)
+                raise ValueError(f"the key {entry.key} is given twice")
         except ValueError as error:
             line = text.count("\n", 0, at) + 1
             raise InvalidFile(source, f"entry in line {line}: {error}") from error
@@ -89,15 +88,13 @@ def _entry(text: str, at: int) -> tuple[Reference, int]:
     """The entry at a place, and the place after it."""
     head = _HEAD.match(text, at)
     if head is None:
-        msg = "an entry starts with @type{key,"
-        raise ValueError(msg)
+        raise ValueError("an entry starts with @type{key,")
     fields: dict[str, str] = {}
     at, more = head.end(), True
     while more and (field := _FIELD.match(text, at)):
         name = field[1].lower()
         if name in fields:
-            msg = f"{head[2]} has the field {name} twice"
-            raise ValueError(msg)
+            raise ValueError(f"{head[2]} has the field {name} twice")
         fields[name], at = _braced(text, field.end(), name)
         more = _COMMA.match(text, at) is not None
         at = _after(_COMMA, text, at)
@@ -108,8 +105,7 @@ def _entry(text: str, at: int) -> tuple[Reference, int]:
         raise ValueError(msg)
     names = [name.strip() for name in fields.pop(CITED_FOR, "").split(",") if name.strip()]
     if wrong := [name for name in names if not _NAME.fullmatch(name)]:
-        msg = f"{head[2]} is cited for {wrong[0]!r}; write kind:name"
-        raise ValueError(msg)
+        raise ValueError(f"{head[2]} is cited for {wrong[0]!r}; write kind:name")
     return Reference(head[2], head[1].lower(), fields, tuple(names)), end.end()
 
 
@@ -120,8 +116,7 @@ def _braced(text: str, start: int, name: str) -> tuple[str, int]:
         depth += {"{": 1, "}": -1}.get(brace[0], 0)
         if not depth:
             return " ".join(text[start : brace.start()].split()), brace.end()
-    msg = f"the brace of its field {name} is not closed"
-    raise ValueError(msg)
+    raise ValueError(f"the brace of its field {name} is not closed")
 
 
 def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
