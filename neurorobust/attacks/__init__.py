@@ -26,7 +26,7 @@ from neurorobust.attacks.target import Queried, Target
 from neurorobust.attacks.targeted import Targeted, every_target
 from neurorobust.attacks.threats import L2, THREATS, Events, Linf, Retiming, Threat, make_threat
 from neurorobust.attacks.transferred import Transferred
-from neurorobust.engine.options import METHODS
+from neurorobust.methods import METHODS
 
 __all__ = [
     "ATTACKS",

@@ -23,9 +23,9 @@ from neurorobust.attacks.targeted import Targeted
 from neurorobust.attacks.threats import Linf, Threat
 from neurorobust.attacks.transferred import Transferred
 from neurorobust.engine.estimators import ESTIMATORS, Estimator, make_estimator
-from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array
+from neurorobust.methods import option
 from neurorobust.progress import Progress
 
 STANDARD: tuple[tuple[str, Mapping[str, Any]], ...] = (

@@ -7,8 +7,8 @@ from typing import Any
 from neurorobust.attacks import events, optimisers
 from neurorobust.attacks.base import ATTACKS, Attack, GradientAttack
 from neurorobust.engine.estimators import Estimator, estimator_of
-from neurorobust.engine.options import make, needed
 from neurorobust.errors import InvalidInput
+from neurorobust.methods import make, needed
 from neurorobust.names import known_name
 
 for _package in (optimisers, events):

@@ -11,8 +11,8 @@ import numpy as np
 from neurorobust.attacks.knowledge import Knowledge
 from neurorobust.attacks.target import EOT, VOTES, Scored
 from neurorobust.attacks.threats import L2, Linf, Threat
-from neurorobust.engine.options import Method
 from neurorobust.ir import Array
+from neurorobust.methods import Method
 from neurorobust.progress import Progress
 
 if TYPE_CHECKING:

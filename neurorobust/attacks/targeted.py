@@ -14,9 +14,9 @@ from neurorobust.attacks.steps import unfinished
 from neurorobust.attacks.target import Scored, Target
 from neurorobust.attacks.threats import Threat
 from neurorobust.engine.estimators import Estimator
-from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array
+from neurorobust.methods import option
 from neurorobust.metrics.intervals import Proportion
 
 Mode = Literal["next", "random", "least_likely", "all"]

@@ -10,8 +10,8 @@ from neurorobust.attacks.case import Case
 from neurorobust.attacks.knowledge import Knowledge
 from neurorobust.attacks.target import Scored, Target
 from neurorobust.engine.estimators import Estimator
-from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
+from neurorobust.methods import option
 
 
 @dataclass(frozen=True)

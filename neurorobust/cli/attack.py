@@ -103,8 +103,8 @@ def _network(model: "Graph | Program", device: str, double: bool) -> "Network":
 def _threats(spelling: str, eps: str, network: "Network") -> "list[Threat]":
     """One threat per radius."""
     from neurorobust.attacks import THREATS
-    from neurorobust.engine.options import number, spelled
     from neurorobust.errors import InvalidInput
+    from neurorobust.methods import number, spelled
     from neurorobust.names import known_name
 
     named, radii = spelled(spelling), [number(part.strip()) for part in eps.split(",")]

@@ -48,7 +48,7 @@ def audit(
     from neurorobust.cli.stages import stages
     from neurorobust.data import load
     from neurorobust.engine.estimators import Estimator
-    from neurorobust.engine.options import number
+    from neurorobust.methods import number
 
     def make(estimator: Estimator) -> Attack:
         return make_attack(attack, estimator, **({} if steps is None else {"steps": steps}))

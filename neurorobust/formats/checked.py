@@ -24,7 +24,7 @@ from neurorobust.formats.nir.framework import READERS, Framework, run_nir_in
 from neurorobust.formats.nir.load import load_nir
 from neurorobust.formats.nir.save import Profile
 from neurorobust.formats.onnx import save_onnx
-from neurorobust.formats.options import Reading
+from neurorobust.formats.reading import Reading
 from neurorobust.ir import LIF, Array, Graph, Model, Output
 
 KEY = "neurorobust_self_check"

@@ -15,7 +15,7 @@ from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.formats.netx.load import load_netx
 from neurorobust.formats.nir.load import load_nir
 from neurorobust.formats.onnx.load import load_onnx
-from neurorobust.formats.options import Kind, Reading
+from neurorobust.formats.reading import Kind, Reading
 from neurorobust.ir import Graph, Program, load_model
 from neurorobust.progress import Progress
 

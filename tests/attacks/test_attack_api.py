@@ -45,10 +45,10 @@ from neurorobust.chips import load_profile
 from neurorobust.data import Stimulus
 from neurorobust.engine.estimators import ESTIMATORS, Bptr, Hart, Rga, Stbp
 from neurorobust.engine.network import Network
-from neurorobust.engine.options import METHODS, needed, table
 from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.ir import LI, Affine, Graph, Input, Output
 from neurorobust.lower import lower
+from neurorobust.methods import METHODS, needed, table
 from neurorobust.metrics import PRINTED, Outcomes, Proportion, success_rates
 from neurorobust.metrics.success import DEFINITIONS, changed_on_chip
 from neurorobust.names import plain

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from neurorobust.attacks import Linf, Pgd
 from neurorobust.attacks.events.flips import EventFlips
 from neurorobust.audit import CHECKS, Reported, Status, audit, page
-from neurorobust.audit.compare import gap
+from neurorobust.audit.gap import gap
 from neurorobust.cli import app
 from neurorobust.engine.estimators import Rga, Stbp
 from neurorobust.engine.network import Network

@@ -26,8 +26,8 @@ from neurorobust.data import encode
 from neurorobust.engine.estimators import ESTIMATORS, Stbp, make_estimator
 from neurorobust.engine.integer_gradient import IntegerTarget
 from neurorobust.engine.network import Network
-from neurorobust.engine.options import spelled, spelling
 from neurorobust.lower import lower
+from neurorobust.methods import spelled, spelling
 from neurorobust.study.attack import crafters
 from tests.golden.networks import dense, events, header, images, lif
 from tests.golden.pinning import pinned, structure

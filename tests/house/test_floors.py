@@ -11,6 +11,7 @@ FLOORS = (
     "errors",
     "files",
     "names",
+    "methods",
     "progress",
     "rules",
     "chips",

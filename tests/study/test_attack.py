@@ -32,10 +32,10 @@ from neurorobust.cli import app
 from neurorobust.data import encode
 from neurorobust.engine.estimators import Mix, Rga, Stbp, TimeExtended, make_estimator
 from neurorobust.engine.network import Network
-from neurorobust.engine.options import number, spelled, spelling
 from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.ir import LI, LIF, Affine, Graph, Header, Input, Output, load_model, save_model
 from neurorobust.lower import lower
+from neurorobust.methods import number, spelled, spelling
 from neurorobust.names import known_name
 from neurorobust.study.attack import crafters
 

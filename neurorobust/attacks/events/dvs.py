@@ -17,8 +17,8 @@ from neurorobust.attacks.base import Attack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.knowledge import Knowledge
 from neurorobust.attacks.threats import Events, Threat
-from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
+from neurorobust.methods import option
 
 
 class PatternAttack(Attack):

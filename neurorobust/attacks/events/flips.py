@@ -10,7 +10,7 @@ from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import LOSSES
 from neurorobust.attacks.threats import Events, Threat
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from neurorobust.attacks.losses import LOSSES
 from neurorobust.attacks.steps import unit_mean
 from neurorobust.attacks.threats import Retiming, Threat
 from neurorobust.attacks.threats.retiming import event_places
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 LIMIT = 10.0
 """Logits stay within plus and minus this."""

@@ -13,8 +13,8 @@ from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import margin
 from neurorobust.attacks.threats import Events, Threat
-from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
+from neurorobust.methods import option
 
 PROBES = 128
 """Flips measured in one batch."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.threats import Events, Threat
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 BEHIND = 1e-3
 """How far behind the plane the solver aims."""

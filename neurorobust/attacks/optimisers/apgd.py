@@ -16,7 +16,7 @@ from neurorobust.attacks.losses import LOSSES
 from neurorobust.attacks.steps import checkpoints, steepest, unfinished
 from neurorobust.attacks.threats import L2
 from neurorobust.attacks.threats.base import per_sample
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 IMPROVING = 0.75
 """Share of steps since the last checkpoint that must have raised the loss."""

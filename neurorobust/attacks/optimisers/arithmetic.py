@@ -14,9 +14,9 @@ from neurorobust.attacks.steps import steepest
 from neurorobust.attacks.threats.base import per_sample
 from neurorobust.engine.integer_gradient import STRAINS, IntegerTarget, StrainedTarget
 from neurorobust.engine.network import Network, Trace
-from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, Graph
+from neurorobust.methods import option
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import LOSSES
 from neurorobust.attacks.steps import steepest
 from neurorobust.attacks.threats import Threat
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 GREY_VALUES = 255
 """Steps of the papers' 8-bit images; epsilon is converted to them."""

@@ -15,7 +15,7 @@ from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import margin
 from neurorobust.attacks.threats import L2, Threat
 from neurorobust.attacks.threats.base import norm, per_sample
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 LARGEST = 1e10
 """Upper bound of the search for c, before any success."""

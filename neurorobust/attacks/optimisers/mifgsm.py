@@ -13,7 +13,7 @@ from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import LOSSES
 from neurorobust.attacks.steps import steepest, unit_mean
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import LOSSES
 from neurorobust.attacks.steps import steepest, unfinished
-from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
+from neurorobust.methods import option
 
 
 @dataclass(frozen=True)

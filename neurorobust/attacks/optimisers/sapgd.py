@@ -17,7 +17,7 @@ from neurorobust.attacks.optimisers.apgd import surface
 from neurorobust.attacks.steps import checkpoints, unit_mean
 from neurorobust.attacks.threats import Linf, Threat
 from neurorobust.attacks.threats.base import per_sample
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 FIRST, SECOND = 0.5, 0.8
 """Decay of the first and of the second moment of the gradient."""

@@ -15,7 +15,7 @@ from neurorobust.attacks.case import Case
 from neurorobust.attacks.knowledge import Knowledge
 from neurorobust.attacks.losses import LOSSES
 from neurorobust.attacks.steps import steepest
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 
 @dataclass(frozen=True)

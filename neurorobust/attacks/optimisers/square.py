@@ -16,7 +16,7 @@ from neurorobust.attacks.knowledge import Knowledge
 from neurorobust.attacks.losses import LOSSES
 from neurorobust.attacks.threats import Linf, Threat
 from neurorobust.attacks.threats.base import per_sample
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 _HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """Of 10,000 queries: after these the share of changed pixels is halved."""

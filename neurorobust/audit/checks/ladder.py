@@ -6,7 +6,7 @@ from neurorobust.attacks import UniformNoise
 from neurorobust.audit.bench import Bench
 from neurorobust.audit.card import Seen, Status
 from neurorobust.audit.check import absent, check, percent, worst
-from neurorobust.audit.compare import gap
+from neurorobust.audit.gap import gap
 from neurorobust.metrics import Proportion
 
 UNBOUNDED = 0.99

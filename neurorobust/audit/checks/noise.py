@@ -6,7 +6,7 @@ from neurorobust.attacks import Attack, GaussianNoise, SignNoise, Threat, Unifor
 from neurorobust.audit.bench import Bench
 from neurorobust.audit.card import Rung, Seen, Status
 from neurorobust.audit.check import check, mean, percent
-from neurorobust.audit.compare import gap
+from neurorobust.audit.gap import gap
 from neurorobust.ir import Array
 from neurorobust.metrics import Proportion
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from neurorobust.audit.bench import Bench
 from neurorobust.audit.card import Seen, Status
 from neurorobust.audit.check import check
-from neurorobust.audit.compare import Gap, gap
+from neurorobust.audit.gap import Gap, gap
 from neurorobust.ir import Array
 
 

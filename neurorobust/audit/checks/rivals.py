@@ -9,7 +9,7 @@ from neurorobust.attacks import Linf, Square
 from neurorobust.audit.bench import Bench
 from neurorobust.audit.card import Seen, Status
 from neurorobust.audit.check import absent, check, mean, percent
-from neurorobust.audit.compare import NOTED, POINTS, gap
+from neurorobust.audit.gap import NOTED, POINTS, gap
 from neurorobust.audit.probe import inferred
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from neurorobust.attacks import Fgsm
 from neurorobust.audit.bench import Bench
 from neurorobust.audit.card import Seen, Status
 from neurorobust.audit.check import absent, check, mean, percent
-from neurorobust.audit.compare import gap
+from neurorobust.audit.gap import gap
 from neurorobust.ir import Array
 
 LATE = 0.05

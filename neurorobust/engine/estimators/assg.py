@@ -29,7 +29,7 @@ from neurorobust.engine.estimators.shapes import arctan, gaussian, sigmoid, tria
 from neurorobust.engine.estimators.shapes import rectangle as _rectangle
 from neurorobust.engine.estimators.temporal import Slope, TemporalSpikes
 from neurorobust.engine.network import Network
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 FLOOR = 1e-4
 """Least distance, so that the sharpness stays finite."""

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from neurorobust.engine.network import Network
-from neurorobust.engine.options import Method, make, option
 from neurorobust.errors import InvalidInput
+from neurorobust.methods import Method, make, option
 
 ESTIMATORS: dict[str, type["Estimator"]] = {}
 """Estimators by name."""

@@ -22,7 +22,7 @@ from torch import Tensor
 from neurorobust.engine.dynamics import Neuron
 from neurorobust.engine.estimators.rate import RateEstimator, current_slope
 from neurorobust.engine.estimators.shapes import SURROGATES
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from neurorobust.engine.estimators.base import Estimator
 from neurorobust.engine.estimators.shapes import gaussian
 from neurorobust.engine.estimators.temporal import Slope, TemporalSpikes
 from neurorobust.engine.network import Network
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from neurorobust.engine.dynamics import Neuron, State, lif_sequence
 from neurorobust.engine.estimators.base import Estimator
 from neurorobust.engine.estimators.frame import pull_back
 from neurorobust.engine.network import Network, Spikes, Trace
-from neurorobust.engine.options import option
 from neurorobust.ir import LI, Graph, Output, Pool2d
+from neurorobust.methods import option
 
 
 @dataclass(frozen=True)

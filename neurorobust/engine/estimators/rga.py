@@ -23,7 +23,7 @@ from torch import Tensor
 
 from neurorobust.engine.dynamics import Neuron
 from neurorobust.engine.estimators.rate import RateEstimator, holds, mean_current
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 BETA_BY_RESET = {"hard": 2.0, "soft": 1.0, "none": 1.0}
 """Current (in thresholds) at which the rate saturates: the release has 2 for hard reset; with soft

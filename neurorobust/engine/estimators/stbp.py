@@ -16,7 +16,7 @@ from neurorobust.engine.estimators.base import Estimator
 from neurorobust.engine.estimators.shapes import IN_THRESHOLDS, SURROGATES
 from neurorobust.engine.estimators.temporal import SurrogateSpikes
 from neurorobust.engine.network import Network
-from neurorobust.engine.options import option
+from neurorobust.methods import option
 
 
 @dataclass(frozen=True)

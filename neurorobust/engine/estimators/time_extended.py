@@ -12,8 +12,8 @@ from torch import Tensor
 
 from neurorobust.engine.estimators.base import Estimator, estimator_of
 from neurorobust.engine.network import Network
-from neurorobust.engine.options import option
 from neurorobust.errors import InvalidInput
+from neurorobust.methods import option
 
 
 @dataclass(frozen=True)

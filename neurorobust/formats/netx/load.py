@@ -11,8 +11,8 @@ from neurorobust.formats.netx.document import Document, read_netx
 from neurorobust.formats.netx.reading.builder import Builder
 from neurorobust.formats.netx.reading.layers import InputBlock, Plan, interpret
 from neurorobust.formats.netx.reading.synapses import Conv
-from neurorobust.formats.netx.refusal import by_reason
-from neurorobust.formats.options import Reading
+from neurorobust.formats.netx.refusals import by_reason
+from neurorobust.formats.reading import Reading
 from neurorobust.ir import Header, Program
 from neurorobust.ir.ports import Readout
 

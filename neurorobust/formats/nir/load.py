@@ -13,7 +13,7 @@ from neurorobust.formats.nir.reading import maps, neurons
 from neurorobust.formats.nir.reading.parameters import Fault, Parameters
 from neurorobust.formats.nir.reading.wiring import flatten
 from neurorobust.formats.nir.stamp import KEY, read_stamp, stamped_graph, with_original
-from neurorobust.formats.options import Reading
+from neurorobust.formats.reading import Reading
 from neurorobust.ir import LIF, Edge, Graph, Header, Input, Node, Output, Shape
 from neurorobust.ir.base import ShapeError
 from neurorobust.ir.edges import topological_order

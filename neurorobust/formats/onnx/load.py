@@ -7,7 +7,7 @@ from typing import Any
 
 from neurorobust.errors import BackendUnavailable, InvalidFile, InvalidModel, Unsupported
 from neurorobust.formats.onnx import seal
-from neurorobust.formats.options import Reading
+from neurorobust.formats.reading import Reading
 from neurorobust.ir import Array, Graph, Program
 from neurorobust.ir.store import rebuild
 

@@ -10,7 +10,7 @@ from neurorobust.attacks.sets import AttackSet, craft
 from neurorobust.attacks.target import EOT, VOTES, Scored
 from neurorobust.attacks.threats import Threat
 from neurorobust.data import Samples
-from neurorobust.engine.options import spelling
+from neurorobust.methods import spelling
 from neurorobust.metrics.intervals import Proportion
 from neurorobust.metrics.success import Right, conditional
 from neurorobust.progress import Silent, Stages

@@ -11,7 +11,7 @@ from neurorobust.formats.netx.reading.layers import InputBlock, Plan
 from neurorobust.formats.netx.reading.neurons import CUBA
 from neurorobust.formats.netx.reading.synapses import matrices
 from neurorobust.formats.netx.reading.values import layer_shape
-from neurorobust.formats.netx.refusal import Refused
+from neurorobust.formats.netx.refusals import Refused
 from neurorobust.ir import Array
 
 FIXED = "fixed_pt"

@@ -10,7 +10,7 @@ from neurorobust.formats.netx.document import Document, Record
 from neurorobust.formats.netx.reading.neurons import Population, population
 from neurorobust.formats.netx.reading.synapses import Conv, Dense, conv, dense
 from neurorobust.formats.netx.reading.values import layer_shape, whole
-from neurorobust.formats.netx.refusal import Refused
+from neurorobust.formats.netx.refusals import Refused
 from neurorobust.ir import Array, Shape
 
 _NOT_IN_NETX = {

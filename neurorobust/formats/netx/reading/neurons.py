@@ -6,7 +6,7 @@ import numpy as np
 
 from neurorobust.formats.netx.document import Record
 from neurorobust.formats.netx.reading.values import own_layout, required, whole
-from neurorobust.formats.netx.refusal import Refused
+from neurorobust.formats.netx.refusals import Refused
 from neurorobust.ir import Array, Shape
 from neurorobust.ir.fixed import DECAY_ONE, STATE_SHIFT
 

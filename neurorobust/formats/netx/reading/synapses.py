@@ -7,7 +7,7 @@ import numpy as np
 from neurorobust.formats.netx.document import Record
 from neurorobust.formats.netx.reading.neurons import Population, layer_bias, population
 from neurorobust.formats.netx.reading.values import layer_shape, required, sizes, whole
-from neurorobust.formats.netx.refusal import Refused
+from neurorobust.formats.netx.refusals import Refused
 from neurorobust.formats.netx.weights import INT8_MAX, Acting, acting, acting_recurrent
 from neurorobust.ir import Array, FixedConv2d, Shape
 from neurorobust.ir.base import ShapeError

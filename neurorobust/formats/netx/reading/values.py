@@ -5,7 +5,7 @@ from math import prod
 import numpy as np
 
 from neurorobust.formats.netx.document import Record
-from neurorobust.formats.netx.refusal import Refused
+from neurorobust.formats.netx.refusals import Refused
 from neurorobust.ir import Array, Shape
 
 INT32 = np.iinfo(np.int32)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurorobust.formats.nir.document import Entry
-from neurorobust.formats.options import Reading
+from neurorobust.formats.reading import Reading
 from neurorobust.ir import Array, Shape
 
 _NIR_SHAPES = (

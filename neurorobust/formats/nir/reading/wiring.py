@@ -6,7 +6,7 @@ import numpy as np
 
 from neurorobust.formats.nir.document import Entry
 from neurorobust.formats.nir.reading.parameters import Fault
-from neurorobust.formats.options import Reading
+from neurorobust.formats.reading import Reading
 from neurorobust.ir.edges import Edge, undelayed_cycle
 
 NEURONS = frozenset({"LIF", "IF", "CubaLIF", "LI", "CubaLI", "I"})

@@ -7,8 +7,8 @@ from neurorobust.attacks.request import Crafter
 from neurorobust.attacks.target import Scored
 from neurorobust.attacks.transferred import Transferred
 from neurorobust.engine.estimators import make_estimator
-from neurorobust.engine.options import spelled
 from neurorobust.errors import InvalidInput
+from neurorobust.methods import spelled
 from neurorobust.names import known_name
 
 ENSEMBLES = ("standard",)
