@@ -19,8 +19,8 @@ from neurorobust.formats.netx import save_netx
 from neurorobust.formats.nir import save_nir
 from neurorobust.ir import Graph, Program, save_model
 from neurorobust.lower import lower
-from tests.support.small import mlp
 from tests.support.netx_files import dense, write_net
+from tests.support.small import mlp
 
 W = np.array([[2, -4, 6], [8, 10, -12]])
 
