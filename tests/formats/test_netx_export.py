@@ -199,9 +199,7 @@ REFUSED = {
         "lif: netx handles delays beside recurrence",
     ),
     "a skipped layer": (
-        lambda: only(
-            "input-a-lif-b-top input-c-top-output", a=FC, lif=LIF, b=SQUARE, c=FC, top=LIF
-        ),
+        lambda: only("input-a-lif-b-top input-c-top-output", **TWO, c=FC),
         "c: comes from input, not from lif; netx holds chains only",
     ),
     "an early output": (
