@@ -48,7 +48,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["nothing.safetensors", "--profile", "loihi2"], "cannot be read"),
+            (["nothing.safetensors", "--profile", "loihi2"], "nothing.safetensors: is no file"),
             (["{saved}", "--profile", "no-such-chip"], "no hardware profile is named"),
             (["{saved}", "--profile", "loihi2", "--samples", "none.npz"], "cannot be read as"),
             (["{text}", "--profile", "loihi2"], "cannot be read as safetensors"),
