@@ -179,7 +179,7 @@ def recurrent_network(rng, tag="fixed_pt"):
         tag,
         (
             Source("in", (12,)),
-DelayDense("ff", weights(16, 12), delays=rng.integers(0, 4, (16, 12))),
+            DelayDense("ff", weights(16, 12), delays=rng.integers(0, 4, (16, 12))),
             Lif("hidden", (16,), **lif, bias_mant=1, bias_exp=exponent),
             Dense("loop", weights(16, 16)),
             DelayDense("out", weights(6, 16), delays=rng.integers(0, 6, (6, 16))),
