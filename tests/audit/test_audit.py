@@ -7,19 +7,18 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest
-from typer.testing import CliRunner
 
 from neurorobust.attacks import Linf, Pgd
 from neurorobust.attacks.events.flips import EventFlips
 from neurorobust.audit import CHECKS, Reported, Status, audit, page
 from neurorobust.audit.gap import gap
-from neurorobust.cli import app
 from neurorobust.engine.estimators import Rga, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Header, save_model
 from neurorobust.metrics import Proportion
 from tests.support.audit_cases import STEPS, Elsewhere, ball, dense, samples
+from tests.support.running import invoke
 
 GRAPH = dense(0)
 X, Y = samples(GRAPH)
@@ -157,20 +156,28 @@ def test_a_radius_in_single_precision_is_the_same_radius():
 
 def test_command(tmp_path):
     pytest.importorskip("sklearn")
-    wrong = CliRunner().invoke(app, ["audit", "digits", "--eps", "a lot"])
-    assert wrong.exit_code == 2
-    save_model(GRAPH, tmp_path / "net.safetensors")
-    call = ["audit", str(tmp_path / "net.safetensors")]
-    assert CliRunner().invoke(app, call).exit_code == 2
-    assert CliRunner().invoke(app, [*call, "--data", "digits"]).exit_code == 2  # other shapes
+    assert invoke("audit", "digits", "--eps", "a lot").exit_code == 2
+    path = save_model(GRAPH, tmp_path / "net.safetensors")
+    assert invoke("audit", path).exit_code == 2
+    assert invoke("audit", path, "--data", "digits").exit_code == 2  # other shapes
 
 
 @pytest.mark.slow
 def test_command_on_the_digits(tmp_path):
     pytest.importorskip("sklearn")
-    call = ["audit", "digits", "--data", "digits", "--limit", "24", "--queries", "40", "--eps"]
-    more = ["--models", str(tmp_path), "--html", str(tmp_path / "card.html"), "--json"]
-    done = CliRunner().invoke(app, [*call, "16/255", *more])
+    call = (
+        "audit",
+        "digits",
+        "--data",
+        "digits",
+        "--limit",
+        24,
+        "--queries",
+        40,
+        "--eps",
+        "16/255",
+    )
+    done = invoke(*call, "--models", tmp_path, "--html", tmp_path / "card.html", "--json")
     told = json.loads(done.stdout)
     red = [f["id"] for f in told["findings"] if f["status"] == "red"]
     assert done.exit_code == (1 if red else 0)

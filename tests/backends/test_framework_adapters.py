@@ -1,7 +1,6 @@
 """Networks around the neurons: layers, wiring, readouts and refusals of the two adapters."""
 
-import subprocess
-import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +9,13 @@ from neurorobust import ir
 from neurorobust.backends import framework, get_backend
 from neurorobust.data import Stimulus
 from neurorobust.errors import BackendUnavailable, InvalidInput, Unsupported
+from tests.support import small
 from tests.support.helpers import require_backend
 from tests.support.neuron_oracle import oracle
+from tests.support.running import python
 
-HEADER = ir.Header(dt_s=1e-3, steps=12, bounds=(-10.0, 10.0))
+HEADER = small.header(steps=12, coding="direct", bounds=(-10.0, 10.0))
+READOUTS = {"count": [2, 1], "mean": [0.5, 0.25], "last": [0, 1], "max": [1, 1], "first": [4, 1]}
 NAMES = ("snntorch", "norse")
 
 
@@ -48,23 +50,14 @@ def windows2d(x, kernel, stride, padding, fill=0.0):
 def test_convolutional_network(backend):
     rng = np.random.default_rng(1)
     neuron = ir.LIF(beta=0.75, threshold=1.0)
-    conv = ir.Conv2d(
-        weight=rng.normal(0, 0.5, (4, 1, 3, 2)),
-        bias=rng.normal(0, 0.3, 4),
-        stride=(2, 1),
-        padding=(1, 0),
-        groups=2,
-    )
-    norm = ir.BatchNorm(
-        mean=rng.normal(size=4),
-        var=rng.uniform(0.5, 2, 4),
-        scale=rng.uniform(0.5, 2, 4),
-        shift=rng.normal(size=4),
-    )
+    weight, bias = rng.normal(0, 0.5, (4, 1, 3, 2)), rng.normal(0, 0.3, 4)
+    conv = ir.Conv2d(weight=weight, bias=bias, stride=(2, 1), padding=(1, 0), groups=2)
+    mean, (var, scale), shift = rng.normal(size=4), rng.uniform(0.5, 2, (2, 4)), rng.normal(size=4)
+    norm = ir.BatchNorm(mean=mean, var=var, scale=scale, shift=shift)
     fc = ir.Affine(weight=rng.normal(0, 0.5, (3, 16)))
-    graph = ir.Graph.chain(
-        ir.Header(dt_s=1e-3, steps=12, bounds=(-10.0, 10.0), mean=(0.1, -0.2), std=(0.5,)),
-        input=ir.Input(shape=(2, 7, 8)),
+    graph = small.graph(
+        (2, 7, 8),
+        replace(HEADER, mean=(0.1, -0.2), std=(0.5,)),
         conv=conv,
         norm=norm,
         lif=neuron,
@@ -75,21 +68,17 @@ def test_convolutional_network(backend):
         flat=ir.Flatten(),
         fc=fc,
         out=neuron,
-        output=ir.Output(),
     )
     x = rng.normal(0, 1, (3, 12, 2, 7, 8))
     result = run(backend, graph, x)
 
     y = fold((x - np.array([0.1, -0.2])[:, None, None]) / 0.5)
     view = windows2d(y, (3, 2), (2, 1), (1, 0))
-    y = np.concatenate(
-        [
-            np.einsum("bchwij,ocij->bohw", view[:, g : g + 1], conv.weight[2 * g : 2 * g + 2])
-            for g in range(2)
-        ],
-        axis=1,
-    )
-    y = y + conv.bias[:, None, None]
+    halves = [
+        np.einsum("bchwij,ocij->bohw", view[:, g : g + 1], weight[2 * g : 2 * g + 2])
+        for g in range(2)
+    ]
+    y = np.concatenate(halves, axis=1) + bias[:, None, None]
     per = {k: v[:, None, None] for k, v in norm.arrays().items()}
     y = (y - per["mean"]) / np.sqrt(per["var"] + norm.eps) * per["scale"] + per["shift"]
     first = fire(neuron, y.reshape(3, 12, *y.shape[1:]))
@@ -110,16 +99,16 @@ def test_one_dimensional_convolution_and_other_norms(backend):
     rng = np.random.default_rng(2)
     one = np.ones(2)
     norm = ir.BatchNorm(mean=0.5 * one, var=4 * one - 1e-5, scale=one, shift=one)
-    graph = ir.Graph.chain(
+    graph = small.graph(
+        (1, 6),
         HEADER,
-        input=ir.Input(shape=(1, 6)),
+        readout="last",
         conv=ir.Conv1d(weight=np.ones((2, 1, 2)), dilation=(2,)),
         norm=norm,
         flat=ir.Flatten(),
         fc=ir.Affine(weight=np.tile([[0.25], [-0.25]], (1, 8)), bias=np.zeros(2)),
         norm2=norm,
         li=ir.LI(beta=0.5),
-        output=ir.Output(readout="last"),
     )
     x = rng.integers(-4, 5, (2, 1, 1, 6)).astype(float)
     y = x[:, 0, 0, :-2] + x[:, 0, 0, 2:]
@@ -136,42 +125,38 @@ def test_batch_norm_of_any_number_of_axes(backend, axes):
     norm = ir.BatchNorm(
         mean=rng.normal(size=3), var=np.ones(3), scale=rng.normal(size=3), shift=np.ones(3)
     )
-    graph = ir.Graph.chain(
-        HEADER, input=ir.Input(shape=shape), norm=norm, flat=ir.Flatten(), output=ir.Output()
-    )
+    graph = small.graph(shape, HEADER, norm=norm, flat=ir.Flatten())
     x = rng.normal(size=(2, 1, *shape))
     per = {k: v.reshape(-1, *(1,) * (axes - 1)) for k, v in norm.arrays().items()}
     y = (x - per["mean"]) / np.sqrt(1 + norm.eps) * per["scale"] + per["shift"]
     np.testing.assert_allclose(run(backend, graph, x, steps=1).scores, y.reshape(2, -1))
 
 
-def wired(edges):
-    """Input, two layers and a sum, on the 1/4 grid, with the given edges."""
-    rng = np.random.default_rng(3)
-    nodes = {
-        "input": ir.Input(shape=(4,)),
-        "fc1": ir.Affine(weight=rng.integers(-2, 4, (4, 4)) / 4),
-        "lif1": ir.LIF(beta=0.5, threshold=1.0, reset="soft"),
-        "fc2": ir.Affine(weight=rng.integers(-2, 4, (4, 4)) / 4, bias=np.full(4, 0.25)),
-        "lif2": ir.LIF(beta=0.5, threshold=1.0),
-        "output": ir.Output(),
-    }
-    chain = [ir.Edge(a, b) for a, b in zip(list(nodes), list(nodes)[1:], strict=False)]
-    return ir.Graph(header=HEADER, nodes=nodes, edges=(*chain, *edges))
+def wired(extra=""):
+    """Input, two layers and a sum, on the 1/4 grid, with further edges."""
+    first, second = np.random.default_rng(3).integers(-2, 4, (2, 4, 4)) / 4
+    graph = small.graph(
+        4,
+        HEADER,
+        fc1=ir.Affine(weight=first),
+        lif1=small.lif(beta=0.5, reset="soft"),
+        fc2=ir.Affine(weight=second, bias=np.full(4, 0.25)),
+        lif2=small.lif(beta=0.5),
+    )
+    return small.changed(graph, extra)
 
 
 @pytest.mark.parametrize(
-    ("extra", "feature"),
+    "extra",
     [
-        ((ir.Edge("lif1", "lif2"),), "skip"),
-        ((ir.Edge("lif1", "lif2", 3),), "delayed skip"),
-        ((ir.Edge("fc2", "lif1", 1),), "recurrence through an affine"),
-        ((ir.Edge("lif2", "lif2", 1), ir.Edge("lif2", "fc1", 2)), "two loops"),
-        ((ir.Edge("input", "lif2"), ir.Edge("input", "lif2", 12)), "delay as long as the run"),
+        pytest.param("lif1-lif2", id="skip"),
+        pytest.param("lif1-lif2:3", id="delayed skip"),
+        pytest.param("fc2-lif1:1", id="recurrence through an affine"),
+        pytest.param("lif2-lif2:1 lif2-fc1:2", id="two loops"),
+        pytest.param("input-lif2 input-lif2:12", id="delay as long as the run"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_wiring(backend, extra, feature):
+def test_wiring(backend, extra):
     graph = wired(extra)
     x = np.random.default_rng(4).integers(-2, 6, (3, 12, 4)) / 4
     spikes = run(backend, graph, x).spikes
@@ -180,14 +165,8 @@ def test_wiring(backend, extra, feature):
     v = {"lif1": np.zeros((3, 4)), "lif2": np.zeros((3, 4))}
     for t in range(12):
         for name in ("input", "fc1", "lif1", "fc2", "lif2"):
-            arriving = sum(
-                (
-                    past[edge.source][t - edge.delay]
-                    for edge in graph.incoming(name)
-                    if edge.delay <= t
-                ),
-                start=np.zeros((3, 4)),
-            )
+            edges = [edge for edge in graph.incoming(name) if edge.delay <= t]
+            arriving = sum((past[e.source][t - e.delay] for e in edges), np.zeros((3, 4)))
             node = graph.nodes[name]
             if name == "input":
                 past[name][t] = x[:, t]
@@ -200,17 +179,11 @@ def test_wiring(backend, extra, feature):
     for name in ("lif1", "lif2"):
         want = past[name].transpose(1, 0, 2)
         assert 0 < want.mean() < 1
-        np.testing.assert_array_equal(spikes[name], want, err_msg=feature)
+        np.testing.assert_array_equal(spikes[name], want)
 
 
 def test_a_delayed_edge_is_the_only_one(backend):
-    nodes = {
-        "input": ir.Input(shape=(2,)),
-        "lif": ir.LIF(beta=0.5, threshold=1.0),
-        "output": ir.Output(),
-    }
-    edges = (ir.Edge("input", "lif", 2), ir.Edge("lif", "output", 1))
-    graph = ir.Graph(header=HEADER, nodes=nodes, edges=edges)
+    graph = small.graph(2, HEADER, lif=small.lif(beta=0.5), wires="input-lif:2 lif-output:1")
     for x in (np.full((1, 1, 2), 2.0), np.full((1, 6, 2), 2.0)):
         result = run(backend, graph, x, steps=6)
         np.testing.assert_array_equal(result.spikes["lif"][0, :, 0], [0, 0, 1, 1, 1, 1])
@@ -218,9 +191,7 @@ def test_a_delayed_edge_is_the_only_one(backend):
 
 
 def test_a_static_stimulus_is_the_same_as_repeating_it(backend):
-    graph = wired(
-        (ir.Edge("lif1", "lif2", 1), ir.Edge("fc1", "lif2", 2), ir.Edge("fc2", "lif1", 1))
-    )
+    graph = wired("lif1-lif2:1 fc1-lif2:2 fc2-lif1:1")
     x = np.random.default_rng(5).integers(-2, 6, (3, 1, 4)) / 4
     still, repeated = (run(backend, graph, v, steps=12) for v in (x, np.repeat(x, 12, axis=1)))
     for name in graph.spiking:
@@ -230,13 +201,13 @@ def test_a_static_stimulus_is_the_same_as_repeating_it(backend):
 def test_a_second_run_knows_nothing_of_the_first(backend):
     rng = np.random.default_rng(6)
     nodes = {
-        "stock": ir.LIF(beta=0.9, threshold=1.0),
-        "current": ir.LIF(beta=0.9, threshold=1.0, alpha=0.5, v_init=0.3, i_init=0.2),
-        "ours": ir.LIF(beta=0.9, threshold=1.0, alpha=0.5, reset="soft", bias=0.1, refractory=0),
-        "rests": ir.LIF(beta=1.0, threshold=1.0, refractory=2, v_min=-1.0),
+        "stock": small.lif(),
+        "current": small.lif(alpha=0.5, v_init=0.3, i_init=0.2),
+        "ours": small.lif(alpha=0.5, reset="soft", bias=0.1, refractory=0),
+        "rests": small.lif(beta=1.0, refractory=2, v_min=-1.0),
         "li": ir.LI(beta=0.9, bias=0.1, v_init=0.5),
     }
-    graph = ir.Graph.chain(HEADER, input=ir.Input(shape=(5,)), **nodes, output=ir.Output())
+    graph = small.graph(5, HEADER, **nodes)
     x = rng.normal(0.5, 1, (4, 12, 5))
     executable = backend.compile(graph, "float")
     a = executable.run(Stimulus(x, 12), record=("spikes",))
@@ -247,23 +218,9 @@ def test_a_second_run_knows_nothing_of_the_first(backend):
         np.testing.assert_array_equal(a.spikes[name], b.spikes[name])
 
 
-@pytest.mark.parametrize(
-    ("readout", "want"),
-    [
-        ("count", [2, 1]),
-        ("mean", [0.5, 0.25]),
-        ("last", [0, 1]),
-        ("max", [1, 1]),
-        ("first", [4, 1]),
-    ],
-)
+@pytest.mark.parametrize(("readout", "want"), READOUTS.items())
 def test_readouts(backend, readout, want):
-    graph = ir.Graph.chain(
-        HEADER,
-        input=ir.Input(shape=(2,)),
-        lif=ir.LIF(beta=0.0, threshold=0.5),
-        output=ir.Output(readout=readout),
-    )
+    graph = small.graph(2, HEADER, readout=readout, lif=ir.LIF(beta=0.0, threshold=0.5))
     x = np.array([[[1.0, 0], [0, 0], [1, 0], [0, 1]]])
     result = run(backend, graph, x)
     assert result.scores.dtype == np.float64
@@ -272,7 +229,7 @@ def test_readouts(backend, readout, want):
 
 
 def test_values_of_any_type_and_no_samples(backend):
-    graph = wired(())
+    graph = wired()
     x = np.random.default_rng(7).integers(0, 3, (2, 12, 4)).astype(np.uint8)
     np.testing.assert_array_equal(
         run(backend, graph, x).scores, run(backend, graph, x.astype(float)).scores
@@ -281,47 +238,35 @@ def test_values_of_any_type_and_no_samples(backend):
 
 
 def test_several_spikes_are_refused_by_node_and_reason(backend):
-    graph = ir.Graph.chain(
-        HEADER,
-        input=ir.Input(shape=(2,)),
-        burst=ir.LIF(beta=0.5, threshold=1.0, max_spikes=3),
-        output=ir.Output(),
-    )
+    graph = small.graph(2, HEADER, burst=small.lif(beta=0.5, max_spikes=3))
     with pytest.raises(Unsupported, match=r"burst: LIF several spikes per step \(.*at most once"):
         backend.compile(graph, "float")
 
 
 def test_programs_and_other_rungs_are_refused(backend):
-    program = ir.Program.chain(
-        HEADER,
-        {
-            "input": ir.FixedInput(shape=(1,), scale=1.0, high=1),
-            "fc": ir.FixedDense(weight=np.ones((1, 1), np.int64)),
-            "lif": ir.FixedLIF(vth=1),
-            "output": ir.Output(),
-        },
-    )
+    fc = ir.FixedDense(weight=np.ones((1, 1), np.int64))
+    program = small.program(1, HEADER, fc=fc, lif=ir.FixedLIF(vth=1))
     with pytest.raises(Unsupported, match="floating point"):
         backend.compile(program, "quantised")
     with pytest.raises(Unsupported, match="takes a Graph"):
         backend.compile(program, "float")
     with pytest.raises(Unsupported, match="no neuromorphic chip"):
-        backend.compile(wired(()), "device")
+        backend.compile(wired(), "device")
 
 
 def test_misuse_is_refused(backend):
-    graph = wired(())
+    graph = wired()
     with pytest.raises(InvalidInput, match="precision is 'half'"):
         backend.compile(graph, "float", precision="half")
     executable = backend.compile(graph, "float")
-    with pytest.raises(InvalidInput, match="the model takes"):
-        executable.run(Stimulus(np.zeros((1, 12, 3)), 12))
-    with pytest.raises(InvalidInput, match="12 steps"):
-        executable.run(Stimulus(np.zeros((1, 5, 4)), 12))
-    with pytest.raises(Unsupported, match="reference"):
-        executable.run(Stimulus(np.zeros((1, 12, 4)), 12), record=("membrane",))
-    with pytest.raises(InvalidInput, match="cannot record"):
-        executable.run(Stimulus(np.zeros((1, 12, 4)), 12), record=("currents",))
+    for shape, record, error, message in (
+        ((1, 12, 3), (), InvalidInput, "the model takes"),
+        ((1, 5, 4), (), InvalidInput, "12 steps"),
+        ((1, 12, 4), ("membrane",), Unsupported, "reference"),
+        ((1, 12, 4), ("currents",), InvalidInput, "cannot record"),
+    ):
+        with pytest.raises(error, match=message):
+            executable.run(Stimulus(np.zeros(shape), 12), record=record)
     executable.close()
     with pytest.raises(InvalidInput, match="closed"):
         executable.run(Stimulus(np.zeros((1, 12, 4)), 12))
@@ -333,13 +278,13 @@ def test_an_absent_library_is_missing_with_its_command(monkeypatch, name):
     monkeypatch.setattr(framework, "find_spec", lambda _: None)
     assert f"pip install 'neurorobust[{name}]'" in backend.missing()
     with pytest.raises(BackendUnavailable, match="pip install"):
-        backend.compile(wired(()), "float")
+        backend.compile(wired(), "float")
 
 
 def test_another_release_is_reported(backend, monkeypatch):
     monkeypatch.setattr(framework, "version", lambda _: "99.0")
     declared = backend.capabilities().rungs["float"].deviations
-    reported = run(backend, wired(()), np.zeros((1, 12, 4))).deviations
+    reported = run(backend, wired(), np.zeros((1, 12, 4))).deviations
     assert any(d.kind == "unverified" and "99.0" in d.text for d in reported)
     assert set(reported) <= set(declared)
 
@@ -351,5 +296,5 @@ def test_loading_an_adapter_imports_no_framework(name):
         "adapter.backend.missing(); "
         "sys.exit(', '.join({'torch', 'snntorch', 'norse'} & set(sys.modules)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = python("-c", code)
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,5 @@
 """Norse's cells against the canonical law, and what stock Norse does instead."""
 
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -9,8 +7,9 @@ import pytest
 
 from neurorobust.backends import run
 from neurorobust.data import Stimulus
-from neurorobust.ir import LI, Graph, Input, Output
+from neurorobust.ir import LI
 from neurorobust_norse.gaps import ROUNDING
+from tests.support import small
 from tests.support.helpers import require_backend
 from tests.support.neuron_oracle import (
     HEADER,
@@ -22,6 +21,7 @@ from tests.support.neuron_oracle import (
     population,
     spikes_of,
 )
+from tests.support.running import python
 
 UNROUNDED = {"IF hard", "IF soft"}
 """Laws that Norse computes in the canonical order, as long as there is no current."""
@@ -97,7 +97,7 @@ def test_other_leaks_flip_few_ties_and_say_so(backend):
 def test_integrator_at_every_beta(backend, beta):
     rng = np.random.default_rng(26)
     node = LI(beta=beta, gain_in=[0.5, 2.0, 1.0], bias=[0.0, 0.1, -0.1], v_init=[0.0, 1.0, -1.0])
-    graph = Graph.chain(HEADER, input=Input(shape=(3,)), li=node, output=Output(readout="last"))
+    graph = small.graph(3, HEADER, readout="last", li=node)
     x = rng.normal(size=(5, 30, 3))
     result = run(graph, Stimulus(x, 30), backend=backend)
     v = np.broadcast_to(node.v_init, (5, 3))
@@ -120,13 +120,7 @@ def norse(backend):
 
 
 def test_stock_importing_warns(backend):
-    code = "import norse.torch"
-    done = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning", "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python("-W", "error::DeprecationWarning", "-c", "import norse.torch")
     assert "torch.jit.script" in done.stderr
 
 

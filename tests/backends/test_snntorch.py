@@ -1,5 +1,7 @@
 """snnTorch's neurons against the canonical law, and what stock snnTorch does instead."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -125,13 +127,7 @@ def test_stock_subtract_is_a_soft_reset_by_threshold_over_beta(snn):
     rng = np.random.default_rng(14)
     node = population(rng, reset="soft")
     beta, options = parameters(node)
-    by_more = population(
-        rng,
-        beta=node.beta,
-        threshold=node.threshold,
-        reset="soft",
-        reset_value=node.threshold / node.beta,
-    )
+    by_more = replace(node, reset_value=node.threshold / node.beta)
     assert differing(snn.Leaky(beta, **options), by_more, drive(rng))[0] == 0
 
 

@@ -9,18 +9,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
-from typer.testing import CliRunner
 
-from neurorobust.chips import load_profile
-from neurorobust.cli import app
 from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.formats.load import Reading, fitting, kind_of, load
 from neurorobust.formats.netx import save_netx
 from neurorobust.formats.nir import save_nir
 from neurorobust.ir import Graph, Program, save_model
 from neurorobust.lower import lower
-from tests.support.chip_networks import mlp
 from tests.support.netx_files import dense, write_net
+from tests.support.running import invoke
+from tests.support.small import mlp, profile
 
 W = np.array([[2, -4, 6], [8, 10, -12]])
 
@@ -62,7 +60,7 @@ def test_an_onnx_file(form, graph, tmp_path):
 
 
 def test_a_graph_or_a_program(graph, tmp_path):
-    program = lower(graph, load_profile("loihi2").profile)
+    program = lower(graph, profile("loihi2"))
     for model, kind in ((graph, Graph), (program, Program)):
         found = load(save_model(model, tmp_path / "m.safetensors"))
         assert isinstance(found, kind)
@@ -143,13 +141,14 @@ def test_damaged_files_are_told_by_the_reader_of_their_name(files, tmp_path):
     save_file({"weight": np.ones(3)}, tmp_path / "foreign.safetensors")
     with pytest.raises(InvalidFile, match="without a neurorobust model"):
         load(tmp_path / "foreign.safetensors")
-    for missing, message in (
-        ("none.nir", "is no file"),
-        ("", "is no file but a folder"),
-        ("x", "is no file; give the path of a model, or digits"),
-    ):
+    missing = {
+        "none.nir": "is no file",
+        "": "is no file but a folder",
+        "x": "is no file; give the path of a model, or digits",
+    }
+    for name, message in missing.items():
         with pytest.raises(InvalidFile, match=message):
-            load(tmp_path / missing)
+            load(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +163,7 @@ def test_damaged_files_are_told_by_the_reader_of_their_name(files, tmp_path):
 )
 def test_import_asks_in_its_own_words(kind, arguments, message, files, tmp_path):
     out = tmp_path / "out.safetensors"
-    result = CliRunner().invoke(app, ["import", str(files[kind]), "--out", str(out), *arguments])
+    result = invoke("import", files[kind], "--out", out, *arguments)
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
     assert not out.exists()

@@ -14,17 +14,26 @@ from neurorobust.formats.load import Reading, load
 from neurorobust.formats.netx import NetxCall, netx_latency, save_netx
 from neurorobust.formats.netx.lint import RULES
 from tests.formats.test_netx_import import assert_equal_to_netx, run
+from tests.support import small
 from tests.support.netx_model import Netx
 from tests.support.netx_programs import KINDS, STEPS, random_program, stimulus
 
-HEADER = ir.Header(dt_s=1e-3, steps=8, coding="events")
+PAGE = (Path(__file__).parents[2] / "docs" / "netx.md").read_text(encoding="utf-8")
 EVEN = np.array([[2, -4, 6], [8, 2, -2]])
+PLAIN = ir.FixedInput(shape=(3,), scale=1.0, high=1)
+FC = ir.FixedDense(weight=EVEN)
+LIF = ir.FixedLIF(vth=np.array(5))
+SQUARE = ir.FixedDense(weight=np.array([[2, -4], [6, 2]]))
+
+
+def only(*wires, source=PLAIN, **nodes):
+    """These nodes behind an input, one after the other or wired."""
+    return small.program(source, small.header(steps=8), wires=" ".join(wires), **nodes)
 
 
 def chain(**nodes):
     """A Program of dense layers: what is not given is a plain input, weights, neurons."""
-    base = {"input": PLAIN, "fc": ir.FixedDense(weight=EVEN), "lif": LIF}
-    return ir.Program.chain(HEADER, base | nodes | {"output": ir.Output()})
+    return only(**{"fc": FC, "lif": LIF} | nodes)
 
 
 def in_netx(path, call, program, codes):
@@ -41,12 +50,11 @@ def in_netx(path, call, program, codes):
 
 def flat(layers):
     """Layers of one axis where netx has (1, 1, n)."""
-    single = [spikes.ndim == 4 and spikes.shape[1:3] == (1, 1) for spikes, _ in layers]
     return [
-        tuple(value if value is None else value.reshape(len(value), -1) for value in layer)
-        if flat
+        tuple(value.reshape(len(value), -1) for value in layer)
+        if layer[0].ndim == 4 and layer[0].shape[1:3] == (1, 1)
         else layer
-        for layer, flat in zip(layers, single, strict=True)
+        for layer in layers
     ]
 
 
@@ -83,7 +91,7 @@ def test_the_call_says_what_the_file_does_not(tmp_path):
     call = save_netx(chain(lif=ir.FixedLIF(vth=np.array(5), **reset)), path)
     assert (call.reset_interval, call.reset_offset) == (6, 0)
     graded = chain(
-        input=ir.FixedInput(shape=(3,), scale=100.0, high=100),
+        source=ir.FixedInput(shape=(3,), scale=100.0, high=100),
         fc=ir.FixedDense(weight=EVEN, message_bits=7),
     )
     assert save_netx(graded, path).input_message_bits == 7
@@ -113,9 +121,9 @@ def test_the_file_holds_what_netx_reads(tmp_path):
 
 def test_weights_with_an_exponent_are_written_out(tmp_path):
     for node, wanted in (
-        (ir.FixedDense(weight=EVEN, weight_exp=3), 8 * EVEN),
+        (replace(FC, weight_exp=3), 8 * EVEN),
         (ir.FixedDense(weight=4 * EVEN, weight_exp=-2), EVEN),
-        (ir.FixedDense(weight=EVEN, weight_bits=6), EVEN // 8 * 8),
+        (replace(FC, weight_bits=6), EVEN // 8 * 8),
     ):
         save_netx(chain(fc=node), tmp_path / "a.net")
         with h5py.File(tmp_path / "a.net") as file:
@@ -125,9 +133,8 @@ def test_weights_with_an_exponent_are_written_out(tmp_path):
 @pytest.mark.parametrize("weight", [-np.array([[4, 2, 0], [1, 4, 3]]), np.zeros((2, 3), int)])
 def test_weights_that_netx_would_change_become_a_convolution(tmp_path, weight):
     fc = ir.FixedDense(weight=weight, sign_mode="inh")
-    lif = ir.FixedLIF(vth=np.array(5), bias_mant=np.array([9, 4]), bias_exp=np.array(6))
-    program = chain(fc=fc, lif=lif)
-    call = save_netx(program, tmp_path / "a.net")
+    lif = replace(LIF, bias_mant=np.array([9, 4]), bias_exp=np.array(6))
+    call = save_netx(chain(fc=fc, lif=lif), tmp_path / "a.net")
     assert call.input_shape == (3, 1, 1)
     with h5py.File(tmp_path / "a.net") as file:
         assert file["layer/1/type"][()] == b"conv"
@@ -145,44 +152,23 @@ def test_weights_beyond_eight_bits_become_a_convolution(tmp_path):
     assert_equal_to_netx(program, codes, layers)
 
 
-PLAIN = ir.FixedInput(shape=(3,), scale=1.0, high=1)
-LIF = ir.FixedLIF(vth=np.array(5))
-SQUARE = ir.FixedDense(weight=np.array([[2, -4], [6, 2]]))
-IMAGE = ir.FixedInput(shape=(1, 3, 3), scale=1.0, high=1)
-KERNEL = ir.FixedConv2d(weight=np.ones((2, 1, 2, 2), int))
+def recurrent(*, feed=FC, delay=1):
+    wires = f"input-fc-lif-output lif-back:{delay} back-lif"
+    return only(wires, fc=feed, lif=LIF, back=SQUARE)
 
 
-def wired(nodes, edges):
-    """Edges as ``a-b`` or, with a delay, ``a-b:2``."""
-    pairs = [edge.partition(":") for edge in edges.split()]
-    return ir.Program(
-        header=HEADER,
-        nodes={"input": PLAIN} | nodes | {"output": ir.Output()},
-        edges=tuple(ir.Edge(*pair.split("-"), int(delay or 0)) for pair, _, delay in pairs),
-    )
-
-
-def only(**nodes):
-    """A chain of these nodes behind a plain input."""
-    return ir.Program.chain(HEADER, {"input": PLAIN} | nodes | {"output": ir.Output()})
-
-
-def recurrent(*, feed=None, delay=1):
-    nodes = {"fc": feed or ir.FixedDense(weight=EVEN), "lif": LIF, "back": SQUARE}
-    return wired(nodes, f"input-fc fc-lif lif-output lif-back:{delay} back-lif")
-
-
+TWO = {"a": FC, "lif": LIF, "b": SQUARE, "top": LIF}
 REFUSED = {
     "ternary neurons": (
         lambda: chain(lif=ir.FixedTernaryLIF(vth_high=np.array(5), vth_low=np.array(-5))),
         "lif: a FixedTernaryLIF has no counterpart",
     ),
     "an integrator before the end": (
-        lambda: only(fc=ir.FixedDense(weight=EVEN), li=ir.FixedLI(), fc2=SQUARE, lif=LIF),
+        lambda: only(fc=FC, li=ir.FixedLI(), fc2=SQUARE, lif=LIF),
         "li: an integrator sends membranes",
     ),
     "floored sums": (
-        lambda: chain(fc=ir.FixedDense(weight=EVEN, weight_exp=-2)),
+        lambda: chain(fc=replace(FC, weight_exp=-2)),
         "fc: weight_exp -2 floors.*multiples of 4",
     ),
     "a fine bias": (
@@ -194,16 +180,17 @@ REFUSED = {
         "lif: biases span 3840000..3840000",
     ),
     "a delayed convolution": (
-        lambda: wired(
-            {"input": IMAGE, "conv": KERNEL, "lif": LIF, "flat": ir.Flatten()},
-            "input-conv:2 conv-lif lif-flat flat-output",
+        lambda: only(
+            "input-conv:2 conv-lif-flat-output",
+            source=ir.FixedInput(shape=(1, 3, 3), scale=1.0, high=1),
+            conv=ir.FixedConv2d(weight=np.ones((2, 1, 2, 2), int)),
+            lif=LIF,
+            flat=ir.Flatten(),
         ),
         "conv: netx ignores delays",
     ),
     "a long delay": (
-        lambda: wired(
-            {"fc": ir.FixedDense(weight=EVEN), "lif": LIF}, "input-fc:63 fc-lif lif-output"
-        ),
+        lambda: only("input-fc:63 fc-lif-output", fc=FC, lif=LIF),
         "fc: waits 63 steps; netx holds 62",
     ),
     "slow recurrence": (lambda: recurrent(delay=2), "lif: netx handles delays beside recurrence"),
@@ -212,29 +199,15 @@ REFUSED = {
         "lif: netx handles delays beside recurrence",
     ),
     "a skipped layer": (
-        lambda: wired(
-            {
-                "a": ir.FixedDense(weight=EVEN),
-                "lif": LIF,
-                "b": SQUARE,
-                "c": ir.FixedDense(weight=EVEN),
-            }
-            | {"top": LIF},
-            "input-a a-lif lif-b input-c b-top c-top top-output",
-        ),
+        lambda: only("input-a-lif-b-top input-c-top-output", **TWO, c=FC),
         "c: comes from input, not from lif; netx holds chains only",
     ),
     "an early output": (
-        lambda: wired(
-            {"a": ir.FixedDense(weight=EVEN), "lif": LIF, "b": SQUARE, "top": LIF},
-            "input-a a-lif lif-b b-top lif-output top-output",
-        ),
+        lambda: only("input-a-lif-b-top lif-output top-output", **TWO),
         "output: adds up 2 inputs",
     ),
     "resets of two kinds": (
-        lambda: only(
-            fc=ir.FixedDense(weight=EVEN), lif=LIF, fc2=SQUARE, top=replace(LIF, reset_interval=4)
-        ),
+        lambda: only(fc=FC, lif=LIF, fc2=SQUARE, top=replace(LIF, reset_interval=4)),
         "populations reset differently",
     ),
     "weights netx would change, with delays": (
@@ -248,33 +221,37 @@ REFUSED = {
         "lif: netx would change its weights of -4..-1, and delays",
     ),
     "an input population with a current": (
-        lambda: only(input=replace(PLAIN, scale=10.0, high=10), lif=replace(LIF, du=np.array(100))),
+        lambda: only(
+            source=replace(PLAIN, scale=10.0, high=10), lif=replace(LIF, du=np.array(100))
+        ),
         "lif: the current keeps the input",
     ),
     "an input population with a broken scale": (
-        lambda: only(input=replace(PLAIN, scale=10.5, high=10), lif=LIF),
+        lambda: only(source=replace(PLAIN, scale=10.5, high=10), lif=LIF),
         r"lif: netx takes an input as x weight \+ bias",
     ),
     "an input population beyond 16 bits": (
-        lambda: only(input=replace(PLAIN, high=40000), lif=LIF),
+        lambda: only(source=replace(PLAIN, high=40000), lif=LIF),
         "lif: input 0..40000 and bias 0 exceed 16 bits",
     ),
     "payloads and spikes at once": (
-        lambda: wired(
-            {"input": replace(PLAIN, high=7), "a": ir.FixedDense(weight=EVEN), "lif": LIF}
-            | {"b": ir.FixedDense(weight=EVEN, message_bits=3)},
-            "input-a input-b a-lif b-lif lif-output",
+        lambda: only(
+            "input-a-lif input-b-lif-output",
+            source=replace(PLAIN, high=7),
+            a=FC,
+            lif=LIF,
+            b=replace(FC, message_bits=3),
         ),
         "lif: takes its input once as payloads and once as spikes",
     ),
     "a host": (
         lambda: chain().with_(
-            host=ir.Graph.chain(
+            host=small.graph(
+                4,
                 ir.Header(dt_s=1e-3, steps=8),
-                input=ir.Input(shape=(4,)),
+                readout="last",
                 fc=ir.Affine(weight=np.ones((3, 4))),
                 li=ir.LI(beta=0.5),
-                output=ir.Output(readout="last"),
             )
         ),
         "part on the host.*host=None",
@@ -291,12 +268,13 @@ def test_refused_by_name(tmp_path, name):
 
 
 def test_synapses_that_add_up_are_one_matrix(tmp_path):
-    parts = {"a": ir.FixedDense(weight=EVEN), "b": ir.FixedDense(weight=EVEN), "lif": LIF}
-    save_netx(wired(parts, "input-a input-b a-lif b-lif lif-output"), tmp_path / "a.net")
+    parts = {"a": FC, "b": FC, "lif": LIF}
+    save_netx(only("input-a-lif input-b-lif-output", **parts), tmp_path / "a.net")
     with h5py.File(tmp_path / "a.net") as file:
         assert np.array_equal(file["layer/1/weight"][()], 2 * EVEN)
+    late = only("input-a-lif input-b:3 b-lif-output", **parts)
     with pytest.raises(Unsupported, match="b: a second synapse between the same neurons"):
-        save_netx(wired(parts, "input-a input-b:3 a-lif b-lif lif-output"), tmp_path / "a.net")
+        save_netx(late, tmp_path / "a.net")
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
@@ -306,10 +284,9 @@ def test_a_folder_that_cannot_be_written(tmp_path):
 
 
 def test_the_examples_of_the_page_run(tmp_path, monkeypatch):
-    page = (Path(__file__).parents[2] / "docs" / "netx.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     scope = {}
-    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+    for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
         exec(code, scope)  # noqa: S102 - the page's own code
     assert scope["call"] == NetxCall()
     assert scope["inputs"].shape == (16, 3)
@@ -319,6 +296,5 @@ def test_the_examples_of_the_page_run(tmp_path, monkeypatch):
 
 
 def test_the_page_names_every_rule():
-    page = (Path(__file__).parents[2] / "docs" / "netx.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([\w-]+)` \| (\w+) \|", page, re.MULTILINE)
+    rows = re.findall(r"^\| `([\w-]+)` \| (\w+) \|", PAGE, re.MULTILINE)
     assert sorted(rows) == sorted((rule.code, rule.severity) for rule in RULES)

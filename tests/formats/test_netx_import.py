@@ -18,6 +18,7 @@ from tests.support.netx_files import (
     dense,
     dense_file,
     image_file,
+    put,
     source,
     write_net,
 )
@@ -36,22 +37,17 @@ def run(program, codes, record=("spikes", "membrane")):
     return spikes, {name: value[0].numpy() for name, value in trace.membrane.items()}
 
 
-def netx_layout(values):
-    """(T, C, H, W) → (T, W, H, C)."""
-    return values.transpose(0, 3, 2, 1) if values.ndim == 4 else values
-
-
 def assert_equal_to_netx(program, codes, layers):
     """Every layer of netx is what the Program was, later by its latency."""
     spikes, membranes = run(program, codes)
     latency = netx_latency(program)
     assert len(latency) == len(layers)
     for (name, late), (fired, membrane) in zip(latency.items(), layers, strict=True):
-        if isinstance(program.nodes[name], FixedLI):
-            mine, theirs = membranes[name], membrane
-        else:
-            mine, theirs = spikes[name], fired
-        assert np.array_equal(netx_layout(mine), theirs[late : late + len(codes)]), name
+        last = isinstance(program.nodes[name], FixedLI)
+        mine, theirs = (membranes[name], membrane) if last else (spikes[name], fired)
+        if mine.ndim == 4:  # (T, C, H, W) here, (T, W, H, C) there
+            mine = mine.transpose(0, 3, 2, 1)
+        assert np.array_equal(mine, theirs[late : late + len(codes)]), name
     return sum(int(value.sum()) for value in spikes.values())
 
 
@@ -133,17 +129,13 @@ def test_what_a_program_says_about_itself(tmp_path):
 
 def test_older_forms_are_the_same_network(tmp_path):
     kernel = np.arange(-8, 8).reshape(2, 2, 2, 2)
-    new = [
-        source(2, 4, 4),
-        conv(kernel, (2, 3, 3)),
-        FLATTEN,
-        dense(np.arange(-9, 9).reshape(1, 18)),
-    ]
+    last = dense(np.arange(-9, 9).reshape(1, 18))
+    new = [source(2, 4, 4), conv(kernel, (2, 3, 3)), FLATTEN, last]
     old = [
-        {**new[0], "type": b"input"},
+        new[0],
         conv(kernel[..., None].astype(np.float32), (2, 3, 3), stride=1, padding=0, dilation=1),
         FLATTEN,
-        dense(np.zeros((1, 18))) | {"weight": np.arange(-9, 9).astype(np.float32)},
+        last | {"weight": np.arange(-9, 9).astype(np.float32)},
     ]
     for layer in old[1::2]:
         layer["neuron"] = {k: np.array([v]) for k, v in CUBA.items() if k != "type"}
@@ -294,24 +286,15 @@ class TestHostileFiles:
             file.move("layer/0", "layer/7")
         self.refuse(path, "no group 'layer/0'")
 
-    @pytest.mark.parametrize("link", ["soft", "external"])
+    @pytest.mark.parametrize("link", [h5py.SoftLink("/layer/0"), h5py.ExternalLink("b.net", "/")])
     @pytest.mark.parametrize("place", ["layer/0/weight", "layer/0/neuron", "layer/1"])
     def test_links(self, path, link, place):
-        with h5py.File(path, "a") as file:
-            del file[place]
-            file[place] = (
-                h5py.SoftLink("/layer/0") if link == "soft" else h5py.ExternalLink("b.net", "/")
-            )
-        self.refuse(path, "may lead anywhere")
+        self.refuse(put(path, place, link), "may lead anywhere")
 
     def test_values_in_other_files(self, path, tmp_path):
         (tmp_path / "raw").write_bytes(bytes(8 * 12))
-        with h5py.File(path, "a") as file:
-            del file["layer/0/weight"]
-            file["layer/0"].create_dataset(
-                "weight", (3, 4), "i8", external=[(str(tmp_path / "raw"), 0, 96)]
-            )
-        self.refuse(path, "from other files")
+        outside = {"shape": (3, 4), "dtype": "i8", "external": [(str(tmp_path / "raw"), 0, 96)]}
+        self.refuse(put(path, "layer/0/weight", **outside), "from other files")
         layout = h5py.VirtualLayout((3, 4), "i8")
         layout[:] = h5py.VirtualSource(str(tmp_path / "x.h5"), "w", (3, 4))
         with h5py.File(path, "a") as file:
@@ -326,9 +309,7 @@ class TestHostileFiles:
         self.refuse(path, "type 'dense'")
 
     def test_a_few_bytes_that_declare_much(self, path):
-        with h5py.File(path, "a") as file:
-            del file["layer/0/weight"]
-            file["layer/0"].create_dataset("weight", (1 << 20, 1 << 20), "f8", chunks=(64, 64))
+        put(path, "layer/0/weight", shape=(1 << 20, 1 << 20), dtype="f8", chunks=(64, 64))
         assert path.stat().st_size < 1 << 16
         self.refuse(path, "above 1024 MiB")
 
@@ -346,17 +327,11 @@ class TestHostileFiles:
         ],
     )
     def test_values_that_are_no_weights(self, path, value, message):
-        with h5py.File(path, "a") as file:
-            del file["layer/0/weight"]
-            file["layer/0/weight"] = value
-        self.refuse(path, message)
+        self.refuse(put(path, "layer/0/weight", value), message)
 
     @pytest.mark.parametrize("value", [3, np.array([b"a", b"b"]), "\u00e9", h5py.Empty("S3")])
     def test_types_that_are_no_names(self, path, value):
-        with h5py.File(path, "a") as file:
-            del file["layer/0/type"]
-            file["layer/0/type"] = value
-        self.refuse(path, "layer/0/type")
+        self.refuse(put(path, "layer/0/type", value), "layer/0/type")
 
     def test_missing_datasets(self, path):
         for place, message in (
@@ -365,9 +340,7 @@ class TestHostileFiles:
             ("shape", "'shape'"),
             ("type", "type ''"),
         ):
-            with h5py.File(path, "a") as file:
-                del file[f"layer/0/{place}"]
-            self.refuse(path, message)
+            self.refuse(put(path, f"layer/0/{place}"), message)
 
     def test_millions_of_neurons_in_a_few_bytes(self, tmp_path):
         huge = source(1 << 20, 1 << 20, 1 << 20, neuron=CUBA)

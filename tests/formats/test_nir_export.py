@@ -18,9 +18,12 @@ from neurorobust.formats.nir.load import KINDS
 from neurorobust.testing.draws import random_stimulus
 from neurorobust.testing.random_networks import random_graph
 from tests.formats.test_nir_import import nested
+from tests.support import small
+from tests.support.netx_files import put
 from tests.support.nir_files import chain, lif, linear, same, values
 
 HEADER = ir.Header(dt_s=1e-3, steps=10, coding="events")
+EYE = ir.Affine(weight=np.eye(2))
 BEYOND_NIR = ("BatchNorm", "Pool2d max")
 BEYOND_NODES = (
     *BEYOND_NIR,
@@ -135,9 +138,8 @@ def test_every_node_of_a_file_is_written_again_bit_for_bit(tmp_path, dtype):
 
 def test_subgraphs_names_and_foreign_metadata_are_written_again(tmp_path):
     path = nested(tmp_path / "a.nir")
-    with h5py.File(path, "r+") as file:
-        file["node/metadata/author"] = "someone"
-        file["node/metadata/nested/numbers"] = np.arange(3)
+    put(path, "node/metadata/author", "someone")
+    put(path, "node/metadata/nested/numbers", np.arange(3))
     graph = load(path, Reading(dt_s=1e-4, reset="soft", recurrence="currents"))
     save_nir(graph, tmp_path / "b.nir")
     assert same(path, tmp_path / "b.nir")
@@ -161,12 +163,7 @@ def test_a_changed_graph_is_not_written_as_the_file_it_came_from(tmp_path):
 
 def test_an_edited_file_is_noticed(tmp_path):
     path = tmp_path / "a.nir"
-    nodes = {
-        "input": ir.Input(shape=(2,)),
-        "lif": ir.LIF(beta=0.9, threshold=1.0),
-        "output": ir.Output(),
-    }
-    save_nir(ir.Graph.chain(HEADER, **nodes), path)
+    save_nir(small.graph(2, HEADER, lif=small.lif()), path)
     with h5py.File(path, "r+") as file:
         file["node/nodes/lif/v_threshold"][...] = 2.0
     with pytest.raises(InvalidFile, match=r"edited after it was written.*use_metadata=False"):
@@ -176,20 +173,14 @@ def test_an_edited_file_is_noticed(tmp_path):
 
 
 def test_damaged_metadata_is_named(tmp_path):
-    path = tmp_path / "a.nir"
+    path, place = tmp_path / "a.nir", "node/metadata/neurorobust"
     save_nir(simple(), path)
-    for change in ({"schema": 9}, {"graph": {}}, {"arrays": {"lif/beta": {"at": "nowhere"}}}):
-        with h5py.File(path, "r+") as file:
-            text = json.loads(file["node/metadata/neurorobust"][()])
-            del file["node/metadata/neurorobust"]
-            file["node/metadata/neurorobust"] = json.dumps(text | change)
+    with h5py.File(path) as file:
+        text = json.loads(file[place][()])
+    changes = ({"schema": 9}, {"graph": {}}, {"arrays": {"lif/beta": {"at": "nowhere"}}})
+    for told in (*(json.dumps(text | change) for change in changes), "{"):
         with pytest.raises(InvalidFile, match="metadata 'neurorobust'"):
-            load(path)
-    with h5py.File(path, "r+") as file:
-        del file["node/metadata/neurorobust"]
-        file["node/metadata/neurorobust"] = "{"
-    with pytest.raises(InvalidFile, match="metadata 'neurorobust'"):
-        load(path)
+            load(put(path, place, told))
 
 
 def test_arguments_that_contradict_the_file_are_refused(tmp_path):
@@ -202,19 +193,12 @@ def test_arguments_that_contradict_the_file_are_refused(tmp_path):
 
 def simple(**changes):
     """Input, weights, neurons, Output."""
-    nodes = {
-        "input": ir.Input(shape=(2,)),
-        "fc": ir.Affine(weight=np.eye(2)),
-        "lif": ir.LIF(**({"beta": 0.9, "threshold": 1.0} | changes)),
-        "output": ir.Output(),
-    }
-    return ir.Graph.chain(HEADER, **nodes)
+    return small.graph(2, HEADER, fc=EYE, lif=small.lif(**changes))
 
 
 def imaged(**node):
     """One node on an image."""
-    ends = {"flat": ir.Flatten(), "output": ir.Output()}
-    return ir.Graph.chain(HEADER, **{"input": ir.Input(shape=(2, 4, 4))} | node | ends)
+    return small.graph((2, 4, 4), HEADER, **node, flat=ir.Flatten())
 
 
 POOL = ir.Pool2d(op="max", kernel=(2, 2), stride=(2, 2))
@@ -234,10 +218,7 @@ REFUSED = {
     "lif: a threshold that is not above 0": ("norse", simple(threshold=0.0)),
     "lif: thresholds (over gain) that differ": ("snntorch", simple(threshold=TWO["a"])),
     "lif: beta that differs": ("portable", simple(beta=TWO["a"])),
-    "li: readers drop or refuse LI": (
-        "norse",
-        ir.Graph.chain(HEADER, input=ir.Input(shape=(2,)), li=ir.LI(beta=0.5), output=ir.Output()),
-    ),
+    "li: readers drop or refuse LI": ("norse", small.graph(2, HEADER, li=ir.LI(beta=0.5))),
     "pool: Norse drops AvgPool2d": ("portable", imaged(pool=replace(POOL, op="avg"))),
     "pool: NIR has no maximum": ("strict", imaged(pool=POOL)),
     "norm: NIR has no BatchNorm": (
@@ -255,12 +236,9 @@ REFUSED = {
     "header: readers know no mean": ("norse", simple().with_(header=replace(HEADER, mean=(0.5,)))),
     "edge delays": (
         "portable",
-        simple().with_(edges=(*simple().edges[:2], ir.Edge("lif", "output", 1))),
+        small.graph(2, HEADER, fc=EYE, lif=small.lif(), wires="input-fc-lif lif-output:1"),
     ),
-    "two edges between the same nodes": (
-        "norse",
-        simple().with_(edges=(*simple().edges, ir.Edge("fc", "lif"))),
-    ),
+    "two edges between the same nodes": ("norse", small.changed(simple(), "fc-lif")),
 }
 
 
@@ -282,15 +260,8 @@ def test_unknown_profiles_and_folders(tmp_path):
 
 def test_norse_runs_a_diamond_in_another_order_and_is_not_given_one(tmp_path):
     """Depth first, the node where two branches meet runs before the second branch."""
-    nodes = {
-        "input": ir.Input(shape=(2,)),
-        "a": ir.Affine(weight=np.eye(2)),
-        "b": ir.Affine(weight=np.eye(2)),
-        "lif": ir.LIF(beta=0.5, threshold=1.0),
-        "output": ir.Output(),
-    }
-    pairs = (("input", "a"), ("input", "b"), ("a", "lif"), ("b", "lif"), ("lif", "output"))
-    graph = ir.Graph(header=HEADER, nodes=nodes, edges=tuple(ir.Edge(*pair) for pair in pairs))
+    wires = "input-a-lif input-b-lif-output"
+    graph = small.graph(2, HEADER, a=EYE, b=EYE, lif=small.lif(beta=0.5), wires=wires)
     with pytest.raises(Unsupported, match=r"edge b -> lif: Norse gives it a delay of 1"):
         save_nir(graph, tmp_path / "a.nir", "norse")
 
@@ -304,11 +275,9 @@ def test_a_file_with_linear_and_affine_keeps_names_that_sort_otherwise(tmp_path)
 
 
 def test_names_that_hdf5_cannot_store_are_refused(tmp_path):
-    graph = simple()
-    nodes = {("." if name == "fc" else name): node for name, node in graph.nodes.items()}
-    edges = (ir.Edge("input", "."), ir.Edge(".", "lif"), ir.Edge("lif", "output"))
+    graph = small.graph(2, HEADER, **{".": EYE}, lif=small.lif())
     with pytest.raises(Unsupported, match="cannot store a node's name"):
-        save_nir(ir.Graph(header=HEADER, nodes=nodes, edges=edges), tmp_path / "a.nir")
+        save_nir(graph, tmp_path / "a.nir")
 
 
 def test_foreign_provenance_is_named(tmp_path):

@@ -1,7 +1,5 @@
 """NIR files → Graph: equations against NumPy, and everything that is not guessed."""
 
-from itertools import pairwise
-
 import h5py
 import nir
 import numpy as np
@@ -13,7 +11,8 @@ from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.formats.load import Reading, load
 from neurorobust.ir import LI, LIF, Edge, Header, load_model, save_model
 from tests.support.helpers import shared_data
-from tests.support.nir_files import chain, lif, linear, write
+from tests.support.netx_files import put
+from tests.support.nir_files import chain, lif, linear, values, write
 
 DT = 1e-4
 RNG = np.random.default_rng(5)
@@ -126,25 +125,11 @@ def test_nodes_are_sorted_by_flow_not_by_name(tmp_path):
 
 def nested(path):
     """Affine → a recurrent subgraph → Affine, as snnTorch writes recurrence."""
-    inner = nir.NIRGraph(
-        {
-            "in": nir.Input(np.array([3])),
-            "lif": lif(3),
-            "w_rec": linear(RNG, 3, 3),
-            "out": nir.Output(np.array([3])),
-        },
-        [("in", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "out")],
-        type_check=False,
-    )
-    nodes = {
-        "input": nir.Input(np.array([2])),
-        "fc1": linear(RNG, 3, 2),
-        "rnn": inner,
-        "fc2": linear(RNG, 2, 3),
-        "output": nir.Output(np.array([2])),
-    }
-    names = list(nodes)
-    return write(path, nodes, list(pairwise(names)))
+    port, back = np.array([3]), linear(RNG, 3, 3)
+    nodes = {"in": nir.Input(port), "lif": lif(3), "w_rec": back, "out": nir.Output(port)}
+    edges = [("in", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "out")]
+    inner = nir.NIRGraph(nodes, edges, type_check=False)
+    return chain(path, (2,), fc1=linear(RNG, 3, 2), rnn=inner, fc2=linear(RNG, 2, 3))
 
 
 def test_subgraphs_are_opened_and_cycles_wait_where_the_caller_says(tmp_path):
@@ -226,14 +211,9 @@ def conv(groups=1, kernel=(3, 3), into=2):
 
 def test_convolutions_whose_shapes_nir_itself_gets_wrong(tmp_path):
     """nir takes the channels of grouped weights as they are, and square kernels."""
-    nodes = {
-        "input": nir.Input(np.array([2, 6, 8])),
-        "conv": (wide := conv(kernel=(3, 5))),
-        "flat": nir.Flatten({"input": wide.output_type["output"]}, 0, -1),
-        "output": nir.Output(np.array([96])),
-    }
-    names = list(nodes)
-    path = write(tmp_path / "wide.nir", nodes, list(pairwise(names)))
+    wide = conv(kernel=(3, 5))
+    flat = nir.Flatten({"input": wide.output_type["output"]}, 0, -1)
+    path = chain(tmp_path / "wide.nir", (2, 6, 8), (96,), conv=wide, flat=flat)
     with pytest.raises(InvalidFile, match=r"'flat'.*\(4, 4, 6\).*\(4, 4, 4\).*check_shapes=False"):
         load(path, Reading(dt_s=DT))
     assert load(path, Reading(dt_s=DT, check_shapes=False)).shapes["conv"] == (4, 4, 4)
@@ -248,12 +228,9 @@ def test_convolutions_whose_shapes_nir_itself_gets_wrong(tmp_path):
 
 def test_scalars_stand_for_all_neurons_only_on_demand(tmp_path):
     path = chain(tmp_path / "a.nir", (3,), fc=linear(RNG, 3, 3), lif=lif(3))
-    with h5py.File(path, "r+") as file:
-        node = file["node/nodes/lif"]
-        for name in ("tau", "r", "v_leak", "v_threshold", "v_reset"):
-            value = node[name][0]
-            del node[name]
-            node[name] = value
+    for place, value in values(path).items():
+        if place.startswith("node/nodes/lif/") and not place.endswith("type"):
+            put(path, place, value[0])
     with pytest.raises(InvalidFile, match=r"'lif'.*one value for all neurons.*check_shapes=False"):
         load(path, Reading(dt_s=DT, reset="hard"))
     graph = load(path, Reading(dt_s=DT, reset="hard", check_shapes=False))
@@ -261,31 +238,13 @@ def test_scalars_stand_for_all_neurons_only_on_demand(tmp_path):
 
 
 def test_a_batch_axis_is_named_and_taken_on_demand(tmp_path):
-    nodes = {
-        "input": nir.Input(np.array([2, 3, 3])),
-        "flat": nir.Flatten({"input": np.array([2, 3, 3])}, 1, -1),
-        "output": nir.Output(np.array([18])),
-    }
-    path = write(tmp_path / "a.nir", nodes, [("input", "flat"), ("flat", "output")])
+    flat = nir.Flatten({"input": np.array([2, 3, 3])}, 1, -1)
+    path = chain(tmp_path / "a.nir", (2, 3, 3), (18,), flat=flat)
     with pytest.raises(InvalidFile, match=r"'flat'.*joins axes 1\.\.2.*batch_axis='flatten'"):
         load(path, Reading(dt_s=DT))
     assert load(path, Reading(dt_s=DT, batch_axis="flatten")).shapes["flat"] == (18,)
-    nodes = {
-        "input": nir.Input(np.array([1, 3])),
-        "lif": lif((1, 3)),
-        "output": nir.Output(np.array([1, 3])),
-    }
-    path = write(tmp_path / "b.nir", nodes, [("input", "lif"), ("lif", "output")])
+    path = chain(tmp_path / "b.nir", (1, 3), lif=lif((1, 3)))
     assert load(path, Reading(dt_s=DT, reset="hard", batch_axis="all")).shapes["lif"] == (3,)
-
-
-def edit(path, key, value):
-    with h5py.File(path, "r+") as file:
-        if key in file:
-            del file[key]
-        if value is not None:
-            file[key] = value
-    return path
 
 
 def test_broken_files_are_named(tmp_path):
@@ -293,11 +252,11 @@ def test_broken_files_are_named(tmp_path):
         return chain(tmp_path / name, (2,), fc=linear(RNG, 2, 2), lif=lif(2))
 
     cases = [
-        (edit(fresh("a"), "node/nodes/lif/type", "Izhikevich"), "'lif'.*'Izhikevich' is not known"),
-        (edit(fresh("b"), "node/nodes/lif/tau", None), "'lif'.*no number under 'tau'"),
-        (edit(fresh("c"), "node/nodes/a/b/type", "LIF"), "'a/b'.*cannot hold '/' in names"),
-        (edit(fresh("d.nir"), "node", None), "no group 'node'"),
-        (edit(fresh("e"), "node/nodes/lif/tau", h5py.SoftLink("/node")), "may lead anywhere"),
+        (put(fresh("a"), "node/nodes/lif/type", "Izhikevich"), "'lif'.*'Izhikevich' is not known"),
+        (put(fresh("b"), "node/nodes/lif/tau"), "'lif'.*no number under 'tau'"),
+        (put(fresh("c"), "node/nodes/a/b/type", "LIF"), "'a/b'.*cannot hold '/' in names"),
+        (put(fresh("d.nir"), "node"), "no group 'node'"),
+        (put(fresh("e"), "node/nodes/lif/tau", h5py.SoftLink("/node")), "may lead anywhere"),
         (tmp_path / "missing.nir", "is no file"),
     ]
     cut = fresh("f")

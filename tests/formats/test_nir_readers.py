@@ -10,7 +10,8 @@ from neurorobust.data import Stimulus
 from neurorobust.formats.load import load
 from neurorobust.formats.nir import save_nir
 from neurorobust.formats.nir.framework import READERS, run_nir_in
-from neurorobust.ir import LIF, Affine, Graph, Header, Input, Output
+from neurorobust.ir import LIF, Affine
+from tests.support import small
 from tests.support.nir_networks import random_nir_graph
 
 PAIRS = [(profile, framework) for profile, known in READERS.items() for framework in known]
@@ -51,13 +52,8 @@ def test_a_framework_computes_what_the_graph_computes(tmp_path, profile, framewo
 def test_ties_fall_as_the_graph_says_in_every_reader(tmp_path, compare, beta):
     """Inputs equal to the threshold, one at a time: all fire, or none."""
     steps = 12
-    graph = Graph.chain(
-        Header(dt_s=1e-3, steps=steps, coding="events"),
-        input=Input(shape=(3,)),
-        fc=Affine(weight=np.eye(3)),
-        lif=LIF(beta=beta, threshold=0.7, compare=compare),
-        output=Output(),
-    )
+    lif = LIF(beta=beta, threshold=0.7, compare=compare)
+    graph = small.graph(3, small.header(steps=steps), fc=Affine(weight=np.eye(3)), lif=lif)
     values = np.zeros((1, steps, 3))
     values[0, 0] = values[0, 6, 0] = 0.7
     wanted = spikes(graph, values)

@@ -3,8 +3,7 @@
 # ruff: noqa: TID251 (the tests look into files with onnx itself)
 
 import json
-import subprocess
-import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,9 +24,11 @@ from neurorobust.formats.onnx.seal import FUNCTIONS, OPERATORS, nodes
 from neurorobust.testing import random_graph, random_program
 from neurorobust.testing.draws import random_stimulus
 from tests.support.helpers import require_backend
+from tests.support.running import python
+from tests.support.small import graph, header, program
 
 BATCH = 3
-HEADER = ir.Header(dt_s=1e-3, steps=12, coding="events", bounds=(-10.0, 10.0))
+HEADER = header(steps=12, bounds=(-10.0, 10.0))
 
 
 @pytest.fixture(autouse=True)
@@ -75,28 +76,22 @@ def assert_equal(model, want, got, steps=slice(None)):
 
 def small(**fields):
     """Two inputs, one LIF of width 2, an LI readout."""
-    return ir.Graph.chain(
+    return graph(
+        2,
         HEADER,
-        input=ir.Input(shape=(2,)),
+        readout="last",
         fc=ir.Affine(weight=np.array([[1.0, 0.5], [-0.5, 1.5]]), bias=np.array([0.25, 0.0])),
         lif=ir.LIF(**{"beta": 0.5, "threshold": 1.0, "v_init": 0.5} | fields),
         out=ir.Affine(weight=np.eye(2)),
         li=ir.LI(beta=0.75),
-        output=ir.Output(readout="last"),
     )
 
 
-def chip(**fields):
+def chip():
     """Two inputs and two integer neurons."""
-    return ir.Program.chain(
-        HEADER,
-        {
-            "input": ir.FixedInput(shape=(2,), scale=4.0, high=40, low=-40),
-            "fc": ir.FixedDense(weight=np.array([[10, -6], [4, 20]]), message_bits=8, **fields),
-            "lif": ir.FixedLIF(vth=25, dv=512, du=2048),
-            "output": ir.Output(),
-        },
-    )
+    source = ir.FixedInput(shape=(2,), scale=4.0, high=40, low=-40)
+    fc = ir.FixedDense(weight=np.array([[10, -6], [4, 20]]), message_bits=8)
+    return program(source, HEADER, fc=fc, lif=ir.FixedLIF(vth=25, dv=512, du=2048))
 
 
 class TestForms:
@@ -135,13 +130,8 @@ class TestForms:
 
     def test_a_closed_form(self):
         steps = 9
-        graph = ir.Graph.chain(
-            HEADER,
-            input=ir.Input(shape=(1,)),
-            li=ir.LI(beta=0.5, v_init=8.0),
-            output=ir.Output(readout="last"),
-        )
-        loaded = session(onnx_model(graph, precision="double", record=("membrane",)))
+        model = graph(1, HEADER, readout="last", li=ir.LI(beta=0.5, v_init=8.0))
+        loaded = session(onnx_model(model, precision="double", record=("membrane",)))
         x = np.zeros((1, steps, 1))
         x[0, 0] = 2.0
         got = call(loaded, {"input": x})
@@ -149,11 +139,11 @@ class TestForms:
         np.testing.assert_array_equal(got["scores"], [[6.0 * 0.5**8]])
 
     def test_any_number_of_samples_and_steps(self):
-        graph = small()
-        loaded = session(onnx_model(graph, precision="double", static=False))
+        model = small()
+        loaded = session(onnx_model(model, precision="double", static=False))
         for samples, steps in ((1, 1), (7, 30)):
             x = np.random.default_rng(0).normal(size=(samples, steps, 2))
-            want = reference(graph, Stimulus(x, steps)).scores
+            want = reference(model, Stimulus(x, steps)).scores
             np.testing.assert_allclose(call(loaded, {"input": x})["scores"], want, rtol=1e-12)
 
     def test_a_constant_input_passes_the_first_layer_once(self):
@@ -165,13 +155,10 @@ class TestForms:
 
     @pytest.mark.parametrize("readout", ["count", "mean", "last", "max", "first"])
     def test_readouts(self, readout):
-        lif = ir.LIF(beta=0.0, threshold=0.5)
-        graph = ir.Graph.chain(
-            HEADER, input=ir.Input(shape=(2,)), lif=lif, output=ir.Output(readout=readout)
-        )
+        model = graph(2, HEADER, readout=readout, lif=ir.LIF(beta=0.0, threshold=0.5))
         x = np.array([[[1.0, 0], [0, 0], [1, 0], [0, 1]], np.zeros((4, 2))])
         want = {"count": [2, 1], "mean": [0.5, 0.25], "last": [0, 1], "max": [1, 1]}
-        got = call(session(onnx_model(graph)), {"input": x.astype(np.float32)})["scores"]
+        got = call(session(onnx_model(model)), {"input": x.astype(np.float32)})["scores"]
         np.testing.assert_array_equal(got, [want.get(readout, [4, 1]), [0, 0]])
         assert got.dtype == np.float32
 
@@ -179,9 +166,9 @@ class TestForms:
 def test_convolutions_and_pools_in_single_precision_against_torch():
     rng = np.random.default_rng(1)
     lif = ir.LIF(beta=0.75, threshold=1.0, compare=">=")
-    graph = ir.Graph.chain(
+    model = graph(
+        (2, 9, 8),
         ir.Header(dt_s=1e-3, steps=8, bounds=(0.0, 1.0), mean=(0.25, 0.5), std=(0.5,)),
-        input=ir.Input(shape=(2, 9, 8)),
         conv=ir.Conv2d(
             weight=rng.integers(-4, 7, (4, 1, 3, 2)) / 8,
             bias=rng.integers(-2, 3, 4) / 8,
@@ -196,14 +183,13 @@ def test_convolutions_and_pools_in_single_precision_against_torch():
         flat=ir.Flatten(),
         fc=ir.Affine(weight=rng.integers(-4, 6, (3, 48)) / 16),
         out=lif,
-        output=ir.Output(),
     )
     x = rng.integers(0, 9, (5, 1, 2, 9, 8)) / 8
     runs = [
-        run(graph, Stimulus(x, 8), backend=name, precision="single", record=("spikes",))
+        run(model, Stimulus(x, 8), backend=name, precision="single", record=("spikes",))
         for name in ("torch", "onnx")
     ]
-    for name in graph.spiking:
+    for name in model.spiking:
         # All numbers lie on a grid that float32 holds for eight steps: nothing is rounded.
         np.testing.assert_array_equal(runs[0].spikes[name], runs[1].spikes[name])
         assert 0.05 < runs[0].spikes[name].mean() < 0.95
@@ -211,38 +197,32 @@ def test_convolutions_and_pools_in_single_precision_against_torch():
 
 
 def hosted_program():
-    host = ir.Graph.chain(
-        ir.Header(dt_s=1e-3, steps=6, mean=(0.5,), std=(0.25,)),
-        input=ir.Input(shape=(1, 2, 2)),
-        conv=ir.Conv2d(weight=np.array([1.0, -0.75]).reshape(2, 1, 1, 1)),
-        lif=ir.LIF(beta=0.5, threshold=1.0),
+    head = ir.Header(dt_s=1e-3, steps=6)
+    conv = ir.Conv2d(weight=np.array([1.0, -0.75]).reshape(2, 1, 1, 1))
+    lif = ir.LIF(beta=0.5, threshold=1.0)
+    seen = replace(head, mean=(0.5,), std=(0.25,))
+    host = graph((1, 2, 2), seen, conv=conv, lif=lif, flat=ir.Flatten())
+    chip_part = program(
+        ir.FixedInput(shape=(2, 2, 2), scale=1.0, high=1),
+        head,
         flat=ir.Flatten(),
-        sent=ir.Output(),
+        fc=ir.FixedDense(weight=np.random.default_rng(2).integers(-40, 60, (3, 8))),
+        lif=ir.FixedLIF(vth=40, dv=400, reset_interval=4),
     )
-    return ir.Program.chain(
-        ir.Header(dt_s=1e-3, steps=6),
-        {
-            "input": ir.FixedInput(shape=(2, 2, 2), scale=1.0, high=1),
-            "flat": ir.Flatten(),
-            "fc": ir.FixedDense(weight=np.random.default_rng(2).integers(-40, 60, (3, 8))),
-            "lif": ir.FixedLIF(vth=40, dv=400, reset_interval=4),
-            "output": ir.Output(),
-        },
-        host=host,
-    )
+    return chip_part.with_(host=host)
 
 
 @pytest.mark.parametrize("static", [True, False])
 def test_the_host_part_is_in_the_file(static, tmp_path):
-    program = hosted_program()
+    model = hosted_program()
     x = np.random.default_rng(3).integers(0, 17, (4, 1 if static else 6, 1, 2, 2)) / 16
-    want = run(program, Stimulus(x, 6), record=("spikes",))
-    file = save_onnx(program, tmp_path / "hosted.onnx", static=static, record=("spikes",))
+    want = run(model, Stimulus(x, 6), record=("spikes",))
+    file = save_onnx(model, tmp_path / "hosted.onnx", static=static, record=("spikes",))
     feed = {"input": x[:, 0], "steps": np.array(6)} if static else {"input": x}
     got = call(session(file), feed)
     np.testing.assert_array_equal(got["lif/spikes"], want.spikes["lif"])
     assert 0 < got["lif/spikes"].mean() < 1
-    assert load(file).content_hash == program.content_hash
+    assert load(file).content_hash == model.content_hash
 
 
 class TestFile:
@@ -423,12 +403,13 @@ class TestReading:
 
 class TestRefusals:
     def test_of_the_exporter(self, tmp_path, monkeypatch):
-        with pytest.raises(InvalidInput, match="form is 'loop'; known are scan, step"):
-            onnx_model(small(), "loop")
-        with pytest.raises(InvalidInput, match="precision is 'half'"):
-            onnx_model(small(), precision="half")
-        with pytest.raises(InvalidInput, match="record is 'overflows'"):
-            onnx_model(small(), record=("spikes", "overflows"))
+        for given, message in (
+            ({"form": "loop"}, "form is 'loop'; known are scan, step"),
+            ({"precision": "half"}, "precision is 'half'"),
+            ({"record": ("spikes", "overflows")}, "record is 'overflows'"),
+        ):
+            with pytest.raises(InvalidInput, match=message):
+                onnx_model(small(), **given)
         monkeypatch.setattr(save, "LARGEST", 10)
         with pytest.raises(Unsupported, match="less than 2 GiB"):
             save_onnx(small(), tmp_path / "a.onnx")
@@ -458,11 +439,11 @@ class TestRefusals:
 def test_the_backend_runs_large_batches_in_parts(monkeypatch):
     from neurorobust_onnx import session as module
 
-    graph = small()
+    model = small()
     x = np.random.default_rng(5).normal(size=(11, 12, 2))
-    whole = run(graph, Stimulus(x, 12), backend="onnx", record=("spikes",))
+    whole = run(model, Stimulus(x, 12), backend="onnx", record=("spikes",))
     monkeypatch.setattr(module, "WORKING_SET", 500)
-    parts = run(graph, Stimulus(x, 12), backend="onnx", record=("spikes",))
+    parts = run(model, Stimulus(x, 12), backend="onnx", record=("spikes",))
     np.testing.assert_array_equal(whole.spikes["lif"], parts.spikes["lif"])
     np.testing.assert_array_equal(whole.scores, parts.scores)
 
@@ -480,5 +461,5 @@ def test_loading_imports_no_onnx():
         "neurorobust_onnx.backend.missing(); "
         "sys.exit(', '.join({'torch', 'onnx', 'onnxruntime'} & set(sys.modules)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = python("-c", code)
     assert done.returncode == 0, done.stderr

@@ -28,9 +28,10 @@ from neurorobust.backends import backend_names
 from neurorobust.engine.estimators import ESTIMATORS, SURROGATES, Hart, Mix, Rga, Stbp, TimeExtended
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidFile, InvalidInput
-from neurorobust.ir import LIF, Affine, Graph, Header, Input, Output, save_model
+from neurorobust.ir import LIF, Affine, Graph, Header, save_model
 from neurorobust.references import cite, references
 from neurorobust.references.bibtex import Reference, parse
+from tests.support import small
 from tests.support.running import invoke
 
 ROOT = Path(__file__).parents[2]
@@ -51,13 +52,9 @@ def keys(*wanted: str | Path) -> set[str]:
 
 def graph(seed: int = 0) -> Graph:
     draw = np.random.default_rng(seed)
-    return Graph.chain(
-        Header(dt_s=1e-3, steps=3, levels=256),
-        input=Input(shape=(4,)),
-        a=Affine(weight=draw.normal(size=(3, 4)), bias=np.full(3, 0.5)),
-        lif=LIF(beta=0.8, threshold=1.0),
-        output=Output(readout="count"),
-    )
+    a = Affine(weight=draw.normal(size=(3, 4)), bias=np.full(3, 0.5))
+    lif = LIF(beta=0.8, threshold=1.0)
+    return small.graph(4, Header(dt_s=1e-3, steps=3, levels=256), a=a, lif=lif)
 
 
 def crafted(attack, folder: Path) -> Path:

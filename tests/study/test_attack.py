@@ -7,7 +7,6 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from neurorobust import backends
 from neurorobust.attacks import (
@@ -28,16 +27,17 @@ from neurorobust.attacks import (
 from neurorobust.attacks import base as attacks_base
 from neurorobust.audit import audit
 from neurorobust.chips import load_profile
-from neurorobust.cli import app
 from neurorobust.data import encode
 from neurorobust.engine.estimators import Mix, Rga, Stbp, TimeExtended, make_estimator
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidFile, InvalidInput
-from neurorobust.ir import LI, LIF, Affine, Graph, Header, Input, Output, load_model, save_model
+from neurorobust.ir import LI, LIF, Affine, Graph, Header, load_model, save_model
 from neurorobust.lower import lower
 from neurorobust.methods import number, spelled, spelling
 from neurorobust.names import known_name
 from neurorobust.study.attack import crafters
+from tests.support import small
+from tests.support.running import invoke
 
 SIDE, CLASSES, STEPS = 12, 3, 6
 
@@ -46,14 +46,14 @@ def network_of(seed, **header):
     """Random weights: a hidden layer that fires, and a readout that integrates."""
     rng = np.random.default_rng(seed)
     header = {"dt_s": 1e-3, "steps": STEPS, "bounds": (0.0, 1.0), "levels": 256} | header
-    return Graph.chain(
+    return small.graph(
+        SIDE,
         Header(name="net", **header),
-        input=Input(shape=(SIDE,)),
+        readout="last",
         fc=Affine(weight=rng.normal(0, 1, (16, SIDE)).round(3)),
         lif=LIF(beta=0.75, threshold=1.0),
         head=Affine(weight=rng.normal(0, 1, (CLASSES, 16)).round(3)),
         li=LI(beta=1.0),
-        output=Output(readout="last"),
     )
 
 
@@ -78,7 +78,7 @@ def files(tmp_path, data):
 
 
 def run(*arguments):
-    result = CliRunner().invoke(app, ["attack", *map(str, arguments)], env={"COLUMNS": "200"})
+    result = invoke("attack", *arguments, COLUMNS="200")
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 

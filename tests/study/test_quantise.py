@@ -3,20 +3,19 @@
 import json
 import math
 import re
+from functools import partial
 
 import numpy as np
 import polars as pl
 import pytest
-from typer.testing import CliRunner
 
 from neurorobust.attacks import AttackSet
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
-from neurorobust.cli import app
 from neurorobust.data import Samples, encode
 from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.fit import with_cores
-from neurorobust.ir import LI, LIF, Affine, Flatten, Graph, Header, Input, Output, save_model
+from neurorobust.ir import LI, LIF, Affine, Flatten, Graph, Header, save_model
 from neurorobust.lower import lower
 from neurorobust.metrics import mcnemar_exact, wilson
 from neurorobust.progress import Silent
@@ -31,7 +30,9 @@ from neurorobust.study.quantise import (
 )
 from neurorobust.study.quantise import measure as measuring
 from neurorobust.study.quantise.measure import BATCH
+from tests.support import small
 from tests.support.image_files import encoded, written
+from tests.support.running import invoke
 
 STEPS, SIDE, CLASSES, HIDDEN = 4, 4, 3, 12
 COUNT = BATCH + 40
@@ -40,15 +41,15 @@ COUNT = BATCH + 40
 
 def network(**neuron):
     rng = np.random.default_rng(2)
-    return Graph.chain(
+    return small.graph(
+        (1, SIDE, SIDE),
         Header(name="tiny", dt_s=1e-3, steps=STEPS, levels=256),
-        input=Input(shape=(1, SIDE, SIDE)),
+        readout="last",
         flat=Flatten(),
         fc1=Affine(weight=rng.normal(0, 0.5, (HIDDEN, SIDE**2)), bias=rng.normal(0, 0.2, HIDDEN)),
         lif1=LIF(beta=np.array(0.7), threshold=np.array(1.0), **neuron),
         fc2=Affine(weight=rng.normal(0, 0.4, (CLASSES, HIDDEN))),
         li=LI(beta=np.array(1.0)),
-        output=Output(readout="last"),
     )
 
 
@@ -106,12 +107,8 @@ def attack_set(graph, samples, keep=slice(None)):
         sample=np.arange(len(samples))[keep],
         clean_decision=decisions(graph, clean),
         adversarial_decision=decisions(graph, changed),
-        request={
-            "attack": {"name": "noise"},
-            "gradient": {"name": "none"},
-            "threat": {"epsilon": 1.0},
-            "model": graph.content_hash,
-        },
+        request={"attack": {"name": "noise"}, "gradient": {"name": "none"}}
+        | {"threat": {"epsilon": 1.0}, "model": graph.content_hash},
     )
 
 
@@ -175,11 +172,8 @@ class TestNumbers:
         values, labels = samples.values, samples.labels
         own = decisions(graph, values)
         first = done.table.row(0, named=True)
-        assert (first["weight_bits"], first["right"], first["n"]) == (
-            None,
-            int((own == labels).sum()),
-            COUNT,
-        )
+        told = (first["weight_bits"], first["right"], first["n"])
+        assert told == (None, int((own == labels).sum()), COUNT)
         seen = set()
         for row, program in self.variants(done, graph, samples):
             if row["set"] != "clean":
@@ -238,25 +232,14 @@ class TestNumbers:
             if (cell.weight_bits, cell.scaling, cell.decay_bits) == (bits, "max_abs", 12)
         )
         scales = {layer["layer"]: layer["scale"] for layer in layers}
-        scores = integer_model(
-            graph,
-            samples.values,
-            bits=bits,
-            scale=scales["lif1"],
-            readout_scale=scales["li"],
-        )
-        row = done.table.filter(
-            (pl.col("set") == "clean")
-            & (pl.col("weight_bits") == bits)
-            & (pl.col("scaling") == "max_abs")
-            & (pl.col("decay_bits") == 12)
-        ).row(0, named=True)
+        factors = {"scale": scales["lif1"], "readout_scale": scales["li"]}
+        scores = integer_model(graph, samples.values, bits=bits, **factors)
+        cell = {"set": "clean", "weight_bits": bits, "scaling": "max_abs", "decay_bits": 12}
+        row = done.table.filter(**cell).row(0, named=True)
         assert row["right"] == (scores.argmax(1) == samples.labels).sum()
 
     def test_more_bits_change_fewer_spikes(self, done):
-        plain = done.table.filter(
-            (pl.col("set") == "clean") & (pl.col("scaling") == "max_abs")
-        ).filter(pl.col("decay_bits") == 12)
+        plain = done.table.filter(set="clean", scaling="max_abs", decay_bits=12)
         apart = dict(plain.select("weight_bits", "spikes_differing").rows())
         assert apart[3] > apart[8]
 
@@ -291,9 +274,7 @@ class TestRefusedCells:
     def test_leave_the_others_alone(self, tmp_path, graph, samples):
         four = load_profile("ideal-int8")
         done = study(tmp_path, graph, samples, profile=four, scalings=("max_abs", "mse"))
-        status = dict(
-            done.table.filter(pl.col("weight_bits") == 8).select("scaling", "status").rows()
-        )
+        status = dict(done.table.filter(weight_bits=8).select("scaling", "status").rows())
         assert status == {"max_abs": "ran", "mse": "refused"}
         reason = done.table.filter(pl.col("status") == "refused")["reason"][0]
         assert "scaling" in reason
@@ -385,9 +366,8 @@ class TestWhatDoesNotFit:
             study(tmp_path, graph, wrong)
         with pytest.raises(InvalidInput, match="'spikes' needs training samples"):
             study(tmp_path, graph, samples, scalings=("spikes",), calibration=None)
-        wide = Samples(
-            "noise", np.zeros((2, 3, SIDE, SIDE), np.uint8), np.zeros(2, int), levels=256
-        )
+        pixels = np.zeros((2, 3, SIDE, SIDE), np.uint8)
+        wide = Samples("noise", pixels, np.zeros(2, int), levels=256)
         with pytest.raises(InvalidInput, match="shape"):
             study(tmp_path, graph, wide)
         with pytest.raises(InvalidInput, match="noise holds no arrays x and y"):
@@ -423,8 +403,7 @@ def prepared(tmp_path_factory):
 
 
 class TestCommand:
-    def invoke(self, *arguments):
-        return CliRunner().invoke(app, ["quantise", *map(str, arguments)])
+    invoke = staticmethod(partial(invoke, "quantise"))
 
     def test_from_files_to_table_and_page(self, prepared, tmp_path, graph, samples):
         attack_set(graph, samples).save(tmp_path / "sets" / "one.safetensors")

@@ -8,10 +8,11 @@ import pytest
 from neurorobust.backends import get_backend
 from neurorobust.data import Samples
 from neurorobust.errors import InvalidInput, WorkerCrashed, WorkerError
-from neurorobust.ir import LIF, Affine, Graph, Header, Input, Output
+from neurorobust.ir import LIF, Affine, Header
 from neurorobust.study.lanes import Lane, open_lanes
 from neurorobust.study.replay import replay
 from neurorobust.study.sets import SampleSet
+from tests.support import small
 
 LANES = [Lane("reference", "float"), Lane("torch", "float")]
 
@@ -19,13 +20,8 @@ LANES = [Lane("reference", "float"), Lane("torch", "float")]
 @pytest.fixture
 def graph():
     rng = np.random.default_rng(0)
-    return Graph.chain(
-        Header(dt_s=1e-3, steps=5),
-        input=Input(shape=(6,)),
-        fc=Affine(weight=rng.normal(size=(4, 6))),
-        lif=LIF(beta=0.8, threshold=0.5),
-        output=Output(),
-    )
+    fc, lif = Affine(weight=rng.normal(size=(4, 6))), LIF(beta=0.8, threshold=0.5)
+    return small.graph(6, Header(dt_s=1e-3, steps=5), fc=fc, lif=lif)
 
 
 def shown(count=20, **options):
@@ -80,9 +76,7 @@ def test_no_lane_is_an_error_and_names_may_be_any_iterable(graph):
 
 
 def test_drawn_spikes_are_the_same_on_every_lane(graph):
-    from dataclasses import replace
-
-    drawn = graph.with_(header=replace(graph.header, coding="bernoulli"))
+    drawn = small.changed(graph, header={"coding": "bernoulli"})
     done = replay(drawn, None, [shown(seed=3)], LANES)
     assert done.agreement["differing"].sum() == 0
     other = replay(drawn, None, [shown(seed=4)], LANES[:1])

@@ -1,7 +1,5 @@
 """Small networks and evaluations that the tests of the audit share."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
@@ -9,7 +7,8 @@ from torch.nn.functional import cross_entropy
 from neurorobust.attacks import Draws, Linf, Target
 from neurorobust.engine.estimators import Stbp
 from neurorobust.engine.network import Network
-from neurorobust.ir import LI, LIF, Affine, Conv2d, Edge, Flatten, Graph, Header, Input, Output
+from neurorobust.ir import LI, LIF, Affine, Conv2d, Flatten, Header
+from tests.support import small
 
 STEPS = 6
 HEADER = Header(name="net", dt_s=1e-3, steps=STEPS, levels=256)
@@ -19,38 +18,36 @@ def dense(seed=0, header=HEADER, *, inputs=16, hidden=32, classes=4, beta=0.8, r
     """A random network whose hidden neurons are driven to the middle of their range."""
     draw = np.random.default_rng(seed)
     weight = draw.normal(size=(hidden, inputs)) / 2
-    return Graph.chain(
+    return small.graph(
+        inputs,
         header,
-        input=Input(shape=(inputs,)),
+        readout="last",
         a=Affine(weight=weight, bias=0.8 - weight.sum(1) / 2),
         lif=LIF(beta=beta, threshold=1.0, reset=reset),
         b=Affine(weight=draw.normal(size=(classes, hidden))),
         top=LI(beta=1.0, gain_in=1 / header.steps),
-        output=Output(readout="last"),
     )
 
 
 def convolutional(seed=0, header=HEADER):
     draw = np.random.default_rng(seed)
     weight = draw.normal(size=(6, 1, 3, 3)) / 1.5
-    return Graph.chain(
+    return small.graph(
+        (1, 6, 6),
         header,
-        input=Input(shape=(1, 6, 6)),
+        readout="last",
         conv=Conv2d(weight=weight, bias=0.6 - weight.sum((1, 2, 3)) / 2),
         lif=LIF(beta=0.7, threshold=1.0),
         flat=Flatten(),
         b=Affine(weight=draw.normal(size=(3, 96)) / 2),
         top=LI(beta=1.0, gain_in=1 / header.steps),
-        output=Output(readout="last"),
     )
 
 
 def recurrent(seed=0):
-    graph = dense(seed)
     draw = np.random.default_rng(seed + 50)
     loop = Affine(weight=draw.normal(size=(32, 32)) / 16)
-    edges = (*graph.edges, Edge("lif", "loop", 0), Edge("loop", "lif", 1))
-    return Graph(header=graph.header, nodes={**graph.nodes, "loop": loop}, edges=edges)
+    return small.changed(dense(seed), "lif-loop loop-lif:1", loop=loop)
 
 
 def trained(images, labels, seed=0, hidden=96):
@@ -61,7 +58,7 @@ def trained(images, labels, seed=0, hidden=96):
     known = np.concatenate([rates, np.ones((len(rates), 1))], 1)
     solved = np.linalg.solve(known.T @ known + 2.0 * np.eye(hidden + 1), known.T @ wanted)
     fitted = Affine(weight=4 * solved[:-1].T, bias=4 * solved[-1])
-    return replace(graph, nodes={**graph.nodes, "b": fitted})
+    return small.changed(graph, b=fitted)
 
 
 def _rates(graph, images):

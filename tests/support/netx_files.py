@@ -28,6 +28,18 @@ def _fill(group, values) -> None:
             group[name] = value
 
 
+def put(path, place, value=None, **options):
+    """Replace what a file holds at a place: by a value, a data set of ``options``, or nothing."""
+    with h5py.File(path, "a") as file:
+        if place in file:
+            del file[place]
+        if options:
+            file.create_dataset(place, **options)
+        elif value is not None:
+            file[place] = value
+    return path
+
+
 def dense(weight, **more) -> dict:
     weight = np.asarray(weight)
     base = {"type": b"dense", "shape": np.array([len(weight)]), "weight": weight, "neuron": CUBA}

@@ -3,7 +3,8 @@
 import numpy as np
 
 from neurorobust.data import Stimulus
-from neurorobust.ir import LIF, Graph, Header, Input, Output
+from neurorobust.ir import LIF, Header
+from tests.support import small
 
 N, T, B = 1000, 100, 4
 HEADER = Header(dt_s=1e-3, steps=T, bounds=(-100.0, 100.0))
@@ -44,14 +45,9 @@ def oracle(node, x):
     return membranes(node, x)[1]
 
 
-def graph_of(node):
-    """Input -> node -> Output over N neurons."""
-    return Graph.chain(HEADER, input=Input(shape=(N,)), lif=node, output=Output())
-
-
 def spikes_of(backend, node, x, precision="double"):
     """What an adapter gives for one population, and what it says about it."""
-    run = backend.compile(graph_of(node), "float", precision=precision)
+    run = backend.compile(small.graph(N, HEADER, lif=node), "float", precision=precision)
     result = run.run(Stimulus(x, x.shape[1]), record={"spikes"})
     return result.spikes["lif"], result.deviations
 

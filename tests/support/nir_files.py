@@ -14,17 +14,13 @@ def write(path: Path, nodes: dict, edges: list, **metadata) -> Path:
     return path
 
 
-def chain(path: Path, shape: tuple, **nodes) -> Path:
-    """Input, the nodes one behind the other, Output; the output's shape is that of the last."""
-    last = list(nodes.values())[-1]
-    out = last.output_type["output"]
-    named = {
-        "input": nir.Input(np.array(shape)),
-        **nodes,
-        "output": nir.Output(np.array(shape if out is None else out)),
-    }
-    names = list(named)
-    return write(path, named, list(pairwise(names)))
+def chain(path: Path, shape: tuple, out: tuple | None = None, **nodes) -> Path:
+    """Input, the nodes one behind the other, Output; unless said, of the shape of the last."""
+    if out is None:
+        out = list(nodes.values())[-1].output_type["output"]
+    ends = nir.Input(np.array(shape)), nir.Output(np.array(shape if out is None else out))
+    named = {"input": ends[0], **nodes, "output": ends[1]}
+    return write(path, named, list(pairwise(named)))
 
 
 def values(path: Path) -> dict[str, np.ndarray | bytes]:

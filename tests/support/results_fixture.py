@@ -12,16 +12,10 @@ SAMPLES, SUBSET = 360, 60
 EPSILONS = (8 / 255, 16 / 255, 24 / 255, 32 / 255)
 NODES = ("conv1", "conv2", "fc1")
 SIZES = {"conv1": 2304, "conv2": 576, "fc1": 64}
+BACKENDS = ("reference", "torch", "snntorch", "norse")
 COLUMNS = (
-    ("reference", "float"),
-    ("torch", "float"),
-    ("snntorch", "float"),
-    ("norse", "float"),
-    ("reference", "quantised"),
-    ("torch", "quantised"),
-    ("snntorch", "quantised"),
-    ("norse", "quantised"),
-    ("lava", "quantised"),
+    *((backend, "float") for backend in BACKENDS),
+    *((backend, "quantised") for backend in (*BACKENDS, "lava")),
 )
 STRENGTH = {
     ("noise", "none"): 3,
@@ -224,10 +218,5 @@ def manifest() -> dict:
 
 def build(folder, **changes):
     """Write the folder; ``changes`` replace outcomes, agreement, rasters or the manifest."""
-    parts = {
-        "outcomes": outcomes(),
-        "agreement": agreement(),
-        "rasters": rasters(),
-        "manifest": manifest(),
-    }
-    return write_results(folder, **(parts | changes))
+    parts = {"outcomes": outcomes(), "agreement": agreement(), "rasters": rasters()}
+    return write_results(folder, **({"manifest": manifest(), **parts} | changes))

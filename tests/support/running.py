@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from neurorobust.cli import app
 
 
-def invoke(*arguments: object):
+def invoke(*arguments: object, **environment: str):
     """``neurorobust`` in this process."""
-    return CliRunner().invoke(app, [*map(str, arguments)])
+    return CliRunner().invoke(app, [*map(str, arguments)], env=environment)
 
 
 def python(*arguments: object, folder: Path | None = None, **environment: str) -> CompletedProcess:

@@ -45,12 +45,16 @@ def rng():
     return np.random.default_rng(20260101)
 
 
-def with_resets(lif: Lif, schedule: Schedule, layer: int) -> LifReset:
+def with_resets(layers, schedule: Schedule):
+    """The same layers with populations that are reset between the samples."""
     names = ("name", "shape", "du", "dv", "vth", "bias_mant", "bias_exp")
-    same = {name: getattr(lif, name) for name in names}
-    return LifReset(
-        **same, reset_interval=schedule.period, reset_offset=schedule.reset_offset(layer)
-    )
+    found = []
+    for number, (synapse, lif) in enumerate(layers, 1):
+        same = {name: getattr(lif, name) for name in names}
+        offset = schedule.reset_offset(number)
+        reset = LifReset(**same, reset_interval=schedule.period, reset_offset=offset)
+        found.append((synapse, reset))
+    return found
 
 
 def recorded_chain(tag, source, layers) -> LavaNetwork:
@@ -123,18 +127,13 @@ def test_many_samples_back_to_back_equal_the_law(lava, rng, build):
     samples = (rng.random((7, 16, *shape)) < 0.3).astype(np.uint8)
     schedule = Schedule(samples=7, steps=16, depth=3)
     assert schedule.period == 16
-    reset = [
-        (synapse, with_resets(lif, schedule, number + 1))
-        for number, (synapse, lif) in enumerate(layers)
-    ]
-    lava.load(recorded_chain("fixed_pt", Source("in", shape), reset))
+    lava.load(recorded_chain("fixed_pt", Source("in", shape), with_resets(layers, schedule)))
     record = lava.run({"in": schedule.pack(samples)}, schedule.total)
     for number, expected in enumerate(feed_forward(layers, samples)):
         name = layers[number][1].name
         found = schedule.unpack(record.sinks[f"{name}.record"], number + 1)
-        assert expected.any(axis=(1, *range(2, expected.ndim))).all(), (
-            "a silent test proves nothing"
-        )
+        fired = expected.any(axis=(1, *range(2, expected.ndim)))
+        assert fired.all(), "a silent test proves nothing"
         assert (found == expected).all(), name
 
 
@@ -153,12 +152,7 @@ def test_many_samples_back_to_back_equal_one_sample_alone(lava, rng, tag):
 
     def outputs(batch):
         schedule = Schedule(samples=len(batch), steps=12, depth=3)
-        reset = [
-            (synapse, with_resets(lif, schedule, number + 1))
-            for number, (synapse, lif) in enumerate(layers)
-        ]
-        network = recorded_chain(tag, Source("in", (30,)), reset)
-        lava.load(network)
+        lava.load(recorded_chain(tag, Source("in", (30,)), with_resets(layers, schedule)))
         voltages = {"lif3": schedule.last_steps(3)}
         record = lava.run({"in": schedule.pack(batch)}, schedule.total, membrane=voltages)
         return schedule.unpack(record.sinks["lif3.record"], 3), record.membrane["lif3"]
@@ -173,13 +167,10 @@ def test_many_samples_back_to_back_equal_one_sample_alone(lava, rng, tag):
 
 def recurrent_network(rng, tag="fixed_pt"):
     """Recurrence, delays behind a population, biases: all that outlives a sample."""
-    scale = 1 if tag == "fixed_pt" else 0.01
-    lif = (
-        {"du": 2500, "dv": 200, "vth": 60}
-        if tag == "fixed_pt"
-        else {"du": 0.6, "dv": 0.05, "vth": 1}
-    )
-    kind = int if tag == "fixed_pt" else float
+    scale, kind, lif, exponent = {
+        "fixed_pt": (1, int, {"du": 2500, "dv": 200, "vth": 60}, 5),
+        "floating_pt": (0.01, float, {"du": 0.6, "dv": 0.05, "vth": 1}, 0),
+    }[tag]
 
     def weights(*shape):
         return (rng.integers(-60, 90, shape) * scale).astype(kind)
@@ -189,7 +180,7 @@ def recurrent_network(rng, tag="fixed_pt"):
         (
             Source("in", (12,)),
             DelayDense("ff", weights(16, 12), delays=rng.integers(0, 4, (16, 12))),
-            Lif("hidden", (16,), **lif, bias_mant=1, bias_exp=5 if tag == "fixed_pt" else 0),
+            Lif("hidden", (16,), **lif, bias_mant=1, bias_exp=exponent),
             Dense("loop", weights(16, 16)),
             DelayDense("out", weights(6, 16), delays=rng.integers(0, 6, (6, 16))),
             Lif("last", (6,), **lif),
@@ -209,13 +200,8 @@ def test_episodes_of_a_recurrent_network_with_delays_equal_fresh_networks(lava, 
     together = Schedule(samples=4, steps=10, depth=0, gap=one.total - 10)
     steps = together.samples * together.period
     ends = tuple(range(one.total, steps + 1, one.total))
-    record = lava.run(
-        {"in": together.pack(samples)},
-        steps,
-        reset=reset,
-        every=one.total,
-        membrane={"hidden": ends},
-    )
+    given = {"reset": reset, "every": one.total, "membrane": {"hidden": ends}}
+    record = lava.run({"in": together.pack(samples)}, steps, **given)
     assert record.sinks["record"].any()
     for number, sample in enumerate(samples):
         alone = lava.run({"in": sample}, one.total, membrane={"hidden": (one.total,)})
@@ -242,11 +228,8 @@ def test_delays_behind_the_source_need_a_gap_of_the_largest_delay(lava, rng):
 
     def outputs(batch, gap):
         schedule = Schedule(samples=len(batch), steps=8, depth=1, gap=gap)
-        lava.load(
-            recorded_chain(
-                "fixed_pt", Source("in", (10,)), [(synapse, with_resets(lif, schedule, 1))]
-            )
-        )
+        layers = with_resets([(synapse, lif)], schedule)
+        lava.load(recorded_chain("fixed_pt", Source("in", (10,)), layers))
         record = lava.run({"in": schedule.pack(batch)}, schedule.total)
         return schedule.unpack(record.sinks["lif.record"], 1)
 
@@ -260,12 +243,8 @@ def test_fixed_point_voltage_of_a_constant_input(lava, du, dv):
     """200 steps, every voltage, against the integer law; one neuron per input."""
     currents = np.array([-7, -1, 0, 1, 2, 3, 30, 900])
     lif = Lif("lif", (8,), du, dv, 200, np.arange(8) - 4, 3)
-    network = LavaNetwork(
-        "fixed_pt",
-        (Source("in", (8,)), lif, Sink("out", (8,))),
-        chain("in", "lif", "out"),
-    )
-    lava.load(network)
+    parts = (Source("in", (8,)), lif, Sink("out", (8,)))
+    lava.load(LavaNetwork("fixed_pt", parts, chain("in", "lif", "out")))
     steps = tuple(range(1, 201))
     record = lava.run({"in": np.tile(currents, (200, 1))}, 200, membrane={"lif": steps})
     law = LifLaw(lif)

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 
-import h5py
 import numpy as np
 import pytest
 
@@ -13,7 +12,9 @@ from neurorobust.formats.lava.network import Dense, Lif
 from neurorobust_lava.environment import WORKER
 from neurorobust_lava.lava_dl import LAVA_DL, SlayerBlock, run_netx, slayer_forward
 from neurorobust_lava.process import LavaWorker
+from tests.support import netx_files
 from tests.support.lava_law import LifLaw, dense_law
+from tests.support.netx_files import source
 from tests.worker.conftest import gone, group_of, leftovers
 
 pytestmark = pytest.mark.lava
@@ -31,43 +32,26 @@ def rng():
 
 
 def write_net(path, *layers):
-    """A ``.net`` file; every layer a mapping from dataset to value."""
-    with h5py.File(path, "w") as file:
-        for number, layer in enumerate(layers):
-            group = file.create_group(f"layer/{number}")
-            for name, value in layer.items():
-                group[name] = np.array([value], "S10") if name.endswith("type") else value
-    return path
+    return netx_files.write_net(path, layers)
 
 
 def neuron(**changes):
     """Datasets of a population."""
-    values = {"iDecay": 3000, "vDecay": 300, "vThMant": 60, **changes}
-    return {"neuron/type": "CUBA", **{f"neuron/{name}": value for name, value in values.items()}}
+    return {"type": b"CUBA", "iDecay": 3000, "vDecay": 300, "vThMant": 60, **changes}
 
 
 def dense(rng, outputs, inputs, **changes):
     weight = 2 * rng.integers(-40, 60, (outputs, inputs))
-    return {"type": "dense", "shape": [outputs], "weight": weight, **neuron(**changes)}
+    return netx_files.dense(weight, neuron=neuron(**changes))
 
 
 def chain_law(layers, inputs):
     """Spikes, u and v of dense layers whose synapses each take a step."""
-    laws = [
-        (
-            Dense("fc", layer["weight"]),
-            LifLaw(
-                Lif(
-                    "lif",
-                    (len(layer["weight"]),),
-                    layer["neuron/iDecay"] - 1,
-                    layer["neuron/vDecay"],
-                    layer["neuron/vThMant"],
-                )
-            ),
-        )
-        for layer in layers
-    ]
+    laws = []
+    for layer in layers:
+        cuba, shape = layer["neuron"], (len(layer["weight"]),)
+        lif = Lif("lif", shape, cuba["iDecay"] - 1, cuba["vDecay"], cuba["vThMant"])
+        laws.append((Dense("fc", layer["weight"]), LifLaw(lif)))
     fed = [np.zeros(synapse.weights.shape[1], int) for synapse, _ in laws]
     rows = []
     for arriving in inputs:
@@ -103,8 +87,8 @@ def test_every_layer_equals_the_law(lava_dl, rng, tmp_path):
         assert (layer.v == v).all()
         assert (layer.kind, layer.shape) == ("Dense", tuple(described["shape"]))
         given = layer.parameters
-        assert given["neuron.du"] == described["neuron/iDecay"] - 1
-        assert given["neuron.vth"] == described["neuron/vThMant"]
+        assert given["neuron.du"] == described["neuron"]["iDecay"] - 1
+        assert given["neuron.vth"] == described["neuron"]["vThMant"]
         effective = given["synapse.weights"] * 2.0 ** given["synapse.weight_exp"]
         assert (effective == described["weight"]).all()
     assert record.output is record.layers[-1]
@@ -122,8 +106,8 @@ def test_more_steps_than_one_chunk(lava_dl, rng, tmp_path):
 
 def test_an_input_block_takes_an_image(lava_dl, rng, tmp_path):
     """The image is a bias of mantissa · 2^6 in every step; netx only notes weight and bias."""
-    first = {"type": "input", "shape": [2, 3, 4], "weight": 3, "bias": 5}
-    path = write_net(tmp_path / "a.net", first | neuron(vThMant=80, vDecay=100))
+    first = source(2, 3, 4, weight=3, bias=5, neuron=neuron(vThMant=80, vDecay=100))
+    path = write_net(tmp_path / "a.net", first)
     image = rng.integers(-20, 90, (4, 3, 2))
     record = run_netx(path, steps=30, image=image, record=("spikes", "v"), worker=lava_dl)
     law = LifLaw(Lif("lif", image.shape, 2999, 100, 80, image, 6))
@@ -139,14 +123,9 @@ def test_resets_are_staggered_from_layer_to_layer(lava_dl, rng, tmp_path):
     """A sample after another equals it alone; the first layer sees its first spike in step 2."""
     path = write_net(tmp_path / "a.net", dense(rng, 8, 12), dense(rng, 6, 8))
     samples = (rng.random((3, 10, 12)) < 0.3).astype(np.int64)
-    together = run_netx(
-        path,
-        samples.reshape(30, 12),
-        steps=32,
-        reset_interval=10,
-        reset_offset=1,
-        worker=lava_dl,
-    ).output.spikes
+    reset = {"reset_interval": 10, "reset_offset": 1}
+    joined = samples.reshape(30, 12)
+    together = run_netx(path, joined, steps=32, worker=lava_dl, **reset).output.spikes
     for number, sample in enumerate(samples):
         alone = run_netx(path, sample, steps=12, worker=lava_dl).output.spikes
         assert alone.any()
@@ -196,7 +175,7 @@ def test_slayer_leaves_no_half_written_file(lava_dl, rng, tmp_path):
 
 def test_what_does_not_fit_is_refused(lava_dl, rng, tmp_path):
     plain = write_net(tmp_path / "a.net", dense(rng, 3, 4))
-    block = write_net(tmp_path / "b.net", {"type": "input", "shape": [4]} | neuron())
+    block = write_net(tmp_path / "b.net", source(4, neuron=neuron()))
     ones = np.ones((5, 4), int)
     for path, given, message in [
         (plain, {}, "kind Dense; it takes inputs"),
@@ -217,7 +196,7 @@ def test_what_does_not_fit_is_refused(lava_dl, rng, tmp_path):
 
 def test_what_netx_refuses_is_told_with_its_traceback(lava_dl, rng, tmp_path):
     inputs = np.ones((5, 4), int)
-    pool = write_net(tmp_path / "pool.net", dense(rng, 3, 4), {"type": "pool"})
+    pool = write_net(tmp_path / "pool.net", dense(rng, 3, 4), {"type": b"pool"})
     with pytest.raises(RemoteError, match="NotImplementedError: pool is not implemented") as caught:
         run_netx(pool, inputs, steps=5, worker=lava_dl)
     assert "hdf5.py" in str(caught.value.__cause__)

@@ -7,31 +7,30 @@ import subprocess
 import numpy as np
 import pytest
 from safetensors import safe_open
-from typer.testing import CliRunner
 
 from benchmarks.exports import DRIVER, FIXED_AVOIDED, FLOAT_AVOIDED
 from neurorobust import ir
 from neurorobust.backends import run
-from neurorobust.cli.app import app
 from neurorobust.compare.selfcheck import Verdict, probes, self_check
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.formats.code import export_code
 from neurorobust.formats.code.running import interpreter_of, result_of, samples_of
 from neurorobust.testing.random_networks import random_graph
 from neurorobust.testing.random_programs import random_program
+from tests.support import small
 from tests.support.helpers import require_lava
+from tests.support.running import invoke
 
 
 def chain(**lif):
     rng = np.random.default_rng(3)
-    return ir.Graph.chain(
-        ir.Header(name="two layers", dt_s=1e-3, steps=12, coding="events", bounds=(0.0, 1.0)),
-        input=ir.Input(shape=(5,)),
+    return small.graph(
+        5,
+        small.header(name="two layers", steps=12, bounds=(0.0, 1.0)),
         fc1=ir.Affine(weight=rng.normal(0.2, 0.6, (7, 5)), bias=rng.normal(0, 0.1, 7)),
         lif1=ir.LIF(beta=0.875, threshold=1.0, reset="soft"),
         fc2=ir.Affine(weight=rng.normal(0.1, 0.7, (3, 7))),
         lif2=ir.LIF(beta=np.array([0.5, 0.75, 0.9]), threshold=0.8, **lif),
-        output=ir.Output(),
     )
 
 
@@ -165,51 +164,25 @@ def test_exact_is_for_norse(tmp_path):
         export_code(chain(), tmp_path, "snntorch", exact=True)
 
 
-def altered(graph, shown, change):
-    """An export that does what another graph does."""
-    return lambda _: run(
-        change(graph), shown, backend="reference", precision="single", record=("spikes",)
-    )
-
-
-def compare_changed(graph):
-    nodes = dict(graph.nodes)
-    nodes["lif1"] = ir.LIF(beta=0.5, threshold=0.5, compare=">=")
-    return graph.with_(nodes=nodes)
-
-
-def weight_changed(graph):
-    nodes = dict(graph.nodes)
-    nodes["fc1"] = ir.Affine(weight=graph.nodes["fc1"].weight * 1.3)
-    return graph.with_(nodes=nodes)
-
-
-def rounded_otherwise(graph):
-    nodes = dict(graph.nodes)
-    nudge = 1 + np.array([1e-7, -1e-7, 1e-7, -1e-7])
-    nodes["fc1"] = ir.Affine(weight=graph.nodes["fc1"].weight * nudge)
-    return graph.with_(nodes=nodes)
+HALF = np.eye(4) / 2
 
 
 @pytest.mark.parametrize(
     ("change", "agreement"),
     [
-        (lambda graph: graph, "identical"),
-        (compare_changed, "systematic"),
-        (weight_changed, "systematic"),
-        (rounded_otherwise, "rounding"),
+        ({}, "identical"),
+        ({"lif1": ir.LIF(beta=0.5, threshold=0.5, compare=">=")}, "systematic"),
+        ({"fc1": ir.Affine(weight=HALF * 1.3)}, "systematic"),
+        ({"fc1": ir.Affine(weight=HALF * (1 + 1e-7 * np.array([1, -1, 1, -1])))}, "rounding"),
     ],
 )
 def test_a_check_tells_an_error_from_rounding(change, agreement):
-    graph = ir.Graph.chain(
-        ir.Header(dt_s=1e-3, steps=10, bounds=(0.0, 1.0)),
-        input=ir.Input(shape=(4,)),
-        fc1=ir.Affine(weight=np.eye(4) / 2),
-        lif1=ir.LIF(beta=0.5, threshold=0.5),
-        output=ir.Output(),
-    )
+    fc1, lif1 = ir.Affine(weight=HALF), ir.LIF(beta=0.5, threshold=0.5)
+    graph = small.graph(4, ir.Header(dt_s=1e-3, steps=10, bounds=(0.0, 1.0)), fc1=fc1, lif1=lif1)
     shown = probes(graph, np.random.default_rng(0), 8)
-    verdict = self_check(altered(graph, shown, change), graph, backend="reference")
+    other = small.changed(graph, **change)
+    given = {"backend": "reference", "precision": "single", "record": ("spikes",)}
+    verdict = self_check(lambda _: run(other, shown, **given), graph, backend="reference")
     assert verdict.agreement == agreement, str(verdict)
     assert (verdict.first is None) == (agreement == "identical")
     assert Verdict.from_json(verdict.as_json()) == verdict
@@ -230,23 +203,13 @@ def test_the_verdict_lies_in_the_weights(tmp_path):
 def test_loops_delays_and_sums_keep_their_time(tmp_path):
     pytest.importorskip("snntorch")
     rng = np.random.default_rng(1)
-    graph = ir.Graph(
-        header=ir.Header(dt_s=1e-3, steps=9, coding="events"),
-        nodes={
-            "input": ir.Input(shape=(3,)),
-            "fc": ir.Affine(weight=rng.normal(0.5, 0.5, (4, 3))),
-            "back": ir.Affine(weight=rng.normal(0, 0.5, (4, 4))),
-            "lif": ir.LIF(beta=0.5, threshold=0.7),
-            "output": ir.Output(),
-        },
-        edges=(
-            ir.Edge("input", "fc"),
-            ir.Edge("fc", "lif", 2),
-            ir.Edge("fc", "lif"),
-            ir.Edge("lif", "back", 1),
-            ir.Edge("back", "lif"),
-            ir.Edge("lif", "output"),
-        ),
+    graph = small.graph(
+        3,
+        small.header(steps=9),
+        wires="input-fc fc-lif:2 fc-lif lif-back:1 back-lif-output",
+        fc=ir.Affine(weight=rng.normal(0.5, 0.5, (4, 3))),
+        back=ir.Affine(weight=rng.normal(0, 0.5, (4, 4))),
+        lif=ir.LIF(beta=0.5, threshold=0.7),
     )
     verdict = export_code(graph, tmp_path, "snntorch").verdict
     assert verdict.agreement == "identical", str(verdict)
@@ -256,19 +219,18 @@ def test_the_commands_end_as_they_say(tmp_path):
     ir.save_model(chain(), tmp_path / "graph.safetensors")
     ir.save_model(chain(max_spikes=3), tmp_path / "counts.safetensors")
 
-    def export(*arguments):
-        return CliRunner().invoke(app, ["export", *map(str, arguments)])
+    def export(name, target):
+        out = ("--out", tmp_path / "code", "--no-check", "--json")
+        return invoke("export", tmp_path / f"{name}.safetensors", "--to", target, *out)
 
-    out = ["--out", tmp_path / "code", "--no-check", "--json"]
-    result = export(tmp_path / "graph.safetensors", "--to", "norse", *out)
+    result = export("graph", "norse")
     assert result.exit_code == 0, result.output
     shown = json.loads(result.stdout)
     assert shown["verdict"]["agreement"] == "not run"
     assert [path.rsplit(".", 1)[1] for path in shown["files"]] == ["py", "safetensors"]
-    assert export(tmp_path / "counts.safetensors", "--to", "norse", *out).exit_code == 1
-    assert export(tmp_path / "graph.safetensors", "--to", "lava", *out).exit_code == 2
-    assert export(tmp_path / "graph.safetensors", "--to", "nest", *out).exit_code == 2
-    assert export(tmp_path / "none.safetensors", "--to", "norse", *out).exit_code == 2
+    assert export("counts", "norse").exit_code == 1
+    for name, target in (("graph", "lava"), ("graph", "nest"), ("none", "norse")):
+        assert export(name, target).exit_code == 2
 
 
 def test_files_of_other_formats_come_back(tmp_path):
@@ -276,12 +238,11 @@ def test_files_of_other_formats_come_back(tmp_path):
     ir.save_model(chain(), tmp_path / "graph.safetensors")
     for to, ending in (("onnx", "onnx"), ("nir", "nir")):
         file, again = tmp_path / f"a.{ending}", tmp_path / f"{ending}.safetensors"
-        given = ["export", str(tmp_path / "graph.safetensors"), "--to", to, "--out", str(file)]
-        result = CliRunner().invoke(app, [*given, "--json"])
+        given = (tmp_path / "graph.safetensors", "--to", to, "--out", file, "--json")
+        result = invoke("export", *given)
         assert result.exit_code == 0, result.output
         assert json.loads(result.stdout)["verdict"]["agreement"] in {"identical", "rounding"}
-        result = CliRunner().invoke(app, ["import", str(file), "--out", str(again)])
+        result = invoke("import", file, "--out", again)
         assert result.exit_code == 0, result.output
         assert ir.load_model(again, ir.Graph).content_hash == chain().content_hash
-    result = CliRunner().invoke(app, ["import", str(file), "--from", "csv", "--out", str(again)])
-    assert result.exit_code == 2
+    assert invoke("import", file, "--from", "csv", "--out", again).exit_code == 2

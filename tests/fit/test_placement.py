@@ -1,37 +1,29 @@
 """Placement against brute force: blocks, matchings, relays, and the limits of cores."""
 
-from itertools import permutations
+from itertools import pairwise, permutations
 from math import ceil, prod
 
 import numpy as np
 import pytest
 
-from neurorobust.chips import load_profile
 from neurorobust.chips.rules import Wall
 from neurorobust.fit import extract, place
 from neurorobust.fit.blocks import Need, Sizes, boxes
 from neurorobust.fit.matching import match, rivals
 from neurorobust.fit.placement import place_network
-from neurorobust.ir import Affine, Conv2d, Edge, Flatten, Graph, Input, Output, Pool2d
-from tests.support.chip_networks import cnn, connections, header, lif, mlp
-
-
-def profile(name):
-    return load_profile(name).profile
+from neurorobust.ir import Affine, Conv2d, Flatten, Pool2d
+from tests.support import small
+from tests.support.small import changed, cnn, connections, lif, mlp, patched, profile
 
 
 def limited(name, **limits):
     """A profile with other limits of its walls."""
     chip = profile(name)
     walls = [
-        wall.model_copy(
-            update={"limit": wall.limit.model_copy(update={"value": limits[wall.constraint]})}
-        )
-        if wall.constraint in limits
-        else wall
+        patched(wall, "limit.value", limits.get(wall.constraint, wall.limit.value))
         for wall in chip.placement.walls
     ]
-    return chip.model_copy(update={"placement": chip.placement.model_copy(update={"walls": walls})})
+    return patched(chip, "placement.walls", walls)
 
 
 def wall(use, limit, over="block"):
@@ -68,15 +60,9 @@ class TestBlocks:
 
     def test_lists_of_a_convolution_are_stored_once_per_pattern(self):
         """Every position whose synapses look alike, relative to their first target, shares them."""
-        graph = Graph.chain(
-            header(),
-            input=Input(shape=(1, 9, 7)),
-            c=Conv2d(weight=np.arange(1.0, 13).reshape(2, 1, 3, 2), stride=(2, 1), padding=(1, 1)),
-            l1=lif(),
-            flat=Flatten(),
-            output=Output(),
-        )
-        layer = extract(graph).layers[0]
+        weight = np.arange(1.0, 13).reshape(2, 1, 3, 2)
+        c = Conv2d(weight=weight, stride=(2, 1), padding=(1, 1))
+        layer = extract(small.graph((1, 9, 7), c=c, l1=lif(), flat=Flatten())).layers[0]
         sizes = Sizes(layer, 8, Need.of([wall("1", 1, "list"), wall("list_synapses", 1, "list")]))
         found = sizes.use((0, 0, 0), layer.shape)
         lists = set()
@@ -113,28 +99,22 @@ class TestSplit:
         """No box of any shape does with fewer blocks."""
         chip = limited("loihi2", **{"neurons": neurons, "input axons": axons})
         walls = [*chip.placement.walls, wall("synapses", synapses)]
-        chip = chip.model_copy(
-            update={"placement": chip.placement.model_copy(update={"walls": walls})}
-        )
         network = extract(cnn())
-        placed = place_network(network, chip)
+        placed = place_network(network, patched(chip, "placement.walls", walls))
         needs = Need.of(walls)
         for layer, at in zip(network.layers, placed.layers, strict=True):
             sizes = Sizes(layer, 8, needs)
-            best = None
-            for f in range(1, layer.shape[0] + 1):
-                for y in range(1, layer.shape[1] + 1):
-                    for x in range(1, layer.shape[2] + 1):
-                        uses = [sizes.use(*box) for box in boxes(layer.shape, (f, y, x))]
-                        if all(
-                            use[need.wall.constraint] <= need.limit()
-                            for use in uses
-                            for need in needs
-                        ):
-                            parts = len(uses)
-                            best = parts if best is None else min(best, parts)
-            assert at.blocks == (best or 0), layer.name
-            assert bool(at.why) == (best is None)
+            cuts = (
+                [sizes.use(*box) for box in boxes(layer.shape, tuple(n + 1 for n in size))]
+                for size in np.ndindex(layer.shape)
+            )
+            fitting = [
+                len(uses)
+                for uses in cuts
+                if all(use[n.wall.constraint] <= n.limit() for use in uses for n in needs)
+            ]
+            assert at.blocks == min(fitting, default=0), layer.name
+            assert bool(at.why) == (not fitting)
 
     def test_every_neuron_has_one_place_and_no_core_is_over(self):
         network = extract(cnn())
@@ -183,11 +163,9 @@ class TestSplit:
         assert (len(placed.cores), placed.chips) == (300, 3)
 
     def test_a_loop_settles(self):
-        graph = mlp(4, 300, 3)
-        nodes = dict(graph.nodes) | {"rec": Affine(weight=np.ones((300, 300)))}
-        edges = (*graph.edges, Edge("l1", "rec", 1), Edge("rec", "l1"))
-        chip = limited("loihi1", **{"compartments": 100, "output axons": 350})
-        placed = place(graph.with_(nodes=nodes, edges=edges), chip)
+        back = Affine(weight=np.ones((300, 300)))
+        graph = changed(mlp(4, 300, 3), "l1-rec:1 rec-l1", rec=back)
+        placed = place(graph, limited("loihi1", **{"compartments": 100, "output axons": 350}))
         first = placed.layers[0]
         copies = first.blocks + 1  # to itself and to the readout
         assert placed.whole
@@ -196,16 +174,10 @@ class TestSplit:
 
 class TestRelays:
     def net(self, hidden, outputs, inputs=20):
-        rng = np.random.default_rng(0)
-        return Graph.chain(
-            header(),
-            input=Input(shape=(inputs,)),
-            fc1=Affine(weight=rng.choice([-1.0, 1.0], (hidden, inputs))),
-            l1=lif(beta=1.0),
-            fc2=Affine(weight=rng.choice([-1.0, 1.0], (outputs, hidden))),
-            l2=lif(beta=1.0),
-            output=Output(),
-        )
+        rng, shapes = np.random.default_rng(0), ((hidden, inputs), (outputs, hidden))
+        first, second = (Affine(weight=rng.choice([-1.0, 1.0], shape)) for shape in shapes)
+        neuron = lif(beta=1.0)
+        return small.graph(inputs, fc1=first, l1=neuron, fc2=second, l2=neuron)
 
     def test_a_spike_that_must_reach_several_axons_is_relayed(self):
         """Two types of axons, one block: 2 copies of 100 neurons are 200 relaying neurons."""
@@ -223,8 +195,7 @@ class TestRelays:
         assert len(at["relays of l1"].cores) == ceil(100 / per_core)
 
     def test_one_type_and_one_block_need_none(self):
-        graph = self.net(100, 10)
-        graph = graph.with_(nodes=dict(graph.nodes) | {"fc2": Affine(weight=np.ones((10, 100)))})
+        graph = changed(self.net(100, 10), fc2=Affine(weight=np.ones((10, 100))))
         assert len(place(graph, profile("truenorth")).layers) == 2
 
     def test_fan_in_is_a_wall(self):
@@ -263,22 +234,20 @@ class TestMatch:
             assert len(rival_layers) > len(rival_cores)
             assert set().union(*(fits[i] for i in rival_layers)) == rival_cores
 
-    def events(self, *filters, size=34, **pool):
+    def events(self, *filters, size=34):
         """A chain of 3 by 3 convolutions on an event camera's maps."""
-        nodes, channels = {"input": Input(shape=(2, size, size))}, 2
-        for k, f in enumerate(filters, 1):
-            weight = np.ones((f, channels, 3, 3))
-            nodes |= {f"c{k}": Conv2d(weight=weight, padding=(1, 1)), f"l{k}": lif(beta=1.0)}
-            channels = f
-        return Graph.chain(header(), **nodes, flat=Flatten(), output=Output())
+        nodes = {}
+        for k, (c, f) in enumerate(pairwise((2, *filters)), 1):
+            conv = Conv2d(weight=np.ones((f, c, 3, 3)), padding=(1, 1))
+            nodes |= {f"c{k}": conv, f"l{k}": lif(beta=1.0)}
+        return small.graph((2, size, size), **nodes, flat=Flatten())
 
     def test_maps_are_rounded_up_to_powers_of_two(self):
         """8 maps of 34 by 34 take 32,768 words and five cores hold them, not 9,248 and nine."""
         (layer,) = place(self.events(8), profile("speck")).layers
         assert layer.use["neuron words"] == 32768
-        limits = next(
-            w for w in profile("speck").placement.walls if w.constraint == "neuron words"
-        ).limit.value
+        walls = {w.constraint: w for w in profile("speck").placement.walls}
+        limits = walls["neuron words"].limit.value
         assert sum(limit >= 32768 for limit in limits) == 5
         assert sum(limit >= 8 * 34 * 34 for limit in limits) == 9
         assert place(self.events(*[8] * 5), profile("speck")).whole
@@ -297,19 +266,16 @@ class TestMatch:
 
     def test_large_kernels_get_the_cores_that_hold_them(self):
         rng = np.random.default_rng(0)
-        graph = Graph.chain(
-            header(),
-            input=Input(shape=(2, 32, 32)),
+        graph = small.graph(
+            (2, 32, 32),
             c1=Conv2d(weight=rng.normal(size=(16, 2, 3, 3)), padding=(1, 1)),
             l1=lif(beta=1.0),
             p1=Pool2d(op="sum", kernel=(4, 4), stride=(4, 4)),
             flat=Flatten(),
             fc=Affine(weight=rng.normal(size=(32, 16 * 64))),
             l2=lif(beta=1.0),
-            output=Output(),
         )
-        placed = place(graph, profile("speck"))
-        second = placed.layers[1]
+        second = place(graph, profile("speck")).layers[1]
         assert second.use["kernel words"] == 16 * 2 ** (6 + 5) == 32768
         assert second.cores[0] in (3, 4, 5, 6)
 
@@ -324,7 +290,7 @@ class TestWholeAndClosed:
 
     def test_unsigned_weights_take_one_row(self):
         graph = mlp(256, 3)
-        positive = graph.with_(nodes=dict(graph.nodes) | {"fc1": Affine(weight=np.ones((3, 256)))})
+        positive = changed(graph, fc1=Affine(weight=np.ones((3, 256))))
         assert place(positive, profile("brainscales2")).cores[0].use["neuron circuits"] == 3
         assert place(graph, profile("brainscales2")).cores[0].use["neuron circuits"] == 6
 

@@ -1,12 +1,9 @@
 """Rules held against networks, activity and costs: each number against one worked out here."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from neurorobust.backends import get_backend
-from neurorobust.chips import load_profile
 from neurorobust.data import encode
 from neurorobust.fit import Estimate, extract
 from neurorobust.fit.activity import measure, run_facts
@@ -14,17 +11,14 @@ from neurorobust.fit.checking import check
 from neurorobust.fit.costs import GIVE_SAMPLES
 from neurorobust.fit.placement import place_network
 from neurorobust.fit.words import against, amount, quantity, reasons, span, verdict
-from neurorobust.ir import LIF, Affine, Conv2d, Edge, Flatten, Graph, Input, Output, Pool2d
+from neurorobust.ir import Affine, Conv2d, Flatten, Pool2d
 from neurorobust.lower import lower
-from tests.support.chip_networks import cnn, connections, conv, dense, header, lif, mlp
+from tests.support import small
+from tests.support.small import changed, cnn, connections, conv, dense, lif, mlp, patched, profile
 
 CHIPS = (
     "akida", "brainscales2", "loihi1", "loihi2", "speck", "spinnaker2", "truenorth", "xylo",
 )  # fmt: skip
-
-
-def profile(name):
-    return load_profile(name).profile
 
 
 def status(model, chip, constraint, layer=None, activity=None):
@@ -35,17 +29,11 @@ def status(model, chip, constraint, layer=None, activity=None):
 
 def events(shape, channels=4, *, kernel=(3, 3), pool=None, **geometry):
     """One convolution on events, integrate-and-fire, a pooling, a dense layer."""
-    nodes = {
-        "input": Input(shape=shape),
-        "c1": conv(channels, shape[0], kernel, **geometry),
-        "l1": lif(beta=1.0, reset="soft"),
-    }
-    if pool:
-        nodes["p1"] = pool
-    graph = Graph.chain(header(), **nodes, flat=Flatten(), output=Output())
-    size = graph.shapes["flat"][0]
-    nodes |= {"flat": Flatten(), "fc": dense(5, size), "l2": lif(beta=1.0, reset="soft")}
-    return Graph.chain(header(), **nodes, output=Output())
+    neuron = lif(beta=1.0, reset="soft")
+    nodes = {"c1": conv(channels, shape[0], kernel, **geometry), "l1": neuron}
+    nodes |= ({"p1": pool} if pool else {}) | {"flat": Flatten()}
+    (size,) = small.graph(shape, **nodes).shapes["flat"]
+    return small.graph(shape, **nodes, fc=dense(5, size), l2=neuron)
 
 
 class TestRules:
@@ -110,16 +98,14 @@ class TestRules:
         assert status(events((2, 9, 9), kernel=(kernel, kernel)), "akida", name) == []
 
     def test_the_input_size_of_akida(self):
-        wide = {4: "fail", 5: "ok"}
-        for size, wanted in wide.items():
+        for size, wanted in {4: "fail", 5: "ok"}.items():
             graph = events((1, size, size))
             assert status(graph, "akida", "input width, at least") == [wanted]
         assert status(events((2, 9, 9)), "akida", "input channels") == ["fail"]
 
     def test_delays(self):
         graph = mlp(4, 3)
-        edges = tuple(Edge(e.source, e.target, 63 * (e.target == "fc1")) for e in graph.edges)
-        late = graph.with_(edges=edges)
+        late = small.graph(4, fc1=graph.nodes["fc1"], l1=lif(), wires="input-fc1:63 fc1-l1-output")
         assert status(late, "loihi2", "delay") == ["fail"]
         assert status(graph, "loihi2", "delay") == ["ok"]
         assert status(graph, "spinnaker2", "delay") == ["unchecked"]
@@ -127,45 +113,36 @@ class TestRules:
     def test_weights_that_are_quantised_already_count_with_their_bits(self):
         """rockpool's fuzzy scaling leaves integers of 552 where 8 bits were asked for."""
         graph = mlp(6, 4, 2, reset="soft")
-        nodes = dict(graph.nodes)
-        nodes["fc1"] = Affine(weight=np.random.default_rng(0).integers(-127, 128, (4, 6)))
-        assert status(graph.with_(nodes=nodes), "xylo", "weight bits", "fc1") == ["ok"]
-        nodes["fc1"] = Affine(weight=np.array([[552, -127, 3, 1, 0, 5]] * 4))
-        assert status(graph.with_(nodes=nodes), "xylo", "weight bits", "fc1") == ["fail"]
-        assert status(graph, "xylo", "weight bits", "fc1") == ["unchecked"]
+        whole = np.random.default_rng(0).integers(-127, 128, (4, 6))
+        large = np.array([[552, -127, 3, 1, 0, 5]] * 4)
+        floats = graph.nodes["fc1"].weight
+        for weight, wanted in ((whole, "ok"), (large, "fail"), (floats, "unchecked")):
+            model = changed(graph, fc1=Affine(weight=weight))
+            assert status(model, "xylo", "weight bits", "fc1") == [wanted]
 
     def test_ternary_weights_fit_a_crossbar_and_floats_do_not(self):
         graph = mlp(6, 4, beta=1.0)
         assert status(graph, "truenorth", "distinct weights of a neuron") == ["fail"]
         ternary = Affine(weight=np.sign(graph.nodes["fc1"].weight))
-        graph = graph.with_(nodes=dict(graph.nodes) | {"fc1": ternary})
-        assert check(graph, profile("truenorth")).ok
+        assert check(changed(graph, fc1=ternary), profile("truenorth")).ok
 
     def test_loops(self):
         graph = mlp(4, 6, 3, beta=1.0)
-        nodes = dict(graph.nodes) | {"rec": dense(6, 6)}
-        edges = (*graph.edges, Edge("l1", "rec"), Edge("rec", "l1", 1))
-        looped = graph.with_(nodes=nodes, edges=edges)
-        (result,) = [
-            r for r in check(looped, profile("speck")).results if r.constraint == "recurrence"
-        ]
+        looped = changed(graph, "l1-rec rec-l1:1", rec=dense(6, 6))
+        found = check(looped, profile("speck")).results
+        (result,) = [r for r in found if r.constraint == "recurrence"]
         assert (result.status, result.kind) == ("fail", "budget")
         assert status(graph, "speck", "recurrence") == ["ok"]
         assert status(looped, "xylo", "recurrent output") == ["ok"]
 
     def test_two_sources_on_one_core_of_speck(self):
         graph = mlp(4, 6, 3, beta=1.0)
-        nodes = dict(graph.nodes) | {"skip": dense(3, 4)}
-        edges = (*graph.edges, Edge("input", "skip"), Edge("skip", "l2"))
-        skipping = graph.with_(nodes=nodes, edges=edges)
+        skipping = changed(graph, "input-skip-l2", skip=dense(3, 4))
         assert status(skipping, "speck", "sources", "l2") == ["fail"]
         assert status(graph, "speck", "sources", "l2") == ["ok"]
 
     def test_structure_that_no_rule_can_speak_of(self):
-        graph = Graph.chain(
-            header(), input=Input(shape=(4,)), a=dense(3, 4), b=dense(2, 3), l1=lif(),
-            output=Output(),
-        )  # fmt: skip
+        graph = small.graph(4, a=dense(3, 4), b=dense(2, 3), l1=lif())
         found = check(graph, profile("loihi2"))
         failed = {(r.constraint, r.layer) for r in found.failed}
         assert failed == {("structure", "b"), ("lowering", "l1")}
@@ -183,13 +160,8 @@ class TestRules:
         assert step.headroom == pytest.approx(1e-3 - 5.8e-6)
 
     def test_too_many_cores(self):
-        chip = profile("loihi2")
-        few = chip.placement.cores.model_copy(update={"value": 2})
-        chip = chip.model_copy(
-            update={"placement": chip.placement.model_copy(update={"cores": few})}
-        )
-        graph = mlp(784, 1024)
-        found = next(r for r in check(graph, chip).results if r.constraint == "cores")
+        chip = patched(profile("loihi2"), "placement.cores.value", 2)
+        found = next(r for r in check(mlp(784, 1024), chip).results if r.constraint == "cores")
         assert (found.status, found.used, found.limit) == ("fail", 5, 2)
 
     def test_a_limit_nobody_published_is_unchecked(self):
@@ -205,8 +177,7 @@ class TestRules:
     @pytest.mark.parametrize("chip", CHIPS)
     def test_every_rule_is_held_against_a_network_and_its_program(self, chip):
         graph = mlp(6, 5, 3)
-        convolved = cnn()
-        for model in (graph, lower(graph, profile("loihi2")), convolved):
+        for model in (graph, lower(graph, profile("loihi2")), cnn()):
             found = check(model, profile(chip))
             held = {r.constraint for r in found.results}
             for rule in profile(chip).rules:
@@ -245,8 +216,7 @@ class TestActivity:
         assert facts["core_synops"] == pytest.approx(per_step), "one core holds the first layer"
 
     def test_a_program_counts_its_own_spikes(self):
-        graph = mlp(6, 5, 3)
-        graph = graph.with_(header=replace(graph.header, bounds=(0.0, 1.0), levels=2))
+        graph = changed(mlp(6, 5, 3), header={"bounds": (0.0, 1.0), "levels": 2})
         program = lower(graph, profile("loihi2"))
         samples = self.samples(graph)
         activity = measure(program, samples)
@@ -254,8 +224,7 @@ class TestActivity:
         assert set(activity.events) == {"input", "l1", "l2"}
 
     def hosted(self, coding):
-        graph = mlp(6, 5, 3)
-        graph = graph.with_(header=replace(graph.header, coding="direct"))
+        graph = changed(mlp(6, 5, 3), header={"coding": "direct"})
         return lower(graph, profile("loihi1"), input_coding=coding)
 
     def test_a_host_sends_the_chip_its_spikes(self):
@@ -283,8 +252,7 @@ class TestActivity:
         assert found.placement.whole
 
     def test_static_input_counts_in_every_step(self):
-        graph = mlp(6, 5, 3)
-        graph = graph.with_(header=replace(graph.header, coding="direct"))
+        graph = changed(mlp(6, 5, 3), header={"coding": "direct"})
         samples = np.array([[0.0, 0.5, 1.0, 0.0, 0.2, 0.0]])
         activity = measure(graph, samples)
         assert activity.events["input"].tolist() == [0, 4, 4, 0, 4, 0]
@@ -296,7 +264,7 @@ class TestActivity:
         rule = "events per input and step"
         assert status(graph, "xylo", rule) == ["unchecked"]
         assert status(graph, "xylo", rule, activity=measure(graph, samples)) == ["ok"]
-        wide = graph.with_(header=replace(graph.header, bounds=(0.0, 20.0)))
+        wide = changed(graph, header={"bounds": (0.0, 20.0)})
         busy = measure(wide, 16 * samples)
         assert status(wide, "xylo", rule, activity=busy) == ["fail"]
 
@@ -333,15 +301,8 @@ class TestCosts:
         assert costs.total.low == pytest.approx(costs.static.low + costs.dynamic.low)
 
     def test_messages_and_spikes_enter_the_fitted_set(self):
-        graph = Graph.chain(
-            header(),
-            input=Input(shape=(3,)),
-            fc1=Affine(weight=np.full((2, 3), 5.0)),
-            l1=LIF(beta=1.0, threshold=1.0),
-            fc2=Affine(weight=np.full((1, 2), 0.0)),
-            l2=LIF(beta=1.0, threshold=1.0),
-            output=Output(),
-        )
+        first, second = Affine(weight=np.full((2, 3), 5.0)), Affine(weight=np.zeros((1, 2)))
+        graph = small.graph(3, fc1=first, l1=lif(beta=1.0), fc2=second, l2=lif(beta=1.0))
         costs = check(graph, profile("loihi1"), measure(graph, np.ones((1, 4, 3)))).costs
         synops, updates, spikes, messages = 4 * (6 + 2), 4 * 3, 4 * 2, 4 * (3 + 2)
         fitted = (35.5 * synops + 72.8 * updates + 69.3 * spikes + 111 * messages) * 1e-12
@@ -356,7 +317,7 @@ class TestCosts:
     def test_truenorth_runs_in_real_time(self):
         graph = mlp(10, 20, 5, beta=1.0, threshold=1e9)
         nodes = {n: Affine(weight=np.sign(graph.nodes[n].weight)) for n in ("fc1", "fc2")}
-        graph = graph.with_(nodes=dict(graph.nodes) | nodes)
+        graph = changed(graph, **nodes)
         costs = check(graph, profile("truenorth"), measure(graph, np.ones((1, 4, 10)))).costs
         assert costs.latency.value == pytest.approx(4e-3)
         assert costs.static.value == pytest.approx(64.4e-3 * 4e-3)
@@ -386,9 +347,7 @@ class TestCosts:
 
     def test_no_chip_borrows_a_marginal_figure(self):
         """Which chips have an energy per operation at all, and whose silicon it was seen on."""
-        marginal = {
-            name: set(profile(name).energy.dynamic.figures) for name in CHIPS
-        }  # fmt: skip
+        marginal = {name: set(profile(name).energy.dynamic.figures) for name in CHIPS}
         assert {name for name, figures in marginal.items() if figures} == {"loihi1", "truenorth"}
         assert "hop" not in str(marginal), "hops are per message; no formula has them per synapse"
 
@@ -457,14 +416,7 @@ class TestWords:
 
 def test_convolutions_of_a_graph_with_any_geometry_are_checked():
     """No chip stumbles over what the engine runs: groups, dilation, one axis, several sources."""
-    weight = np.ones((4, 1, 2, 2))
-    graph = Graph.chain(
-        header(),
-        input=Input(shape=(2, 6, 6)),
-        c=Conv2d(weight=weight, groups=2, dilation=(2, 2), stride=(2, 1)),
-        l1=lif(),
-        flat=Flatten(),
-        output=Output(),
-    )
+    c = Conv2d(weight=np.ones((4, 1, 2, 2)), groups=2, dilation=(2, 2), stride=(2, 1))
+    graph = small.graph((2, 6, 6), c=c, l1=lif(), flat=Flatten())
     for chip in CHIPS:
         assert check(graph, profile(chip)).results

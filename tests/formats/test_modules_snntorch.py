@@ -293,54 +293,44 @@ def test_sums_are_exact_edges_in_the_order_of_the_sum(snn, expression, sources):
 
 
 def bad_networks(snn):
-    def chain(*layers, **given):
-        return nn.Sequential(*layers), given
-
+    """Layers one behind the other, what is said of them, and the reason."""
     leaky = {"beta": 0.5, "init_hidden": True}
-    shared = snn.Leaky(**leaky)
+    shared, renamed, plain = (snn.Leaky(**leaky) for _ in range(3))
+    renamed.reset_mechanism = "zero"
     hooked = nn.Linear(4, 3)
     hooked.register_forward_hook(lambda m, i, o: o * 2)
-    renamed = snn.Leaky(**leaky)
-    renamed.reset_mechanism = "zero"
-    yield "LSTM", *chain(nn.Linear(4, 3), nn.ReLU(), snn.Leaky(**leaky)), "torch.*relu"
-    yield "Alpha", *chain(nn.Linear(4, 3), snn.Alpha(0.9, 0.5, init_hidden=True)), "a Alpha has no"
-    yield "inhibition", *chain(inhibited(snn)), "inhibition"
-    yield "quant", *chain(snn.Leaky(state_quant=lambda m: m, **leaky)), "state_quant"
-    yield (
-        "surrogate",
-        *chain(snn.Leaky(spike_grad=torch.sigmoid, **leaky)),
-        "step function gives",
-    )
-    yield "threshold", *chain(snn.Leaky(threshold=-1.0, **leaky)), "below 0"
-    yield "shape", *chain(snn.Leaky(beta=torch.ones(7), init_hidden=True)), r"beta has shape \(7,\)"
-    yield "changed", *chain(renamed), "reset_mechanism says 'zero'"
-    yield "shared", *chain(nn.Linear(4, 4), shared, nn.Linear(4, 4), shared), "fed in another way"
-    yield "hook", *chain(hooked, snn.Leaky(**leaky)), "0: has forward hooks"
-    yield "flatten", *chain(nn.Flatten(0), nn.Linear(8, 3)), "reshapes the input"
-    yield (
-        "batch norm",
-        *chain(nn.BatchNorm1d(4), snn.Leaky(**leaky)),
-        r"0: a BatchNorm1d in training mode; call module.eval",
-    )
-    yield "dropout", *chain(nn.Dropout(0.5), snn.Leaky(**leaky)), "0: a Dropout in training mode"
-    yield "all steps", *chain(snn.Leaky(**leaky), time_first=True), "gets all at once"
-    yield "membrane", *chain(snn.Leaky(**leaky), output="membrane"), "0 membrane outputs"
-    yield (
-        "reset membrane",
-        *chain(snn.Leaky(output=True, **leaky), output="membrane"),
-        "read out reset_mechanism='none'",
-    )
-
-
-def inhibited(snn):
     with pytest.warns(UserWarning, match="Inhibition"):
-        return snn.Leaky(beta=0.5, init_hidden=True, inhibition=True)
+        inhibited = snn.Leaky(inhibition=True, **leaky)
+    wide = snn.Leaky(beta=torch.ones(7), init_hidden=True)
+    alpha = snn.Alpha(0.9, 0.5, init_hidden=True)
+    return [
+        ([nn.Linear(4, 3), nn.ReLU(), plain], {}, "torch.*relu"),
+        ([nn.Linear(4, 3), alpha], {}, "a Alpha has no"),
+        ([inhibited], {}, "inhibition"),
+        ([snn.Leaky(state_quant=lambda m: m, **leaky)], {}, "state_quant"),
+        ([snn.Leaky(spike_grad=torch.sigmoid, **leaky)], {}, "step function gives"),
+        ([snn.Leaky(threshold=-1.0, **leaky)], {}, "below 0"),
+        ([wide], {}, r"beta has shape \(7,\)"),
+        ([renamed], {}, "reset_mechanism says 'zero'"),
+        ([nn.Linear(4, 4), shared, nn.Linear(4, 4), shared], {}, "fed in another way"),
+        ([hooked, plain], {}, "0: has forward hooks"),
+        ([nn.Flatten(0), nn.Linear(8, 3)], {}, "reshapes the input"),
+        ([nn.BatchNorm1d(4), plain], {}, r"0: a BatchNorm1d in training mode; call module.eval"),
+        ([nn.Dropout(0.5), plain], {}, "0: a Dropout in training mode"),
+        ([plain], {"time_first": True}, "gets all at once"),
+        ([plain], {"output": "membrane"}, "0 membrane outputs"),
+        (
+            [snn.Leaky(output=True, **leaky)],
+            {"output": "membrane"},
+            "read out reset_mechanism='none'",
+        ),
+    ]
 
 
 def test_networks_that_a_graph_cannot_hold_are_refused_by_name(snn):
-    for name, net, given, message in bad_networks(snn):
+    for layers, given, message in bad_networks(snn):
         with pytest.raises(Unsupported, match=message):
-            pytest.fail(f"{name}: {imported(net, **given)}")
+            pytest.fail(f"{message}: {imported(nn.Sequential(*layers), **given)}")
 
 
 class Returning(nn.Module):

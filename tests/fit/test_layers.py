@@ -1,12 +1,9 @@
 """Layers and their facts against connections that are written out one by one."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from neurorobust import ir
-from neurorobust.chips import load_profile
 from neurorobust.chips.facts import BLOCK, NUMBERS, RUN, TEXTS
 from neurorobust.chips.rules import Wall
 from neurorobust.fit import extract, place
@@ -14,16 +11,15 @@ from neurorobust.fit.activity import measure, run_facts
 from neurorobust.fit.blocks import Need, Sizes
 from neurorobust.fit.layers import synapse_facts
 from neurorobust.fit.weights import Weights
-from tests.support.chip_networks import cnn, connections, conv, dense, header, lif, mlp
+from tests.support import small
+from tests.support.small import changed, cnn, connections, conv, dense, header, lif, mlp, profile
 
 
 class TestConnections:
     @pytest.mark.parametrize(
         ("graph", "start", "stop"),
         [
-            (cnn(), "input", "l1"),
-            (cnn(), "l1", "l2"),
-            (cnn(), "l2", "li"),
+            *((cnn(), *ends) for ends in (("input", "l1"), ("l1", "l2"), ("l2", "li"))),
             (mlp(7, 5, 3), "l1", "l2"),
         ],
     )
@@ -38,25 +34,16 @@ class TestConnections:
     @pytest.mark.parametrize("seed", range(8))
     def test_counts_of_random_geometry(self, seed):
         rng = np.random.default_rng(seed)
-        kernel = tuple(int(k) for k in rng.integers(1, 4, 2))
-        graph = ir.Graph.chain(
-            header(),
-            input=ir.Input(shape=(4, 9, 10)),
-            pool=ir.Pool2d(op="sum", kernel=(2, 3), stride=(2, int(rng.integers(1, 4)))),
-            conv=conv(
-                6,
-                4,
-                kernel,
-                stride=tuple(int(k) for k in rng.integers(1, 3, 2)),
-                padding=tuple(int(k) for k in rng.integers(0, 2, 2)),
-                dilation=(1, 1),
-                groups=int(rng.choice([1, 2])),
-            ),
-            after=ir.Pool2d(op="avg", kernel=(1, 2), stride=(1, 1), padding=(0, 1)),
-            l1=lif(),
-            flat=ir.Flatten(),
-            output=ir.Output(),
-        )
+
+        def pair(low, high):
+            return tuple(int(k) for k in rng.integers(low, high, 2))
+
+        kernel = pair(1, 4)
+        pool = ir.Pool2d(op="sum", kernel=(2, 3), stride=(2, int(rng.integers(1, 4))))
+        geometry = {"stride": pair(1, 3), "padding": pair(0, 2), "groups": int(rng.choice([1, 2]))}
+        after = ir.Pool2d(op="avg", kernel=(1, 2), stride=(1, 1), padding=(0, 1))
+        parts = {"pool": pool, "conv": conv(6, 4, kernel, **geometry), "after": after}
+        graph = small.graph((4, 9, 10), **parts, l1=lif(), flat=ir.Flatten())
         reached = connections(graph, "input", "l1")
         (synapse,) = extract(graph).layers[0].synapses
         found = (synapse.synapses, synapse.fan_in, synapse.fan_out, synapse.pool_after)
@@ -81,10 +68,7 @@ class TestConnections:
 
 class TestWiring:
     def test_a_loop(self):
-        graph = mlp(4, 6, 3)
-        nodes = dict(graph.nodes) | {"rec": dense(6, 6)}
-        edges = (*graph.edges, ir.Edge("l1", "rec"), ir.Edge("rec", "l1", 3))
-        network = extract(graph.with_(nodes=nodes, edges=edges))
+        network = extract(changed(mlp(4, 6, 3), "l1-rec rec-l1:3", rec=dense(6, 6)))
         layer = network.by_name["l1"]
         assert {s.source: s.delay for s in layer.synapses} == {"input": 0, "l1": 3}
         assert (network.facts()["recurrent"], network.facts()["recurrent_fan_out"]) == (1, 6)
@@ -92,65 +76,34 @@ class TestWiring:
         assert (layer.targets, layer.fan_out) == (2, 6 + 3)
 
     def test_a_loop_over_two_layers_marks_both(self):
-        graph = mlp(4, 6, 3)
-        nodes = dict(graph.nodes) | {"back": dense(6, 3)}
-        edges = (*graph.edges, ir.Edge("l2", "back", 1), ir.Edge("back", "l1"))
-        network = extract(graph.with_(nodes=nodes, edges=edges))
+        network = extract(changed(mlp(4, 6, 3), "l2-back:1 back-l1", back=dense(6, 3)))
         assert network.looped == {"l1", "l2"}
         assert network.facts()["recurrent_output"] == 1
 
     def test_batch_norm_behind_a_linear_map_is_folded(self):
-        graph = ir.Graph.chain(
-            header(),
-            input=ir.Input(shape=(2, 4, 4)),
-            c=conv(3, 2, (3, 3)),
-            norm=ir.BatchNorm(mean=[0.0] * 3, var=[1.0] * 3, scale=[2.0] * 3, shift=[0.5] * 3),
-            l1=lif(),
-            flat=ir.Flatten(),
-            output=ir.Output(),
-        )
-        network = extract(graph)
+        norm = ir.BatchNorm(mean=[0.0] * 3, var=[1.0] * 3, scale=[2.0] * 3, shift=[0.5] * 3)
+        nodes = {"c": conv(3, 2, (3, 3)), "norm": norm, "l1": lif(), "flat": ir.Flatten()}
+        network = extract(small.graph((2, 4, 4), **nodes))
         assert not network.faults
         assert network.layers[0].biased, "the shift of the norm"
 
     def test_what_no_chip_has_as_a_synapse(self):
         norm = ir.BatchNorm(mean=[0.0] * 4, var=[1.0] * 4, scale=[1.0] * 4, shift=[0.0] * 4)
-        graph = ir.Graph.chain(
-            header(), input=ir.Input(shape=(4,)), norm=norm, l1=lif(), output=ir.Output()
+        assert extract(small.graph(4, norm=norm, l1=lif())).faults == (
+            ("norm", "is a BatchNorm that cannot be folded; put it right behind an Affine or Conv"),
         )
-        assert extract(graph).faults == (
-            (
-                "norm",
-                "is a BatchNorm that cannot be folded; put it right behind an Affine or Conv",
-            ),
-        )
-        twice = ir.Graph.chain(
-            header(), input=ir.Input(shape=(4,)), a=dense(3, 4), b=dense(2, 3), l1=lif(),
-            output=ir.Output(),
-        )  # fmt: skip
-        ((name, why),) = extract(twice).faults
+        ((name, why),) = extract(small.graph(4, a=dense(3, 4), b=dense(2, 3), l1=lif())).faults
         assert name == "b"
         assert "follows 'a' without neurons between" in why
 
     def test_a_linear_readout_is_the_hosts(self):
-        graph = ir.Graph.chain(
-            header(), input=ir.Input(shape=(4,)), a=dense(3, 4), l1=lif(), b=dense(2, 3),
-            output=ir.Output(),
-        )  # fmt: skip
-        network = extract(graph)
+        network = extract(small.graph(4, a=dense(3, 4), l1=lif(), b=dense(2, 3)))
         assert network.host == ("b",)
         assert network.by_name["l1"].role == "output"
 
     def test_one_axis_and_no_weights(self):
-        graph = ir.Graph.chain(
-            header(),
-            input=ir.Input(shape=(2, 9)),
-            c=ir.Conv1d(weight=np.ones((3, 2, 4)), stride=(2,), padding=(1,)),
-            l1=lif(),
-            l2=lif(),
-            flat=ir.Flatten(),
-            output=ir.Output(),
-        )
+        c = ir.Conv1d(weight=np.ones((3, 2, 4)), stride=(2,), padding=(1,))
+        graph = small.graph((2, 9), c=c, l1=lif(), l2=lif(), flat=ir.Flatten())
         first, second = extract(graph).layers
         assert first.shape == (3, 1, 4)
         assert first.synapses[0].fan_in == 8
@@ -177,40 +130,30 @@ class TestNeurons:
         assert {name: facts[name] for name in wanted} == wanted
 
     def test_one_step_needs_no_memory(self):
-        graph = mlp(3, 2)
-        one = graph.with_(header=replace(graph.header, steps=1))
-        assert extract(one).layers[0].facts()["memory"] == 0
+        assert extract(changed(mlp(3, 2), header={"steps": 1})).layers[0].facts()["memory"] == 0
 
     def test_integrators_and_programs(self):
         assert extract(cnn()).by_name["li"].neuron == "I"
-        program = ir.Program.chain(
-            header(),
-            {
-                "input": ir.FixedInput(shape=(3,), scale=1.0, high=1),
-                "fc": ir.FixedDelayDense(weight=[[2, -4, 254]] * 2, delay=[[0, 5, 1]] * 2),
-                "lif": ir.FixedLIF(vth=10, dv=100),
-                "fc2": ir.FixedDense(weight=[[1, 7]], weight_bits=4, sign_mode="exc"),
-                "li": ir.FixedLI(bias_mant=3),
-                "output": ir.Output(),
-            },
+        program = small.program(
+            3,
+            fc=ir.FixedDelayDense(weight=[[2, -4, 254]] * 2, delay=[[0, 5, 1]] * 2),
+            lif=ir.FixedLIF(vth=10, dv=100),
+            fc2=ir.FixedDense(weight=[[1, 7]], weight_bits=4, sign_mode="exc"),
+            li=ir.FixedLI(bias_mant=3),
         )
         network = extract(program)
         first, second = network.layers
-        assert (first.neuron, first.leaky, first.filtered, first.reset) == (
-            "LIF", True, False, "hard",
-        )  # fmt: skip
+        found = (first.neuron, first.leaky, first.filtered, first.reset)
+        assert found == ("LIF", True, False, "hard")
         assert (first.synapses[0].delay, first.synapses[0].weights.bits) == (5, 8)
         assert (second.neuron, second.biased, second.synapses[0].weights.bits) == ("I", True, 4)
         assert network.coding == "events"
 
     def test_the_coding_of_a_program_with_payloads_is_its_headers(self):
-        nodes = {
-            "input": ir.FixedInput(shape=(3,), scale=255.0, high=255),
-            "fc": ir.FixedDense(weight=[[2, -4, 254]], message_bits=8),
-            "lif": ir.FixedLIF(vth=10),
-            "output": ir.Output(),
-        }
-        assert extract(ir.Program.chain(header(coding="direct"), nodes)).coding == "direct"
+        source = ir.FixedInput(shape=(3,), scale=255.0, high=255)
+        fc = ir.FixedDense(weight=[[2, -4, 254]], message_bits=8)
+        made = small.program(source, header(coding="direct"), fc=fc, lif=ir.FixedLIF(vth=10))
+        assert extract(made).coding == "direct"
 
 
 class TestWeights:
@@ -277,27 +220,21 @@ class TestWeights:
 
 
 def test_li_readout_with_leak_is_an_li():
-    graph = cnn()
-    leaky = graph.with_(nodes=dict(graph.nodes) | {"li": ir.LI(beta=0.5)})
-    assert extract(leaky).by_name["li"].neuron == "LI"
+    assert extract(changed(cnn(), li=ir.LI(beta=0.5))).by_name["li"].neuron == "LI"
 
 
 def test_every_fact_that_profiles_may_speak_of_is_given():
     """A rule on any documented name finds it: no name is promised and missing."""
     network = extract(cnn())
     layer = network.layers[0]
-    given = {
-        "network": network.facts(),
-        "layer": layer.facts(),
-        "synapse": synapse_facts(layer.synapses[0], 8),
-    }
+    given = {"network": network.facts(), "layer": layer.facts()}
+    given["synapse"] = synapse_facts(layer.synapses[0], 8)
     for scope, facts in given.items():
         assert set(facts) == set(NUMBERS[scope]) | set(TEXTS[scope]), scope
-        assert {name for name, value in facts.items() if isinstance(value, str)} == set(
-            TEXTS[scope]
-        )
+        texts = {name for name, value in facts.items() if isinstance(value, str)}
+        assert texts == set(TEXTS[scope])
     activity = measure(cnn(), np.ones((1, 4, 2, 11, 8)))
-    placement = place(cnn(), load_profile("loihi1").profile)
+    placement = place(cnn(), profile("loihi1"))
     assert set(run_facts(network, placement, activity)) == set(RUN)
     for name in BLOCK:
         over = "list" if name == "list_synapses" else "synapse"

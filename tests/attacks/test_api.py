@@ -46,7 +46,7 @@ from neurorobust.data import Stimulus
 from neurorobust.engine.estimators import ESTIMATORS, Bptr, Hart, Rga, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidFile, InvalidInput
-from neurorobust.ir import LI, Affine, Graph, Input, Output
+from neurorobust.ir import LI, Affine
 from neurorobust.lower import lower
 from neurorobust.methods import METHODS, needed, table
 from neurorobust.metrics import PRINTED, Outcomes, Proportion, success_rates
@@ -54,6 +54,7 @@ from neurorobust.metrics.success import DEFINITIONS, changed_on_chip
 from neurorobust.names import plain
 from neurorobust.render import looks
 from neurorobust.render.colours import GRADIENTS
+from tests.support import small
 from tests.support.attack_cases import HEADER, decided, shown, spiking
 
 
@@ -182,15 +183,15 @@ class TestFoolboxStyle:
         assert within.double().mean() < 0.5
 
     def test_refused(self, network, tensors):
-        attack = FoolboxStyle(Pgd(Rga()))
-        with pytest.raises(InvalidInput, match="pgd needs an epsilon"):
-            attack(network, *tensors, epsilons=None)
-        with pytest.raises(InvalidInput, match="epsilons is empty"):
-            attack(network, *tensors, epsilons=[])
         with pytest.raises(InvalidInput, match="no threat model is named 'l1'"):
             FoolboxStyle(Pgd(Rga()), threat="l1")
-        with pytest.raises(InvalidInput, match=r"8/255 is 0\.031, not 8"):
-            attack(network, *tensors, epsilons=[8])
+        for epsilons, message in (
+            (None, "pgd needs an epsilon"),
+            ([], "epsilons is empty"),
+            ([8], r"8/255 is 0\.031, not 8"),
+        ):
+            with pytest.raises(InvalidInput, match=message):
+                FoolboxStyle(Pgd(Rga()))(network, *tensors, epsilons=epsilons)
 
 
 class TestQueried:
@@ -205,17 +206,14 @@ class TestQueried:
         threat = Linf.of(HEADER, 32 / 255)
         made = Square(queries=60)(queried, data[0], y, threat)
         assert (made.clean_decision == y).all()
-        fooled = made.adversarial_decision != y
-        assert (
-            fooled.sum()
-            > (UniformNoise()(queried, data[0], y, threat).adversarial_decision != y).sum()
-        )
+        noise = UniformNoise()(queried, data[0], y, threat)
+        fooled, by_chance = (found.adversarial_decision != y for found in (made, noise))
+        assert fooled.sum() > by_chance.sum()
         scores = executable.run(Stimulus(made.adversarial[:, None], 6)).scores
         assert np.array_equal(scores.argmax(1), made.adversarial_decision)
-        styled = FoolboxStyle(Square(queries=5))
-        assert styled(queried, *map(torch.tensor, (data[0], y)), epsilons=0.1).success.shape == (
-            30,
-        )
+        tensors = map(torch.tensor, (data[0], y))
+        styled = FoolboxStyle(Square(queries=5))(queried, *tensors, epsilons=0.1)
+        assert styled.success.shape == (30,)
         with pytest.raises(InvalidInput, match="gives scores, not gradients; use an attack"):
             Fgsm(Rga())(queried, data[0], y, threat)
 
@@ -266,9 +264,8 @@ class TestSets:
         assert replace(made, adversarial=beyond).violations() >= 1
 
     def test_sets_without_outcomes_load(self, made, tmp_path):
-        bare = replace(
-            made, outcome_bits=None, iterates=None, queries=None, gradients=None, wanted=None
-        )
+        outcomes = ("outcome_bits", "iterates", "queries", "gradients", "wanted")
+        bare = replace(made, **dict.fromkeys(outcomes))
         loaded = AttackSet.load(bare.save(tmp_path / "bare.safetensors"))
         assert loaded.fooled is None
         assert loaded.fooled_ever is None
@@ -472,11 +469,10 @@ def test_the_best_of_an_ensemble_do_not_depend_on_the_order_of_its_members(netwo
         .stages[len(members) :]
         for given in (members, members[::-1])
     ]
-    broke = {
-        str(e): int((Pgd(e)(network, *data, Linf.of(HEADER, 0.05), seed=1).adversarial_decision
-                       != data[1]).sum())
-        for e in members
-    }  # fmt: skip
+    broke = {}
+    for e in members:
+        made = Pgd(e)(network, *data, Linf.of(HEADER, 0.05), seed=1)
+        broke[str(e)] = int((made.adversarial_decision != data[1]).sum())
     assert len(set(broke.values())) == len(members)
     best = sorted(broke, key=broke.get, reverse=True)
     assert later[0] == later[1]
@@ -490,13 +486,11 @@ def test_a_long_integration_does_not_saturate_the_cross_entropy(gain):
     """Scores that are summed over 100 steps leave a gradient, the same for any gain."""
     rng = np.random.default_rng(0)
     header = replace(HEADER, steps=100, levels=None)
+    fc = Affine(weight=rng.normal(0, 2, (3, 6)))
     made = Network(
-        Graph.chain(
-            header, input=Input(shape=(6,)), fc=Affine(weight=rng.normal(0, 2, (3, 6))),
-            li=LI(beta=1.0, gain_in=gain), output=Output(readout="last"),
-        ),
+        small.graph(6, header, readout="last", fc=fc, li=LI(beta=1.0, gain_in=gain)),
         dtype=torch.float32,
-    )  # fmt: skip
+    )
     x = torch.tensor(rng.random((20, 6)))
     y = made.run(x[:, None].float(), 100).argmax(1)
     gradient = Target(made, Stbp()).gradient(x, y)

@@ -1,5 +1,6 @@
 """Planted faults: each is found by a check that is there for it, and withholds the headline."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -10,12 +11,14 @@ from neurorobust.attacks import Linf, Pgd
 from neurorobust.audit import Replay, Reported, Status, audit
 from neurorobust.engine.estimators import Estimator, Hart, Pdsg, Stbp
 from neurorobust.engine.network import Network
-from neurorobust.ir import LIF, Graph, Header
+from neurorobust.ir import Affine, Header
 from tests.support.audit_cases import STEPS, Elsewhere, ball, dense, samples
+from tests.support.small import changed
 
 GRAPH = dense(0)
 X, Y = samples(GRAPH)
 THREAT = ball(GRAPH, 16 / 255)
+WIDE = {"threat": ball(GRAPH, 32 / 255)}
 PGD = partial(Pgd, steps=10)
 FAULTS = {}
 
@@ -48,88 +51,63 @@ class Planted(Estimator):
         return {}
 
 
-class Foreign(Elsewhere):
-    """An evaluation made elsewhere with one part replaced."""
-
-    def __init__(self, graph=GRAPH, **parts):
-        super().__init__(graph)
-        for name, part in parts.items():
-            setattr(self, name, partial(part, self))
-
-
 def elsewhere(**parts):
-    return Foreign(**parts)
+    """An evaluation made elsewhere with some parts replaced."""
+    made = Elsewhere(GRAPH)
+    for name, part in parts.items():
+        setattr(made, name, partial(part, made))
+    return made
 
 
-def changed(graph, **fields):
-    lif = graph.nodes["lif"]
-    made = LIF(**lif.arrays() | lif.attributes() | fields)
-    return Graph(header=graph.header, nodes={**graph.nodes, "lif": made}, edges=graph.edges)
+def with_lif(graph, **fields):
+    return changed(graph, lif=replace(graph.nodes["lif"], **fields))
 
 
 def other_forward(graph, **fields):
-    wrong = Network(changed(graph, **fields))
+    wrong = Network(with_lif(graph, **fields))
     return Planted(lambda network, x, steps: Stbp().scores(wrong, x, steps))
 
 
 def gradient_of(part):
-    """An evaluation whose gradient passes a function of ``(x, y, gradient)``."""
+    """An evaluation made elsewhere whose gradient passes a function."""
+    return elsewhere(gradient=lambda self, x, y: part(Elsewhere.gradient(self, x, y)))
 
-    def gradient(self, x, y):
-        return part(self, x, y, Elsewhere.gradient(self, x, y))
 
-    return gradient
+def scores_of(part):
+    """An evaluation made elsewhere whose scores pass a function, with and without a gradient."""
+    return elsewhere(
+        scores=lambda self, x: part(Elsewhere.scores(self, x)),
+        differentiable=lambda self, x: part(Elsewhere.differentiable(self, x)),
+    )
+
+
+def differentiable_of(part):
+    """An evaluation made elsewhere whose scores pass a function where a gradient is taken."""
+    return elsewhere(differentiable=lambda self, x: part(Elsewhere.differentiable(self, x)))
+
+
+def noise(seed):
+    """Gradients of the same shape that are drawn."""
+    numbers = torch.Generator().manual_seed(seed)
+    return gradient_of(lambda found: torch.randn(found.shape, generator=numbers))
 
 
 # C1: another forward pass
 
 
 @fault("C1")
-def if_neurons_instead_of_lif():
-    return look(GRAPH, gradients=(other_forward(GRAPH, beta=1.0),))
-
-
-@fault("C1")
-def soft_reset_instead_of_hard():
-    return look(GRAPH, gradients=(other_forward(GRAPH, reset="soft"),))
-
-
-@fault("C1")
 def at_least_instead_of_greater():
     draw = np.random.default_rng(3)
     coarse = dense(3, Header(dt_s=1e-3, steps=STEPS, levels=5), beta=0.5)
-    nodes = dict(coarse.nodes)
-    a = nodes["a"]
-    weight = draw.integers(-2, 3, a.weight.shape) / 2
-    nodes["a"] = type(a)(weight=weight, bias=np.round(0.75 - weight.sum(1) / 2, 1) * 4 // 1 / 4)
-    graph = Graph(header=coarse.header, nodes=nodes, edges=coarse.edges)
+    weight = draw.integers(-2, 3, coarse.nodes["a"].weight.shape) / 2
+    bias = np.round(0.75 - weight.sum(1) / 2, 1) * 4 // 1 / 4
+    graph = changed(coarse, a=Affine(weight=weight, bias=bias))
     x, y = samples(graph)
-    estimator = other_forward(changed(graph, compare=">"), compare=">=")
-    return look(changed(graph, compare=">"), x, y, ball(graph, 0.25), gradients=(estimator,))
-
-
-@fault("C1")
-def scores_of_training_mode():
-    def differentiable(self, x):
-        return Elsewhere.differentiable(self, x) * 1.1
-
-    return look(elsewhere(differentiable=differentiable))
+    estimator = other_forward(graph, compare=">=")
+    return look(with_lif(graph, compare=">"), x, y, ball(graph, 0.25), gradients=(estimator,))
 
 
 # C2, C3: no gradient
-
-
-@fault("C2")
-def dead_gradient_in_evaluation_mode():
-    def differentiable(self, x):
-        return Elsewhere.differentiable(self, x).detach()
-
-    return look(elsewhere(differentiable=differentiable))
-
-
-@fault("C2")
-def no_gradient_at_all():
-    return look(elsewhere(gradient=lambda self, x, y: None))
 
 
 @fault("C2")
@@ -142,33 +120,11 @@ def neurons_without_backward():
 
 @fault("C3")
 def gradients_that_are_not_finite():
-    def part(self, x, y, found):
+    def part(found):
         found[::5] = torch.nan
         return found
 
-    return look(elsewhere(gradient=gradient_of(part)))
-
-
-@fault("C3")
-def saturated_scores():
-    def scores(self, x):
-        return torch.tanh(60 * Elsewhere.scores(self, x))
-
-    def differentiable(self, x):
-        return torch.tanh(60 * Elsewhere.differentiable(self, x))
-
-    return look(elsewhere(scores=scores, differentiable=differentiable))
-
-
-@fault("C3", "C20")
-def masked_by_huge_scores():
-    def scores(self, x):
-        return 1e3 * Elsewhere.scores(self, x)
-
-    def differentiable(self, x):
-        return 1e3 * Elsewhere.differentiable(self, x)
-
-    return look(elsewhere(scores=scores, differentiable=differentiable))
+    return look(gradient_of(part))
 
 
 @fault("C3", "C7")
@@ -193,34 +149,6 @@ def steep_differentiable_spike_encoder():
 
 
 # C5 to C9, C19: gradients and attacks that lead nowhere
-
-
-@fault("C5", "C7")
-def a_gradient_of_noise():
-    numbers = torch.Generator().manual_seed(1)
-
-    def part(self, x, y, found):
-        return torch.randn(found.shape, generator=numbers)
-
-    return look(elsewhere(gradient=gradient_of(part)))
-
-
-@fault("C5", "C7")
-def a_gradient_downhill():
-    return look(elsewhere(gradient=gradient_of(lambda self, x, y, found: -found)))
-
-
-@fault("C5", "C7", "C11")
-def a_gradient_of_another_label():
-    def gradient(self, x, y):
-        return Elsewhere.gradient(self, x, (y + 1) % 4)
-
-    return look(elsewhere(gradient=gradient))
-
-
-@fault("C5", "C7", "C18")
-def a_gradient_of_another_sample():
-    return look(elsewhere(gradient=gradient_of(lambda self, x, y, found: found.roll(1, 0))))
 
 
 @fault("C19")
@@ -249,43 +177,15 @@ def the_weakest_estimator_alone():
 @fault("C6")
 def success_that_falls_with_the_radius():
     rng = np.random.default_rng(0)
-    strong = attacked(32 / 255)
+    strong = Pgd(Stbp())(Network(GRAPH), X, Y, ball(GRAPH, 32 / 255)).adversarial
     weak = Linf.of(GRAPH.header, 64 / 255)
     noise = X + rng.choice([-1, 1], X.shape) / 255
     far = weak.legalise(torch.tensor(noise), torch.tensor(X)).numpy()
-    return look(
-        elsewhere(),
-        reported=[
-            Reported(epsilon=32 / 255, adversarial=strong),
-            Reported(epsilon=64 / 255, adversarial=far),
-        ],
-        threat=ball(GRAPH, 32 / 255),
-    )
-
-
-@fault("C8", "C9")
-def steps_too_small():
-    attack = partial(Pgd, steps=10, relative_step=0.005)
-    return look(GRAPH, attack=attack, threat=ball(GRAPH, 32 / 255))
-
-
-@fault("C8", "C9")
-def too_few_steps():
-    attack = partial(Pgd, steps=2, relative_step=0.1)
-    return look(GRAPH, attack=attack, threat=ball(GRAPH, 32 / 255))
-
-
-# C10, C11: others do better
-
-
-@fault("C10")
-def transfer_stronger_than_white_box():
-    return look(masked(), twin=Elsewhere(GRAPH))
-
-
-@fault("C11")
-def queries_stronger_than_gradients():
-    return look(masked(), threat=ball(GRAPH, 32 / 255))
+    reported = [
+        Reported(epsilon=32 / 255, adversarial=strong),
+        Reported(epsilon=64 / 255, adversarial=far),
+    ]
+    return look(elsewhere(), reported=reported, **WIDE)
 
 
 # C13, C17: what is returned
@@ -297,35 +197,6 @@ class LastIterate(Pgd):
     def propose(self, case):
         super().propose(case)
         return case.threat.random(case.x, case.draws)
-
-
-@fault("C13")
-def another_iterate_than_the_successful_one():
-    return look(GRAPH, attack=partial(LastIterate, steps=10), threat=ball(GRAPH, 32 / 255))
-
-
-@fault("C13")
-def success_claimed_for_what_is_not_returned():
-    claimed = np.ones(len(X), bool)
-    return look(
-        elsewhere(),
-        reported=[Reported(epsilon=THREAT.epsilon, adversarial=X, fooled=claimed)],
-    )
-
-
-@fault("C17")
-def values_beside_the_grid():
-    return reporting(X + 0.3 / 255 * (X < 0.5))
-
-
-@fault("C17")
-def values_out_of_bounds():
-    return reporting(X - 16 / 255)
-
-
-@fault("C17")
-def radius_exceeded():
-    return reporting(np.clip(X + 17 / 255, 0, 1))
 
 
 @fault("C17")
@@ -391,34 +262,8 @@ def state_kept_between_samples():
         found = Elsewhere.scores(self, x)
         return found + 0.3 * found.roll(1, 0)
 
-    y = look_up(scores)
-    return look(elsewhere(scores=scores), y=y)
-
-
-@fault("C18")
-def an_estimator_that_looks_at_the_batch():
-    return look(GRAPH, gradients=(Pdsg("batch"),))
-
-
-@fault("C18")
-def gradients_centred_over_the_batch():
-    part = gradient_of(lambda self, x, y, found: found - found.mean(0))
-    return look(elsewhere(gradient=part))
-
-
-# C20 to C22
-
-
-@fault("C3", "C20")
-def a_loss_that_saturates():
-    def scores(self, x):
-        return 60 * Elsewhere.scores(self, x)
-
-    def differentiable(self, x):
-        return 60 * Elsewhere.differentiable(self, x)
-
-    own = elsewhere(scores=scores, differentiable=differentiable)
-    return look(own, threat=ball(GRAPH, 32 / 255))
+    own = elsewhere(scores=scores)
+    return look(own, y=own.scores(torch.tensor(X).float()).argmax(1).numpy())
 
 
 def replaying(**fields):
@@ -426,55 +271,97 @@ def replaying(**fields):
     return look(GRAPH, replays=[Replay(**usual | fields)], only={"C21"})
 
 
-@fault("C21")
-def transfer_with_other_weights():
-    return replaying(weights=dense(5).content_hash)
+def reporting(adversarial, **more):
+    reported = [Reported(epsilon=THREAT.epsilon, adversarial=adversarial, **more)]
+    return look(elsewhere(), reported=reported)
 
 
-@fault("C21")
-def transfer_of_other_inputs():
-    return replaying(inputs=X[::-1])
-
-
-@fault("C21")
-def transfer_over_other_steps():
-    return replaying(steps=2 * STEPS)
-
-
-@fault("C21")
-def transfer_to_a_broken_port():
-    return replaying(decision=np.where(np.arange(len(Y)) % 10 == 0, (Y + 1) % 4, Y))
-
-
-@fault("C22")
-def tuned_on_the_reported_samples():
-    tuned = Hart(0.5, tuned_on="test")
-    return look(GRAPH, gradients=(tuned,), only={"C22"})
-
-
-@fault("C22")
-def tuned_elsewhere_on_the_reported_samples():
-    return look(elsewhere(), tuned_on="validation", split="validation", only={"C22"})
-
-
-def masked():
-    """The gradient is that of noise, the decisions are honest."""
-    numbers = torch.Generator().manual_seed(3)
-    part = gradient_of(lambda self, x, y, found: torch.randn(found.shape, generator=numbers))
-    return elsewhere(gradient=part)
-
-
-def attacked(epsilon):
-    return Pgd(Stbp())(Network(GRAPH), X, Y, ball(GRAPH, epsilon)).adversarial
-
-
-def look_up(scores):
-    own = elsewhere(scores=scores)
-    return own.scores(torch.tensor(X).float()).argmax(1).numpy()
-
-
-def reporting(adversarial):
-    return look(elsewhere(), reported=[Reported(epsilon=THREAT.epsilon, adversarial=adversarial)])
+ONE_IN_TEN = np.where(np.arange(len(Y)) % 10 == 0, (Y + 1) % 4, Y)
+FAULTS |= {
+    # C1: another forward pass
+    "if neurons instead of lif": (
+        lambda: look(GRAPH, gradients=(other_forward(GRAPH, beta=1.0),)),
+        ("C1",),
+    ),
+    "soft reset instead of hard": (
+        lambda: look(GRAPH, gradients=(other_forward(GRAPH, reset="soft"),)),
+        ("C1",),
+    ),
+    "scores of training mode": (
+        lambda: look(differentiable_of(lambda scores: scores * 1.1)),
+        ("C1",),
+    ),
+    # C2, C3: no gradient
+    "dead gradient in evaluation mode": (
+        lambda: look(differentiable_of(torch.Tensor.detach)),
+        ("C2",),
+    ),
+    "no gradient at all": (lambda: look(gradient_of(lambda found: None)), ("C2",)),
+    "saturated scores": (lambda: look(scores_of(lambda s: torch.tanh(60 * s))), ("C3",)),
+    "masked by huge scores": (lambda: look(scores_of(lambda s: 1e3 * s)), ("C3", "C20")),
+    "a loss that saturates": (lambda: look(scores_of(lambda s: 60 * s), **WIDE), ("C3", "C20")),
+    # C5 to C9: gradients and attacks that lead nowhere
+    "a gradient of noise": (lambda: look(noise(1)), ("C5", "C7")),
+    "a gradient downhill": (lambda: look(gradient_of(torch.neg)), ("C5", "C7")),
+    "a gradient of another label": (
+        lambda: look(
+            elsewhere(gradient=lambda self, x, y: Elsewhere.gradient(self, x, (y + 1) % 4))
+        ),
+        ("C5", "C7", "C11"),
+    ),
+    "a gradient of another sample": (
+        lambda: look(gradient_of(lambda found: found.roll(1, 0))),
+        ("C5", "C7", "C18"),
+    ),
+    "steps too small": (
+        lambda: look(GRAPH, attack=partial(Pgd, steps=10, relative_step=0.005), **WIDE),
+        ("C8", "C9"),
+    ),
+    "too few steps": (
+        lambda: look(GRAPH, attack=partial(Pgd, steps=2, relative_step=0.1), **WIDE),
+        ("C8", "C9"),
+    ),
+    # C10, C11: others do better; the gradient is that of noise, the decisions are honest
+    "transfer stronger than white box": (lambda: look(noise(3), twin=Elsewhere(GRAPH)), ("C10",)),
+    "queries stronger than gradients": (lambda: look(noise(3), **WIDE), ("C11",)),
+    # C13, C17: what is returned
+    "another iterate than the successful one": (
+        lambda: look(GRAPH, attack=partial(LastIterate, steps=10), **WIDE),
+        ("C13",),
+    ),
+    "success claimed for what is not returned": (
+        lambda: reporting(X, fooled=np.ones(len(X), bool)),
+        ("C13",),
+    ),
+    "values beside the grid": (lambda: reporting(X + 0.3 / 255 * (X < 0.5)), ("C17",)),
+    "values out of bounds": (lambda: reporting(X - 16 / 255), ("C17",)),
+    "radius exceeded": (lambda: reporting(np.clip(X + 17 / 255, 0, 1)), ("C17",)),
+    # C18: a state that is kept
+    "an estimator that looks at the batch": (
+        lambda: look(GRAPH, gradients=(Pdsg("batch"),)),
+        ("C18",),
+    ),
+    "gradients centred over the batch": (
+        lambda: look(gradient_of(lambda found: found - found.mean(0))),
+        ("C18",),
+    ),
+    # C21, C22: replays and tuning
+    "transfer with other weights": (
+        lambda: replaying(weights=dense(5).content_hash),
+        ("C21",),
+    ),
+    "transfer of other inputs": (lambda: replaying(inputs=X[::-1]), ("C21",)),
+    "transfer over other steps": (lambda: replaying(steps=2 * STEPS), ("C21",)),
+    "transfer to a broken port": (lambda: replaying(decision=ONE_IN_TEN), ("C21",)),
+    "tuned on the reported samples": (
+        lambda: look(GRAPH, gradients=(Hart(0.5, tuned_on="test"),), only={"C22"}),
+        ("C22",),
+    ),
+    "tuned elsewhere on the reported samples": (
+        lambda: look(elsewhere(), tuned_on="validation", split="validation", only={"C22"}),
+        ("C22",),
+    ),
+}
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -1,33 +1,23 @@
 """What lowering refuses fails a check; what it makes of a network is what is placed."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from neurorobust import ir
-from neurorobust.chips import load_profile
 from neurorobust.errors import InvalidInput, LowerError
 from neurorobust.fit.activity import measure
 from neurorobust.fit.checking import check
 from neurorobust.lower import lower
-from tests.support.chip_networks import dense, header, lif, mlp
-
-
-def profile(name):
-    return load_profile(name).profile
+from tests.support import small
+from tests.support.small import changed, dense, header, lif, mlp, patched, profile
 
 
 def program(message_bits=0, high=1, **neuron):
-    return ir.Program(
-        header=header(levels=2),
-        nodes={
-            "in": ir.FixedInput(shape=(3,), scale=1.0, high=high),
-            "w": ir.FixedDense(weight=np.array([[2, 4, -6]]), message_bits=message_bits),
-            "n": ir.FixedLIF(**({"vth": np.array(100)} | neuron)),
-            "out": ir.Output(),
-        },
-        edges=(ir.Edge("in", "w"), ir.Edge("w", "n"), ir.Edge("n", "out")),
+    return small.program(
+        ir.FixedInput(shape=(3,), scale=1.0, high=high),
+        header(levels=2),
+        w=ir.FixedDense(weight=np.array([[2, 4, -6]]), message_bits=message_bits),
+        n=ir.FixedLIF(**({"vth": np.array(100)} | neuron)),
     )
 
 
@@ -39,8 +29,7 @@ class TestRefusals:
     @pytest.mark.parametrize("change", [{"compare": ">="}, {"threshold": 1e-9}, {"threshold": 1e9}])
     @pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
     def test_each_line_of_a_refusal_fails_at_its_layer(self, chip, change):
-        graph = mlp(8, 4, 3, **change)
-        graph = graph.with_(header=replace(graph.header, levels=2))
+        graph = changed(mlp(8, 4, 3, **change), header={"levels": 2})
         with pytest.raises(LowerError) as refused:
             lower(graph, profile(chip))
         lines = [line[4:] for line in str(refused.value).split("\n") if line.startswith("  - ")]
@@ -51,8 +40,7 @@ class TestRefusals:
         assert [layer.layer for layer in found.placement.layers] == ["l1", "l2"]
 
     def test_weights_that_are_all_zero(self):
-        graph = mlp(8, 4, 3)
-        graph = graph.with_(nodes=dict(graph.nodes) | {"fc1": ir.Affine(weight=np.zeros((4, 8)))})
+        graph = changed(mlp(8, 4, 3), fc1=ir.Affine(weight=np.zeros((4, 8))))
         assert ("lowering", "fc1", None) in failed(graph, "loihi2")
 
     def test_a_rule_that_says_the_same_says_it_alone(self):
@@ -66,8 +54,7 @@ class TestRefusals:
 
 def test_the_first_layer_of_loihi1_is_fed_by_biases():
     """5000 inputs pass the 4096 axons of a core, and never come to the chip."""
-    graph = mlp(5000, 40, 3)
-    graph = graph.with_(header=replace(graph.header, coding="direct"))
+    graph = changed(mlp(5000, 40, 3), header={"coding": "direct"})
     found = check(graph, profile("loihi1"))
     own = check(lower(graph, profile("loihi1")), profile("loihi1"))
     assert found.ok
@@ -99,12 +86,8 @@ def test_biases_of_a_program(chip, change, wanted):
 
 
 def test_thresholds_and_decays_of_a_narrower_chip():
-    chip = profile("loihi2")
-    leaves = {
-        name: getattr(chip.arithmetic, name).model_copy(update={"value": bits})
-        for name, bits in (("threshold_bits", 6), ("decay_bits", 4))
-    }
-    chip = chip.model_copy(update={"arithmetic": chip.arithmetic.model_copy(update=leaves)})
+    chip = patched(profile("loihi2"), "arithmetic.threshold_bits.value", 6)
+    chip = patched(chip, "arithmetic.decay_bits.value", 4)
     fits = check(program(vth=np.array(63), dv=np.array(256 * 3)), chip)
     assert fits.ok
     found = check(program(vth=np.array(64), dv=np.array(128)), chip)
@@ -116,14 +99,14 @@ def test_thresholds_and_decays_of_a_narrower_chip():
 
 def test_payloads_are_not_for_loihi1():
     graded = program(message_bits=8, high=255)
-    assert failed(graded, "loihi1") == {("messages", "in", "graded")}
+    assert failed(graded, "loihi1") == {("messages", "input", "graded")}
     assert failed(graded, "loihi2") == set()
     assert failed(program(message_bits=8), "loihi1") == set()
     assert failed(program(high=255), "loihi1") == set(), "any input counts as one spike"
 
 
 def test_a_network_without_neurons_does_not_fit():
-    graph = ir.Graph.chain(header(), input=ir.Input(shape=(4,)), fc=dense(2, 4), output=ir.Output())
+    graph = small.graph(4, fc=dense(2, 4))
     for chip in ("loihi1", "speck", "akida"):
         assert ("structure", "", None) in failed(graph, chip)
     assert "structure" not in {constraint for constraint, *_ in failed(graph, "ideal-int8")}
@@ -131,13 +114,7 @@ def test_a_network_without_neurons_does_not_fit():
 
 class TestSamples:
     def graph(self, **changes):
-        return ir.Graph.chain(
-            header(**changes),
-            input=ir.Input(shape=(2,)),
-            fc=dense(3, 2),
-            l1=lif(),
-            output=ir.Output(),
-        )
+        return small.graph(2, header(**changes), fc=dense(3, 2), l1=lif())
 
     def test_none(self):
         with pytest.raises(InvalidInput, match="at least one sample"):

@@ -1,5 +1,7 @@
 """Attacks of other libraries on our models, and ours against theirs; torchattacks if installed."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,9 @@ from neurorobust.backends import get_backend
 from neurorobust.engine.estimators import Rga, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.errors import BackendUnavailable, Unsupported
-from neurorobust.ir import LI, LIF, Affine, Conv2d, Flatten, Graph, Header, Input, Output
+from neurorobust.ir import LI, LIF, Affine, Conv2d, Flatten, Header
+from tests.support import small
+from tests.support.running import python
 
 EPSILON, COUNT, STEPS = 0.04, 192, 20
 CLOSE = 0.05
@@ -28,15 +32,15 @@ CLOSE = 0.05
 def graph(**header):
     draw = np.random.default_rng(3)
     weight = draw.normal(size=(6, 1, 3, 3))
-    return Graph.chain(
+    return small.graph(
+        (1, 6, 6),
         Header(dt_s=1e-3, steps=6, **header),
-        input=Input(shape=(1, 6, 6)),
+        readout="last",
         conv=Conv2d(weight=weight, bias=0.6 - weight.sum((1, 2, 3)) / 2, padding=(1, 1)),
         lif=LIF(beta=0.8, threshold=1.0),
         flat=Flatten(),
         b=Affine(weight=draw.normal(size=(5, 216)) / 5),
         top=LI(beta=1.0, gain_in=1 / 2),
-        output=Output(readout="last"),
     )
 
 
@@ -57,7 +61,7 @@ def tensors(data):
 
 def theirs(network, data, found):
     """Success of samples made elsewhere, once inside the ball to single precision."""
-    x, y = data
+    x, y = map(np.asarray, data)
     found = np.asarray(found.detach() if isinstance(found, torch.Tensor) else found, np.float64)
     assert np.abs(found - x).max() <= EPSILON + 1e-6
     return float((Target(network, None).decide(torch.tensor(found)).numpy() != y).mean())
@@ -87,11 +91,8 @@ def test_what_is_missing_is_named():
 
 @pytest.mark.parametrize("module", ["art", "foolbox", "torchattacks", "pyautoattack"])
 def test_importing_the_adapters_imports_no_library(module):
-    import subprocess
-    import sys
-
     code = f"import sys, neurorobust.attacks.adapters; sys.exit({module!r} in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert python("-c", code).returncode == 0
 
 
 def test_models_that_do_not_fit():
@@ -100,19 +101,53 @@ def test_models_that_do_not_fit():
         ScoresModule(drawn, Rga())
 
 
+def art_pgd(network, x, y):
+    from art.attacks.evasion import ProjectedGradientDescentPyTorch
+
+    given = {"eps": EPSILON, "eps_step": EPSILON / 4, "max_iter": STEPS, "num_random_init": 1}
+    attack = ProjectedGradientDescentPyTorch(to_art(network, Stbp()), **given, verbose=False)
+    return attack.generate(x.numpy(), np.eye(5)[y])
+
+
+def foolbox_pgd(network, x, y):
+    from foolbox.attacks import LinfPGD
+
+    attack = LinfPGD(rel_stepsize=0.25, steps=STEPS)
+    _, clipped, success = attack(to_foolbox(network, Stbp()), x, y, epsilons=EPSILON)
+    assert theirs(network, (x, y), clipped) == pytest.approx(float(success.float().mean()))
+    return clipped
+
+
+def torchattacks_pgd(network, x, y):
+    pytest.importorskip("torchattacks")
+    given = {"eps": EPSILON, "alpha": EPSILON / 4, "steps": STEPS}
+    return to_torchattacks(network, Stbp(), "PGD", **given)(x, y)
+
+
+def autoattack_apgd(network, x, y, loss="ce"):
+    attack = to_autoattack(network, Stbp(), EPSILON, attacks=[f"apgd-{loss}"], version="custom")
+    attack.apgd.n_iter, attack.apgd.n_restarts = STEPS, 1
+    return attack.run_standard_evaluation(x, y, batch_size=COUNT)[0]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("attack", "own"),
+    [
+        *((made, Pgd(Stbp(), steps=STEPS)) for made in (art_pgd, foolbox_pgd, torchattacks_pgd)),
+        *(
+            (partial(autoattack_apgd, loss=loss), Apgd(Stbp(), steps=STEPS, loss=loss))
+            for loss in ("ce", "dlr")
+        ),
+    ],
+)
+def test_theirs_succeed_as_often_as_ours(network, data, attack, own):
+    rate = theirs(network, data, attack(network, *tensors(data)))
+    assert abs(rate - ours(network, data, own)) <= CLOSE
+
+
 @pytest.mark.filterwarnings("ignore")
 class TestArt:
-    def test_pgd(self, network, data):
-        from art.attacks.evasion import ProjectedGradientDescentPyTorch
-
-        attack = ProjectedGradientDescentPyTorch(
-            to_art(network, Stbp()), eps=EPSILON, eps_step=EPSILON / 4, max_iter=STEPS,
-            num_random_init=1, verbose=False,
-        )  # fmt: skip
-        x = data[0].astype(np.float32)
-        rate = theirs(network, data, attack.generate(x, np.eye(5)[data[1]]))
-        assert abs(rate - ours(network, data, Pgd(Stbp(), steps=STEPS))) <= CLOSE
-
     def test_square_on_a_backend_that_only_predicts(self, network, data):
         from art.attacks.evasion import SquareAttack
 
@@ -134,14 +169,6 @@ class TestArt:
 
 @pytest.mark.filterwarnings("ignore")
 class TestAutoAttack:
-    @pytest.mark.parametrize("loss", ["ce", "dlr"])
-    def test_apgd(self, network, data, loss):
-        x, y = tensors(data)
-        attack = to_autoattack(network, Stbp(), EPSILON, attacks=[f"apgd-{loss}"], version="custom")
-        attack.apgd.n_iter, attack.apgd.n_restarts = STEPS, 1
-        rate = theirs(network, data, attack.run_standard_evaluation(x, y, batch_size=COUNT)[0])
-        assert abs(rate - ours(network, data, Apgd(Stbp(), steps=STEPS, loss=loss))) <= CLOSE
-
     def test_square(self, network, data):
         x, y = tensors(data)
         attack = to_autoattack(network, Stbp(), EPSILON, attacks=["square"], version="custom")
@@ -155,33 +182,7 @@ class TestAutoAttack:
             to_autoattack(Network(graph(bounds=(-1.0, 1.0))), Rga(), 0.1)
 
 
-@pytest.mark.filterwarnings("ignore")
-class TestFoolbox:
-    def test_pgd(self, network, data):
-        from foolbox.attacks import LinfPGD
-
-        x, y = tensors(data)
-        attack = LinfPGD(rel_stepsize=0.25, steps=STEPS)
-        _, clipped, success = attack(to_foolbox(network, Stbp()), x, y, epsilons=EPSILON)
-        rate = theirs(network, data, clipped)
-        assert rate == pytest.approx(float(success.float().mean()))
-        assert abs(rate - ours(network, data, Pgd(Stbp(), steps=STEPS))) <= CLOSE
-
-
-@pytest.mark.filterwarnings("ignore")
-class TestTorchattacks:
-    @pytest.fixture(autouse=True)
-    def installed(self):
-        pytest.importorskip("torchattacks")
-
-    def test_pgd(self, network, data):
-        x, y = tensors(data)
-        attack = to_torchattacks(
-            network, Stbp(), "PGD", eps=EPSILON, alpha=EPSILON / 4, steps=STEPS
-        )
-        rate = theirs(network, data, attack(x, y))
-        assert abs(rate - ours(network, data, Pgd(Stbp(), steps=STEPS))) <= CLOSE
-
-    def test_unknown(self, network):
-        with pytest.raises(Unsupported, match="no attack 'PDG'"):
-            to_torchattacks(network, Stbp(), "PDG")
+def test_an_attack_that_torchattacks_has_not(network):
+    pytest.importorskip("torchattacks")
+    with pytest.raises(Unsupported, match="no attack 'PDG'"):
+        to_torchattacks(network, Stbp(), "PDG")

@@ -2,17 +2,17 @@
 
 import json
 import re
+from functools import partial
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from neurorobust.cli import app
 from neurorobust.formats.netx import NetxCall, save_netx
 from neurorobust.formats.netx.lint import RULES, examine
 from tests.support.netx_files import CUBA, FLATTEN, REFUSED, conv, dense, source, write_net
 from tests.support.netx_model import Netx
 from tests.support.netx_programs import KINDS, random_program
+from tests.support.running import invoke
 
 W = np.array([[4, -8, 12], [2, 6, -20]])
 K = np.arange(-4, 4).reshape(1, 2, 2, 2)
@@ -248,8 +248,7 @@ def test_layers_that_the_file_has_not(tmp_path):
 class TestCommand:
     """``neurorobust doctor``."""
 
-    def call(self, *arguments):
-        return CliRunner().invoke(app, ["doctor", *map(str, arguments)])
+    call = staticmethod(partial(invoke, "doctor"))
 
     def test_clean(self, tmp_path):
         path = write_net(tmp_path / "a.net", one())
@@ -276,12 +275,14 @@ class TestCommand:
     def test_how_it_is_run_counts(self, tmp_path):
         path = write_net(tmp_path / "a.net", [dense(W), {"type": b"average"}])
         assert self.call(path).exit_code == 1
-        assert self.call(path, "--num-layers", 1).exit_code == 0
-        assert self.call(path, "--num-layers", 1, "--reset-interval", 5).exit_code == 1
-        good = ("--reset-interval", 5, "--reset-offset", 1)
-        assert self.call(path, "--num-layers", 1, *good).exit_code == 0
-        assert self.call(path, "--num-layers", 1, "--select-tag", "none").exit_code == 1
-        assert self.call(path, "--num-layers", 1, "--input-range", 0, 7).exit_code == 1
+        for options, code in (
+            ((), 0),
+            (("--reset-interval", 5), 1),
+            (("--reset-interval", 5, "--reset-offset", 1), 0),
+            (("--select-tag", "none"), 1),
+            (("--input-range", 0, 7), 1),
+        ):
+            assert self.call(path, "--num-layers", 1, *options).exit_code == code, options
         path = write_net(tmp_path / "b.net", [conv(K, (1, 2, 2))])
         assert self.call(path).exit_code == 1
         assert self.call(path, "--input-shape", 2, 3, 3).exit_code == 0

@@ -2,21 +2,18 @@
 
 import json
 import re
-from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from neurorobust.chips import load_profile
-from neurorobust.cli import app
 from neurorobust.fit.checking import check
 from neurorobust.fit.figure import cores_figure, save_figure
 from neurorobust.fit.html import page
 from neurorobust.ir import save_model
-from tests.support.chip_networks import cnn, mlp
 from tests.support.netx_files import dense, write_net
+from tests.support.running import invoke
+from tests.support.small import changed, cnn, mlp, profile
 
 SVG = "{http://www.w3.org/2000/svg}svg"
 CHIPS = (
@@ -24,25 +21,15 @@ CHIPS = (
 )  # fmt: skip
 
 
-def profile(name):
-    return load_profile(name).profile
-
-
-def named(graph, name):
-    return graph.with_(header=replace(graph.header, name=name))
-
-
 def run(*arguments):
-    result = CliRunner().invoke(app, ["check", *map(str, arguments)])
+    result = invoke("check", *arguments)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 
 
 @pytest.fixture
 def saved(tmp_path):
-    graph = mlp(20, 12, 4)
-    graph = graph.with_(header=replace(graph.header, levels=2))
-    return save_model(graph, tmp_path / "net.safetensors")
+    return save_model(changed(mlp(20, 12, 4), header={"levels": 2}), tmp_path / "net.safetensors")
 
 
 class TestCommand:
@@ -61,7 +48,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["nothing.safetensors", "--profile", "loihi2"], "cannot be read"),
+            (["nothing.safetensors", "--profile", "loihi2"], "nothing.safetensors: is no file"),
             (["{saved}", "--profile", "no-such-chip"], "no hardware profile is named"),
             (["{saved}", "--profile", "loihi2", "--samples", "none.npz"], "cannot be read as"),
             (["{text}", "--profile", "loihi2"], "cannot be read as safetensors"),
@@ -77,8 +64,7 @@ class TestCommand:
         none, half = tmp_path / "none.npy", tmp_path / "half.npy"
         np.save(none, np.zeros((0, 4, 20)))
         np.save(half, np.full((1, 4, 20), 0.5))
-        filled = [a.format(saved=saved, text=text, none=none, half=half) for a in arguments]
-        result = CliRunner().invoke(app, ["check", *filled])
+        result = run(*(a.format(saved=saved, text=text, none=none, half=half) for a in arguments))
         assert result.exit_code == 2
         assert message in re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", result.output))
 
@@ -145,7 +131,10 @@ class TestNetx:
 
 class TestPage:
     def checks(self):
-        networks = [named(mlp(20, 12, 4), "one & <two>"), named(cnn(), "three")]
+        networks = [
+            changed(net, header={"name": name})
+            for net, name in ((mlp(20, 12, 4), "one & <two>"), (cnn(), "three"))
+        ]
         return [check(net, profile(chip)) for net in networks for chip in CHIPS]
 
     def test_networks_by_chips(self):
@@ -169,9 +158,11 @@ class TestPage:
         assert len(ids) == len(set(ids))
 
     def test_a_missing_cell_is_said(self):
-        one = check(named(mlp(20, 4), "a"), profile("loihi2"))
-        other = check(named(mlp(20, 5), "b"), profile("loihi1"))
-        assert page([one, other]).count("not checked") == 2
+        checks = [
+            check(changed(mlp(20, n), header={"name": name}), profile(chip))
+            for n, name, chip in ((4, "a", "loihi2"), (5, "b", "loihi1"))
+        ]
+        assert page(checks).count("not checked") == 2
 
     def test_every_missing_number_has_its_reason(self):
         text = page([check(mlp(20, 12, 4), profile("loihi2"))])
