@@ -94,7 +94,6 @@ class Method(ABC):
     family: ClassVar[str] = ""
     cited: ClassVar[tuple[str, ...]] = ()
     """Keys of ``references.bib``; the package's own where there is no paper."""
-    colour: ClassVar[str | None] = None
     """In figures, where it has one of its own."""
     revision: ClassVar[int] = 1
     """Raised when the same options give another result, so that stored ones are not mistaken."""

@@ -16,7 +16,8 @@ from neurorobust.formats.lava.wiring import (
     wire,
 )
 from neurorobust.ir import LIF, Array, FixedLIF, FixedNeuron, FixedTernaryLIF, Graph, Model, Node
-from neurorobust.ir.fixed import DECAY_ONE, STATE_SHIFT
+from neurorobust.ir.fixed import DECAY_ONE
+from neurorobust.ir.thresholds import thresholds
 from neurorobust.lower.passes import fold_batch_norm, fold_gains, fold_preprocessing
 
 _LAW = "Lava's LIF has no such form"
@@ -112,13 +113,10 @@ def _fires_from(node: Node, start: Array | float, steps: int) -> bool:
         else:
             assert isinstance(node, FixedLIF | FixedTernaryLIF)  # noqa: S101  # all that spike
             v = _integrated(node, v)
-            if isinstance(node, FixedLIF):
-                fired = v > node.vth.astype(np.int64) << STATE_SHIFT
-            else:
-                high, low = (
-                    vth.astype(np.int64) << STATE_SHIFT for vth in (node.vth_high, node.vth_low)
-                )
-                fired = (v > high) | (v < low)
+            *low, high = thresholds(node)
+            fired = v > high
+            if low:
+                fired |= v < low[0]
         if fired.any():
             return True
     return False

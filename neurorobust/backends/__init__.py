@@ -9,6 +9,8 @@ from neurorobust.backends.capabilities import (
     require_support,
 )
 from neurorobust.backends.contract import (
+    RUNGS,
+    SIMULATED,
     Backend,
     Executable,
     Overflow,
@@ -21,6 +23,8 @@ from neurorobust.backends.registry import backend_names, get_backend, require_ba
 from neurorobust.backends.running import compiled, run, rung_of
 
 __all__ = [
+    "RUNGS",
+    "SIMULATED",
     "Backend",
     "Capabilities",
     "Deviation",

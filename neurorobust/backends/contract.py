@@ -2,13 +2,16 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 from neurorobust.backends.capabilities import Capabilities, Deviation
 from neurorobust.data.stimulus import Stimulus
 from neurorobust.ir import Array, Model
 
 Rung = Literal["float", "quantised", "device"]
+RUNGS: tuple[Rung, ...] = get_args(Rung)
+SIMULATED: tuple[Rung, ...] = ("float", "quantised")
+"""Rungs that run without a chip."""
 Record = Literal["spikes", "membrane", "overflows"]
 Precision = Literal["double", "single"]
 

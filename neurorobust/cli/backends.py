@@ -46,10 +46,9 @@ def _backend(name: str) -> dict[str, Any]:
 
 def _print(table: dict[str, Any]) -> None:
     """One table per rung, then the reasons."""
-    from neurorobust.backends import known_features
-    from neurorobust.study.lanes import RUNGS
+    from neurorobust.backends import SIMULATED, known_features
 
-    for rung in RUNGS:
+    for rung in SIMULATED:
         lanes = {
             name: entry["rungs"][rung] for name, entry in table.items() if rung in entry["rungs"]
         }

@@ -3,15 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-from neurorobust.backends import Executable, Rung, backend_names
+from neurorobust.backends import RUNGS, Executable, backend_names
 from neurorobust.chips import load_profile
 from neurorobust.compare.sides import Side
 from neurorobust.errors import InvalidInput
 from neurorobust.formats.load import Reading, fitting, load
 from neurorobust.ir import Graph, Model
 from neurorobust.lower import lower
-
-_RUNGS: tuple[Rung, ...] = ("float", "quantised", "device")
 
 
 def open_side(
@@ -52,8 +50,8 @@ def _named(text: str, reading: Reading, profile: str) -> Side:
     if backend not in backend_names():
         known = ", ".join(backend_names())
         raise InvalidInput(f"{text}: no backend is named {backend!r}; known are {known}")
-    if rung and rung not in _RUNGS:
-        raise InvalidInput(f"{text}: no rung is named {rung!r}; known are {', '.join(_RUNGS)}")
+    if rung and rung not in RUNGS:
+        raise InvalidInput(f"{text}: no rung is named {rung!r}; known are {', '.join(RUNGS)}")
     if precision not in ("", "double", "single"):
         raise InvalidInput(f"{text}: precision is {precision!r}; known are double, single")
     model: Model = load(path, fitting(reading, path))
@@ -62,7 +60,7 @@ def _named(text: str, reading: Reading, profile: str) -> Side:
     side = Side.of(
         model,
         backend,
-        next((known for known in _RUNGS if known == rung), None),
+        next((known for known in RUNGS if known == rung), None),
         precision="single" if precision == "single" else "double",
     )
     return replace(side, label=text)

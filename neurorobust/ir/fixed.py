@@ -27,6 +27,8 @@ DECAY_ONE = 4096
 """Decays are twelve-bit fractions of this."""
 STATE_SHIFT = 6
 """Synaptic sums and thresholds are shifted left by this many bits into the membrane's units."""
+STATE_ONE = 1 << STATE_SHIFT
+"""One unit of a synaptic sum or threshold, in the membrane's units."""
 STATE_LIMIT = 1 << 23
 """States have 24 bits: the current wraps beyond this magnitude, the membrane saturates below it."""
 DELAY_MAX = 62

@@ -9,8 +9,6 @@ from neurorobust.backends.capabilities import require_support
 from neurorobust.errors import BackendUnavailable, Unsupported
 from neurorobust.ir import Graph, Model, Program
 
-RUNGS: tuple[Rung, ...] = ("float", "quantised")
-
 
 @dataclass(frozen=True, slots=True)
 class Lane:

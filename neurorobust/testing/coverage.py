@@ -5,12 +5,9 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from neurorobust.backends import Rung, backend_names, get_backend
+from neurorobust.backends import SIMULATED, Rung, backend_names, get_backend
 from neurorobust.errors import BackendUnavailable
 from neurorobust.testing.outcome import CHECKS, Outcome
-
-RUNGS: tuple[Rung, ...] = ("float", "quantised")
-"""Rungs that run without a chip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,7 @@ def cover(backends: Iterable[str] | None = None, only: str = "") -> Iterator[Row
     A backend that cannot run here gives one skipped row per check, with the reason.
     """
     for name in backends or backend_names():
-        for rung in RUNGS:
+        for rung in SIMULATED:
             for check in CHECKS.values():
                 if rung in check.rungs and only in check.name:
                     yield Row(name, rung, check.name, _outcome(name, rung, check.name))

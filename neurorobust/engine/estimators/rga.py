@@ -43,7 +43,6 @@ class Rga(RateEstimator):
     name: ClassVar[str] = "rga"
     title: ClassVar[str] = "RGA"
     cited: ClassVar[tuple[str, ...]] = ("bu2023rate",)
-    colour: ClassVar[str | None] = "#d55e00"
 
     gamma: float = option(0.2, low=0)
     beta: float | None = option(None, above=0)

@@ -35,7 +35,6 @@ class Stbp(Estimator):
     title: ClassVar[str] = "STBP"
     family: ClassVar[str] = "temporal"
     cited: ClassVar[tuple[str, ...]] = ("wu2018spatio", "neftci2019surrogate")
-    colour: ClassVar[str | None] = "#0072b2"
 
     surrogate: str = option("triangle", among=SURROGATES)
     width: float = option(1.0, above=0, below=math.inf)

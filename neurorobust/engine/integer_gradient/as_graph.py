@@ -17,9 +17,7 @@ import numpy as np
 
 from neurorobust import ir
 from neurorobust.errors import InvalidInput
-from neurorobust.ir.fixed import DECAY_ONE, STATE_SHIFT, FixedDelayDense, FixedNeuron
-
-STATE_ONE = 1 << STATE_SHIFT
+from neurorobust.ir.fixed import DECAY_ONE, STATE_ONE, FixedDelayDense, FixedNeuron
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

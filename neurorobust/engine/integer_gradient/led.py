@@ -13,10 +13,10 @@ from torch import Tensor
 
 from neurorobust.engine.dynamics import Neuron, State
 from neurorobust.engine.integer import FixedTrace
-from neurorobust.engine.integer_gradient.as_graph import STATE_ONE, bias_of
+from neurorobust.engine.integer_gradient.as_graph import bias_of
 from neurorobust.engine.network import Spikes
 from neurorobust.ir import FixedLIF, Program
-from neurorobust.ir.fixed import DECAY_ONE
+from neurorobust.ir.fixed import DECAY_ONE, STATE_ONE
 
 
 class Led(Spikes):

@@ -21,13 +21,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from neurorobust.engine.integer_gradient.as_graph import STATE_ONE
 from neurorobust.engine.integer_gradient.led import Led
 from neurorobust.engine.integer_gradient.target import IntegerTarget
 from neurorobust.engine.network import EXACT, Network, Spikes, Trace
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Program
-from neurorobust.ir.fixed import STATE_LIMIT
+from neurorobust.ir.fixed import STATE_LIMIT, STATE_ONE
 
 POWER = 8
 CLOSE = 0.2

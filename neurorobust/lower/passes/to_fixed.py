@@ -4,12 +4,13 @@ from typing import Any
 
 from neurorobust.errors import LowerError, listed
 from neurorobust.ir import LI, LIF, FixedInput, Flatten, Graph, Node, Output, Program
+from neurorobust.ir.fixed import STATE_ONE
 from neurorobust.lower.log import Log
 from neurorobust.lower.population.calibration import Calibration
 from neurorobust.lower.population.limits import Limits
 from neurorobust.lower.population.nonsense import nonsense
 from neurorobust.lower.population.report_row import report_row
-from neurorobust.lower.population.scaled import STATE_ONE, Population
+from neurorobust.lower.population.scaled import Population
 from neurorobust.lower.population.scaling import Judge, Rule, Scaled, scaled
 from neurorobust.lower.refusals import SENSOR_LEVELS, refuse
 

@@ -15,7 +15,7 @@ from neurorobust.data import Stimulus
 from neurorobust.errors import LowerError
 from neurorobust.ir import LI, Array, FixedInput, Flatten, Graph, Model, Node, Output, Program
 from neurorobust.ir.edges import chain_edges
-from neurorobust.lower.population.scaled import STATE_ONE
+from neurorobust.ir.fixed import STATE_ONE
 from neurorobust.lower.population.scaling import Scaled
 from neurorobust.lower.refusals import sources_of
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from neurorobust.errors import Refusal
 from neurorobust.ir import LIF, Array, FixedLIF
-from neurorobust.ir.fixed import DECAY_ONE
-from neurorobust.lower.population.scaled import STATE_ONE, Population
+from neurorobust.ir.fixed import DECAY_ONE, STATE_ONE
+from neurorobust.ir.thresholds import thresholds
+from neurorobust.lower.population.scaled import Population
 from neurorobust.lower.population.scaling import Scaled
 
 _WAYS = {
@@ -155,7 +156,7 @@ def dead(population: Population, scale: float) -> Array:
         (DECAY_ONE - 1 - neuron.du) / DECAY_ONE,
         1 - neuron.dv / DECAY_ONE,
     )
-    still: Array = top <= neuron.vth.astype(np.int64) * STATE_ONE
+    still: Array = top <= thresholds(neuron)[0]
     return still
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from neurorobust.ir import LIF, Array
-from neurorobust.ir.fixed import DECAY_ONE, FixedLIF
+from neurorobust.ir.fixed import DECAY_ONE, STATE_ONE, FixedLIF
 from neurorobust.lower.population.nonsense import dead
-from neurorobust.lower.population.scaled import STATE_ONE, Grid, Population
+from neurorobust.lower.population.scaled import Grid, Population
 from neurorobust.lower.population.scaling import Scaled
 
 

@@ -27,12 +27,11 @@ from typing import Any, Self
 import numpy as np
 
 from neurorobust import ir
-from neurorobust.ir.fixed import DECAY_ONE, STATE_LIMIT, STATE_SHIFT, SignMode
+from neurorobust.ir.fixed import DECAY_ONE, STATE_LIMIT, STATE_ONE, STATE_SHIFT, SignMode
 from neurorobust.lower.population.limits import Limits
 from neurorobust.lower.ranges import held
 from neurorobust.lower.refusals import sources_of
 
-STATE_ONE = 1 << STATE_SHIFT
 CURRENT_MAX = (1 << 12) - 1
 """Largest mantissa of a constant current; it enters with an exponent of six."""
 EXPONENTS = (-8, 7)

@@ -5,7 +5,7 @@ import numpy as np
 from neurorobust.formats.netx.lint.case import Case
 from neurorobust.formats.netx.lint.finding import Seen, rule
 from neurorobust.formats.netx.reading.neurons import SILENT
-from neurorobust.ir.fixed import DECAY_ONE
+from neurorobust.ir.fixed import DECAY_ONE, STATE_SHIFT
 
 MANTISSA_MAX = (1 << 12) - 1
 """Largest mantissa of a bias on a chip: 13 bits with sign."""
@@ -77,8 +77,8 @@ def threshold_epsilon(case: Case) -> Seen:
         touched = (vth >= EPSILON_LOST) & (vth < SILENT - 1)
         if touched.any():
             largest = int(vth[touched].max())
-            what = f"vThMant {largest}: SLAYER fires at v = {largest << 6} already, Lava above it"
-            yield record.index, what
+            at = f"v = {largest << STATE_SHIFT}"
+            yield record.index, f"vThMant {largest}: SLAYER fires at {at} already, Lava above it"
 
 
 @rule("input-decay-ignored", "warning", avoid="give the input population a current_decay of 1")
