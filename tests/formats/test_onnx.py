@@ -385,7 +385,7 @@ class TestReading:
         path.write_text("hello")
         with pytest.raises(InvalidFile, match="no ONNX"):
             load(path)
-        with pytest.raises(InvalidFile, match="No such file"):
+        with pytest.raises(InvalidFile, match="is no file; give the path of a model"):
             load(tmp_path / "absent.onnx")
 
     def test_a_flipped_bit_never_passes(self, tmp_path):
