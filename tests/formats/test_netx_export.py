@@ -51,7 +51,7 @@ def in_netx(path, call, program, codes):
 def flat(layers):
     """Layers of one axis where netx has (1, 1, n)."""
     return [
-        tuple(value.reshape(len(value), -1) for value in layer)
+        tuple(value if value is None else value.reshape(len(value), -1) for value in layer)
         if layer[0].ndim == 4 and layer[0].shape[1:3] == (1, 1)
         else layer
         for layer in layers
