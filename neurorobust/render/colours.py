@@ -32,6 +32,17 @@ _BACKENDS = {
 _FURTHER = ("#882255", "#999933", "#44aa99", "#332288", "#aa4499", "#117733")
 LAYERS = (BLUE, "#e69f00", "#009e73", "#cc79a7", "#56b4e9", VERMILION, GREY)
 """Of layers side by side; further ones begin anew, their neighbours still differ."""
+RULES = {
+    "max_abs": ("#5b6bbf", "o"),
+    "percentile": ("#dd9426", "s"),
+    "mse": ("#159c83", "^"),
+    "spikes": ("#c8577e", "D"),
+}
+"""Of rules for scales, with markers: mid-tones told apart on light and dark paper."""
+KEPT = "#9aa1a9"
+"""Of what is kept or lost, beside the ink of what is gained."""
+ON_LIGHT, ON_DARK = "#111111", "#ffffff"
+"""Of text on a coloured field."""
 HEAT = ("#f3f5f8", "#c9dcea", "#86b4d3", "#3f82b5", "#17497c", "#0a2447")
 """From nothing to everything."""
 

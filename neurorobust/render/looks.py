@@ -91,9 +91,13 @@ def interval(p: Proportion) -> str:
     return f"{100 * low:.1f}–{100 * high:.1f}"
 
 
+P_LEAST = 1e-3
+"""Below it a p-value is not told apart from others."""
+
+
 def p_value(p: float) -> str:
     """A p-value with two digits."""
-    return "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+    return f"< {P_LEAST:g}" if p < P_LEAST else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
 
 
 def integer(value: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from neurorobust.backends import backend_names
+from neurorobust.backends import SIMULATED, backend_names, get_backend
 from neurorobust.testing.__main__ import main as conformance
 from neurorobust.testing.fuzz import main as fuzz
 from tests.support.running import invoke
@@ -52,6 +52,17 @@ def test_links_lead_somewhere(page):
         file = (page.parent / target).resolve() if target else page
         assert file.exists(), f"{page.name}: {link} leads nowhere"
         assert not anchor or anchor in anchors(file), f"{page.name}: {link}: no such heading"
+
+
+def test_the_table_of_backends_is_what_they_declare():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(\w+)` \| (yes|no) \| (yes|no) \|", text, re.MULTILINE)
+    rungs = {name: get_backend(name).capabilities().rungs for name in backend_names()}
+    declared = {
+        (name, *("yes" if rung in own else "no" for rung in SIMULATED))
+        for name, own in rungs.items()
+    }
+    assert set(told) == declared
 
 
 @pytest.mark.parametrize("page", named(PAGES))

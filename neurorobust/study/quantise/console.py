@@ -28,33 +28,29 @@ def print_study(console: Console, rows: pl.DataFrame, note: str = "") -> None:
         for _, part in rows.group_by("weight_bits", "scaling", "decay_bits", maintain_order=True)
     ]
     if whole:
-        for cells in variants:
-            named = zip(names, cells, strict=False)
-            pairs = (
-                text if text.startswith("refused") else f"{name} {text}"
-                for name, text in named
-                if text
-            )
-            console.print(Text(", ".join(pairs)), soft_wrap=True)
+        for cells, reason in variants:
+            pairs = [f"{name} {text}" for name, text in zip(names, cells, strict=False) if text]
+            console.print(Text(", ".join([*pairs, *reason])), soft_wrap=True)
         return
     grid = table(*names, right=names[2:], **QUIET)
-    for cells in variants:
-        grid.add_row(*map(Text, cells))
+    for cells, reason in variants:
+        grid.add_row(*map(Text, [*cells, *[""] * len(reason), *reason]))
     console.print(grid)
     console.print(Text("In brackets: Wilson 95 % intervals. Attacks: samples fooled.", "dim"))
 
 
-def _cells(rows: list[dict[str, Any]], sets: list[SetKey]) -> list[str]:
+def _cells(rows: list[dict[str, Any]], sets: list[SetKey]) -> tuple[list[str], list[str]]:
+    """What a variant reached, or why it was refused."""
     clean = next(row for row in rows if row["set"] == CLEAN)
     own = clean["weight_bits"] is None
     cells = ["float" if own else str(clean["weight_bits"]), clean["scaling"] or ""]
     cells.append("" if clean["decay_bits"] is None else str(clean["decay_bits"]))
     if clean["status"] == REFUSED:
-        return [*cells, "", f"refused: {' '.join(clean['reason'].split())}"]
+        return cells, [f"refused: {' '.join(clean['reason'].split())}"]
     reached = Proportion(clean["right"], clean["n"])
     cells.append(f"{looks.percent(reached.rate)} ({looks.interval(reached)})")
     cells.append("" if own else looks.percent(clean["agreement"]))
     values = clean["spike_values"]
     cells.append(looks.percent(clean["spikes_differing"] / values, 2) if values else "")
     success = {row["set"]: row["success"] for row in rows}
-    return cells + [looks.percent(success[key.set]) for key in sets]
+    return cells + [looks.percent(success[key.set]) for key in sets], []

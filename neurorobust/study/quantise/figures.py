@@ -10,17 +10,10 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodF
 
 from neurorobust.metrics import CLEAN, SetKey
 from neurorobust.render import looks
-from neurorobust.render.colours import INK
+from neurorobust.render.colours import INK, RULES
 from neurorobust.render.svg import WIDTH, Drawing, render, styled
 from neurorobust.study.quantise.rows import RAN, REFUSED
 
-# Mid-tones that are told apart on light and dark paper, and by their markers without colour.
-RULES = {
-    "max_abs": ("#5b6bbf", "o"),
-    "percentile": ("#dd9426", "s"),
-    "mse": ("#159c83", "^"),
-    "spikes": ("#c8577e", "D"),
-}
 _DODGE = 0.07
 """Distance between the rules at the same bits, in bits."""
 _ACROSS = 3

@@ -11,10 +11,10 @@ from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
 from neurorobust.metrics import CLEAN, Proportion, SetKey
 from neurorobust.render import looks
-from neurorobust.render.colours import INK
+from neurorobust.render.colours import INK, RULES
 from neurorobust.render.numbers import Entry, entry
 from neurorobust.render.pages import render_template
-from neurorobust.study.quantise.figures import RULES, accuracy_lines, success_lines
+from neurorobust.study.quantise.figures import accuracy_lines, success_lines
 from neurorobust.study.quantise.findings import findings
 from neurorobust.study.quantise.rows import REFUSED
 from neurorobust.study.quantise.run import MANIFEST, PAGE, Lowered, QuantiseManifest, read_study

@@ -16,7 +16,17 @@ from matplotlib.ticker import MaxNLocator
 from neurorobust import metrics
 from neurorobust.metrics import CLEAN, Column, Curve, Scope, SetKey, Transfer
 from neurorobust.render import looks
-from neurorobust.render.colours import GRADIENTS, HEAT, INK, MUTED, PAPER, backend_colours
+from neurorobust.render.colours import (
+    GRADIENTS,
+    HEAT,
+    INK,
+    KEPT,
+    MUTED,
+    ON_DARK,
+    ON_LIGHT,
+    PAPER,
+    backend_colours,
+)
 from neurorobust.render.svg import WIDTH, Drawing, render, styled
 
 _HEAT = LinearSegmentedColormap.from_list("heat", HEAT)
@@ -91,8 +101,8 @@ def churn_bars(
         panels[0].set_yticks(range(len(columns)), [str(c) for c in columns])
         panels[0].set_ylim(len(columns) - 0.4, -0.6)
         handles = [
-            Patch(facecolor="#9aa1a9", label="kept"),
-            Patch(facecolor="none", edgecolor="#9aa1a9", hatch="//////", label="lost"),
+            Patch(facecolor=KEPT, label="kept"),
+            Patch(facecolor="none", edgecolor=KEPT, hatch="//////", label="lost"),
             Patch(facecolor=INK, label="gained"),
             Line2D([], [], color=INK, linewidth=0.9, label=f"fooled on {surrogate}"),
         ]
@@ -196,7 +206,7 @@ def _cell(
     # Above this luminance black has the higher contrast (WCAG 2.2, relative luminance).
     light = float(linear @ (0.2126, 0.7152, 0.0722)) > 0.179
     text = label or f"{100 * rate:.0f}"
-    ink = "#111111" if light else "#ffffff"
+    ink = ON_LIGHT if light else ON_DARK
     axes.text(x + 0.5, y + 0.52, text, ha="center", va="center", color=ink, fontsize=7)
 
 

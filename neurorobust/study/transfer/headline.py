@@ -74,8 +74,8 @@ def _journeys(shown: Sequence[Transfer], rung: str, remark: str) -> list[str]:
 
 def _verdict(p: float) -> str:
     changed = "the success rate changed" if p < 0.05 else "no evidence of a changed success rate"
-    text = looks.p_value(p)
-    return f"{changed} (McNemar p {text if text.startswith('<') else f'= {text}'})"
+    sign = "" if p < looks.P_LEAST else "= "
+    return f"{changed} (McNemar p {sign}{looks.p_value(p)})"
 
 
 def _least_kept(shown: Sequence[Transfer], rung: str) -> list[Tile]:

@@ -1,4 +1,4 @@
-"""The results folder: two Parquet tables, rasters, a manifest. A report needs nothing else."""
+"""What a replay keeps in its folder: tables, rasters, a manifest. A report needs no more."""
 
 import io
 import zipfile
