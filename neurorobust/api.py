@@ -61,27 +61,7 @@ def load(
     return read(what, Reading(**left_open), folder=folder, seed=seed, progress=progress)
 
 
-def load_samples(
-    what: str | Path,
-    part: str = "test",
-    *,
-    first: int = 0,
-    limit: int | None = None,
-    seed: int = 0,
-) -> Samples:
-    """Samples with their labels: the built-in ``digits``, a folder of images, a file of arrays.
-
-    Args:
-        what: As ``neurorobust.data.load`` takes it.
-        part: ``train`` or ``test``, or as the data set names it.
-        first: Index of the first sample.
-        limit: Number of samples; all by default.
-        seed: Of the split of the digits.
-
-    Raises:
-        InvalidInput: if the data end before the first sample.
-    """
-    return read_samples(what, part, first=first, limit=limit, seed=seed)
+load_samples = read_samples
 
 
 def lower(
