@@ -149,6 +149,7 @@ class SpikeComparison:
         node: Name of the spiking node.
         depth: Its place in the order of execution.
         values: Spike values compared.
+        fired: Of these, how many are spikes in the second run: of 0 nothing is shown.
         differing: Of these, how many differ.
         samples: Samples compared.
         samples_differing: Of these, how many differ anywhere in this node.
@@ -163,6 +164,7 @@ class SpikeComparison:
     node: str
     depth: int
     values: int
+    fired: int
     differing: int
     samples: int
     samples_differing: int
@@ -184,9 +186,13 @@ _TYPES: Mapping[Any, type[pl.DataType]] = {
     int | None: pl.Int64,
     float | None: pl.Float64,
 }
+SPIKE_COLUMNS: dict[str, type[pl.DataType]] = {
+    field.name: _TYPES[field.type] for field in fields(SpikeComparison)
+}
+"""Columns of a table of comparisons."""
 AGREEMENT_COLUMNS: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(("set", "rung", "backend", "against"), pl.String),
-    **{field.name: _TYPES[field.type] for field in fields(SpikeComparison)},
+    **SPIKE_COLUMNS,
 }
 """Columns of ``agreement.parquet``: the keys of a comparison, then ``SpikeComparison``."""
 
@@ -246,6 +252,7 @@ def compare_spikes(
                 node=name,
                 depth=depth,
                 values=differs.size,
+                fired=int(np.count_nonzero(b[name])),
                 differing=int(differs.sum()),
                 samples=len(differs),
                 samples_differing=int(differs.any(axis=(1, 2)).sum()),
