@@ -89,6 +89,11 @@ class AttackSet:
         return str(self.request["attack"]["name"])
 
     @property
+    def file_name(self) -> str:
+        """Of the set, by all that decided it."""
+        return _file_name(self.request)
+
+    @property
     def threat(self) -> Threat:
         """What the attacker was allowed."""
         return make_threat(self.request["threat"])
@@ -214,8 +219,7 @@ def craft(
         InvalidFile: if a set of this name is damaged.
     """
     described, sample = request.describe(attack, knowledge), request.index
-    key = _digest(described)[:16]
-    path = folder / f"{attack.name}-{described['gradient']['name']}-{key}.safetensors"
+    path = folder / _file_name(described)
     if path.exists():
         found = AttackSet.load(path, model_hash=request.network.graph.content_hash)
         same = canonical_json(dict(found.request)) == canonical_json(described)
@@ -240,6 +244,11 @@ def craft(
     made.save(path)
     parts.remove()
     return made, False
+
+
+def _file_name(request: Mapping[str, Any]) -> str:
+    key = _digest(dict(request))[:16]
+    return f"{request['attack']['name']}-{request['gradient']['name']}-{key}.safetensors"
 
 
 def _digest(content: Any) -> str:

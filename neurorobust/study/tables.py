@@ -3,14 +3,13 @@
 Rows of several studies can be put under each other: all have the same columns in the same types.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
 from neurorobust.compare.spikes import SPIKE_COLUMNS
 
-Columns = Mapping[str, type[pl.DataType]]
+Columns = dict[str, type[pl.DataType]]
 
 WHERE: Columns = {
     "model": pl.String,
@@ -81,7 +80,7 @@ ROWS: Columns = RUN | {
     "gained": pl.Int64,
     "p_value": pl.Float64,
 }
-"""A row per run: ``status`` is ``done``, ``refused``, ``unavailable`` or ``failed``, with the reason.
+"""A row per run: ``status`` is ``done``, ``refused``, ``unavailable`` or ``failed``, with why.
 
 Rates stand beside their counts and Wilson 95 % intervals. ``agreement`` is the share of decisions
 that are those of the same model on the rung float, spikes likewise; ``success`` counts samples

@@ -1,5 +1,8 @@
 """What is typed as ``pgd(steps=40),standard`` with ``rga,stbp``, as attacks and ensembles."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from neurorobust.attacks.base import ATTACKS, GradientAttack
 from neurorobust.attacks.ensemble import ensemble
 from neurorobust.attacks.registry import attack_names, make_attack
@@ -42,3 +45,51 @@ def crafters(attacks: str, gradients: str = "", twin: Scored | None = None) -> l
         own = [make_attack(found, e, **given) for e in (estimators if needs else [None])]
         made += [*own, *(Transferred(attack, twin) for attack in own if twin and needs)]
     return made
+
+
+def known_attacks(spelling: str) -> str:
+    """An attack as it is spelled, if it can be made.
+
+    Raises:
+        InvalidInput: for an unknown name or parameter.
+    """
+    crafters(_one(spelling, "attack"), "rga")
+    return spelling.strip()
+
+
+def known_gradients(spelling: str) -> str:
+    """An estimator as it is spelled, if it can be made.
+
+    Raises:
+        InvalidInput: for an unknown name or parameter.
+    """
+    ((name, given),) = spelled(_one(spelling, "gradient"))
+    make_estimator(name, **given)
+    return spelling.strip()
+
+
+def takes_gradient(attack: str) -> bool:
+    """Whether an attack, as it is spelled, is made with one estimator."""
+    ((name, _),) = spelled(attack)
+    found = known_name(name, (*attack_names(), *ENSEMBLES), "attack")
+    return found not in ENSEMBLES and issubclass(ATTACKS[found], GradientAttack)
+
+
+def split(spellings: str) -> list[str]:
+    """The parts of a comma-separated list, without what is in brackets.
+
+    Raises:
+        InvalidInput: for brackets without their other half.
+    """
+    return [_spelt(name, given) for name, given in spelled(spellings)] if spellings.strip() else []
+
+
+def _spelt(name: str, given: Mapping[str, Any]) -> str:
+    inside = ",".join(f"{key}={value}" for key, value in given.items())
+    return f"{name}({inside})" if inside else name
+
+
+def _one(spelling: str, what: str) -> str:
+    if len(spelled(spelling)) != 1:
+        raise InvalidInput(f"{what} is {spelling!r}; give a list of single ones")
+    return spelling

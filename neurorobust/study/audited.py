@@ -1,21 +1,45 @@
 """The audit of many attacks: the strongest attack, where the outcome is least foregone."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from neurorobust.attacks import ATTACKS, Attack, GradientAttack, make_attack
+import numpy as np
+
+from neurorobust.attacks import ATTACKS, Attack, AttackSet, GradientAttack, make_attack
 from neurorobust.audit.card import EvaluationCard
 from neurorobust.audit.run import audit
+from neurorobust.data import Samples
 from neurorobust.engine.estimators import ESTIMATORS, Estimator, make_estimator
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
+from neurorobust.metrics.intervals import Proportion
+from neurorobust.metrics.success import Right, conditional
 from neurorobust.progress import Progress
-from neurorobust.study.attack.run import Attacked, Trial
 
 
-def audit_attacks(
-    done: Attacked,
+def withstood(sets: Sequence[AttackSet]) -> dict[float, Right]:
+    """Samples right when clean and under every attack, bool (B,), by radius.
+
+    Args:
+        sets: Of one network on the same samples.
+    """
+    found: dict[float, Right] = {}
+    for made in sets:
+        outcomes, at = made.outcomes, made.epsilon
+        found[at] = found.get(at, outcomes.clean) & outcomes.attacked
+    return dict(sorted(found.items()))
+
+
+def success(made: AttackSet) -> Proportion:
+    """Wrong under attack, of the samples right when clean."""
+    return conditional(made.outcomes.clean, made.outcomes.attacked)
+
+
+def audit_sets(
+    network: Network,
+    samples: Samples,
+    sets: Sequence[AttackSet],
     *,
-    limit: int,
     twin: Network | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -26,58 +50,57 @@ def audit_attacks(
     nearest to one half: where all or none survive, little can be told.
 
     Args:
-        done: What was crafted.
-        limit: Size of the slice.
+        network: What was attacked.
+        samples: The slice.
+        sets: What was crafted on it, on these samples and others.
         twin: For C10.
         seed: Of everything random.
         progress: Called as ``(check, done, total)``.
 
     Raises:
-        InvalidInput: if no attack has gradients that can be made again, or as for
-            ``audit``.
+        InvalidInput: if no attack has gradients that can be made again, or as for ``audit``.
     """
-    if not isinstance(done.network, Network):
-        raise InvalidInput("a queried backend has no gradients to audit")
-    worst, samples = done.worst, done.samples
-    radius = min(worst, key=lambda at: abs(worst[at].rate - 0.5))
-    known = [t for t in done.trials if t.attacks.epsilon == radius and _can_be_made(t)]
+    left = {at: float(np.mean(stood)) for at, stood in withstood(sets).items()}
+    known = [made for made in sets if _can_be_made(made)]
     if not known:
         msg = "no attack of it has a gradient by one estimator; add one, as pgd with rga"
         raise InvalidInput(msg)
-    strongest = max(known, key=_strength).attacks.request["attack"]
+    radius = min((made.epsilon for made in known), key=lambda at: abs(left[at] - 0.5))
+    known = [made for made in known if made.epsilon == radius]
+    strongest = max(known, key=_strength).request["attack"]
     gradients = [
-        _estimator(t.attacks.request["gradient"])
-        for t in known
-        if t.attacks.request["attack"] == strongest
+        _estimator(made.request["gradient"])
+        for made in known
+        if made.request["attack"] == strongest
     ]
 
     def make(estimator: Estimator) -> Attack:
         return make_attack(strongest["name"], estimator, **_parameters(strongest))
 
     return audit(
-        done.network,
+        network,
         samples.values,
         samples.labels,
-        known[0].attacks.threat,
+        known[0].threat,
         gradients=gradients,
         attack=make,
         sample=samples.sample,
         twin=twin,
-        limit=limit,
+        limit=len(samples),
         seed=seed,
         progress=progress,
     )
 
 
-def _strength(trial: Trial) -> tuple[float, float]:
+def _strength(made: AttackSet) -> tuple[float, float]:
     """Success, then effort: of equals the one that looked harder."""
-    gradients = trial.attacks.gradients
-    return trial.success.rate, 0.0 if gradients is None else float(gradients.mean())
+    gradients = made.gradients
+    return success(made).rate, 0.0 if gradients is None else float(gradients.mean())
 
 
-def _can_be_made(trial: Trial) -> bool:
+def _can_be_made(made: AttackSet) -> bool:
     """Whether attack and estimator follow from what is recorded."""
-    request = trial.attacks.request
+    request = made.request
     kind, gradient = ATTACKS.get(request["attack"]["name"]), request["gradient"]
     nested = any(isinstance(value, dict | list) for value in gradient.values())
     known = gradient["name"] in ESTIMATORS and not nested

@@ -1,0 +1,104 @@
+"""What cells may cost, before they have run: passes through the network, by what one pass takes."""
+
+import time
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+import numpy as np
+
+from neurorobust.attacks.request import Crafter
+from neurorobust.data import Samples, encode
+from neurorobust.ir import Model
+from neurorobust.study.cells import Cell
+from neurorobust.study.store import Ended
+
+PROBED = 16
+"""Samples of the pass that is timed."""
+BACKWARD = 2.5
+"""Of a backward pass, in forward passes."""
+STARTS_S: Mapping[str, float] = {"lava": 4.0, "onnx": 0.5}
+"""Of the first cell on a backend, where starting it takes long."""
+FACTORS: Mapping[str, float] = {
+    "torch": 2.0,
+    "reference": 4.0,
+    "snntorch": 2.0,
+    "norse": 2.5,
+    "onnx": 1.5,
+    "lava": 60.0,
+}
+"""Forward passes in double precision, in passes of the torch engine in single precision."""
+LEAST_S = 0.02
+
+
+class Costs:
+    """Of the cells of one model, in seconds of one core of this machine.
+
+    Args:
+        model: The network; one pass of it is timed when the first estimate is asked for.
+        samples: What it is shown.
+    """
+
+    def __init__(self, model: Model, samples: Samples) -> None:
+        self._model, self._samples = model, samples
+
+    @cached_property
+    def forward_s(self) -> float:
+        """One sample, forward, in single precision."""
+        from neurorobust.backends import compiled
+
+        part = self._samples[:PROBED]
+        stimulus = encode(self._model, part.values, rng=np.random.default_rng(0))
+        with compiled(self._model, precision="single") as executable:
+            executable.run(stimulus[:1])
+            start = time.perf_counter()
+            executable.run(stimulus)
+            return (time.perf_counter() - start) / max(1, len(stimulus))
+
+    def fit(self, count: int) -> float:
+        """A check with the activity of some samples."""
+        return 0.1 + 4 * count * self.forward_s
+
+    def lower(self, scaling: str) -> float:
+        """A lowering."""
+        return {"spikes": 20.0, "mse": 2.0}.get(scaling, 0.1)
+
+    def craft(self, crafter: Crafter, count: int, rung: str) -> float:
+        """An attack; of its steps and queries those that it says."""
+        steps = getattr(crafter, "steps", 1) * getattr(crafter, "restarts", 1)
+        gradients = steps * max(1, len(getattr(crafter, "estimators", (1,))))
+        queries = getattr(crafter, "queries", 0)
+        if crafter.kind == "attack" and not hasattr(crafter, "gradient") and not queries:
+            gradients = 10 if hasattr(crafter, "estimators") else 0
+        passes = 2 + gradients * (1 + BACKWARD) + queries
+        slower = 4.0 if rung == "quantised" else 1.0
+        return LEAST_S + count * passes * self.forward_s * slower
+
+    def replay(self, backend: str, rung: str, count: int) -> float:
+        """A set on a lane."""
+        slower = 2.0 if rung == "quantised" else 1.0
+        return LEAST_S + count * self.forward_s * FACTORS.get(backend, 4.0) * slower
+
+    def audit(self, count: int) -> float:
+        """An audit."""
+        return 1.0 + count * self.forward_s * 4000
+
+
+def learned(cells: Iterable[Cell], ended: Mapping[str, Ended]) -> float:
+    """Seconds of the cells that have not run; the mean of like cells that have is better known.
+
+    Args:
+        cells: Of a study.
+        ended: Those that have run.
+    """
+    kinds: dict[tuple[str, str], list[float]] = {}
+    for cell in cells:
+        if (done := ended.get(cell.key)) is not None and cell.estimate_s:
+            share = float(done.cost.get("cpu_s", 0.0)) / cell.estimate_s
+            kinds.setdefault((cell.kind, cell.group), []).append(share)
+    every = [share for shares in kinds.values() for share in shares]
+
+    def factor(cell: Cell) -> float:
+        own = kinds.get((cell.kind, cell.group)) or every
+        return sum(own) / len(own) if own else 1.0
+
+    return sum(cell.estimate_s * factor(cell) for cell in cells if cell.key not in ended)

@@ -1,0 +1,1 @@
+"""Where the processes of a study run: on this machine, or handed to a scheduler."""

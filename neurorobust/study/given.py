@@ -1,0 +1,105 @@
+"""What a study file names, read: models, samples, attack sets."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from neurorobust.attacks import AttackSet
+from neurorobust.data import Samples
+from neurorobust.data import load as load_samples
+from neurorobust.errors import InvalidFile, InvalidInput
+from neurorobust.formats.load import Reading, model_names
+from neurorobust.formats.load import load as load_model
+from neurorobust.ir import Model
+from neurorobust.progress import Silent, Stages
+from neurorobust.study.plan import Given, Named
+from neurorobust.study.spec import Spec
+from neurorobust.study.stages import Clock
+
+
+def read_given(
+    spec: Spec,
+    folder: Path,
+    *,
+    stages: Stages = Silent(),  # noqa: B008  # it holds nothing
+    models: Sequence[Model | str | Path] | None = None,
+    samples: Samples | None = None,
+) -> tuple[Given, list[dict[str, Any]]]:
+    """Everything that a study file names.
+
+    Args:
+        spec: The study.
+        folder: Of the study, where models that are known by name are kept.
+        stages: Told about progress.
+        models: In place of those that the file names.
+        samples: Likewise.
+
+    Returns:
+        What was read, and how long each stage took.
+
+    Raises:
+        InvalidFile: for a file that is missing or damaged.
+        InvalidInput: for what a file leaves open.
+    """
+    clock, data = Clock(stages), spec.data
+    if samples is None:
+        samples = load_samples(
+            data.name, data.part, first=data.first, limit=data.count, seed=data.seed
+        )
+    calibration = None
+    if data.calibration is not None:
+        source, count = data.calibration, data.calibration_count
+        calibration = load_samples(source, data.calibration_part, limit=count, seed=data.seed)
+    found: list[Named] = []
+    reading = Reading(**spec.models.reading)
+    for what in spec.models.use if models is None else models:
+        if isinstance(what, Model):
+            found.append(Named(what.header.name or "model", "", what, {}))
+            continue
+        known = str(what) in model_names()
+        for seed in spec.models.seeds if known else (0,):
+            label = str(what) if known else Path(what).stem
+            label += f"-s{seed}" if len(spec.models.seeds) > 1 and known else ""
+            with clock.stage(f"{'Train or load' if known else 'Load'} {label}", "load") as progress:
+                place = folder / "model"
+                model = load_model(what, reading, folder=place, seed=seed, progress=progress)
+            found.append(Named(label, str(what), model, {}))
+    twin = None if spec.models.twin is None else load_model(spec.models.twin, reading)
+    sets = read_sets(map(Path, spec.replay.sets))
+    return Given(_distinct(found), samples, calibration, twin, sets), clock.rows
+
+
+def read_sets(paths: Iterable[Path]) -> list[AttackSet]:
+    """Frozen attack sets from files, and from folders of them.
+
+    Raises:
+        InvalidFile: for a folder without sets, or a file that is none.
+    """
+    found: dict[str, AttackSet] = {}
+    for path in paths:
+        files = [path]
+        if path.is_dir():
+            files = sorted(
+                (path / "sets" if (path / "sets").is_dir() else path).glob("*.safetensors")
+            )
+        if not files:
+            raise InvalidFile(path, "holds no *.safetensors; give attack sets or their folder")
+        for file in files:
+            made = AttackSet.load(file)
+            found[made.content_hash] = made
+    return list(found.values())
+
+
+def _distinct(models: Sequence[Named]) -> list[Named]:
+    """The same with labels of their own; a model that is named twice is an error."""
+    hashes = [one.model.content_hash for one in models]
+    if len(set(hashes)) < len(hashes):
+        twice = next(one for one in models if hashes.count(one.model.content_hash) > 1)
+        raise InvalidInput(f"{twice.label} is named twice: two models are the same; name it once")
+    labels = [one.label for one in models]
+    return [
+        one
+        if labels.count(one.label) == 1
+        else one._replace(label=f"{one.label}-{one.model.content_hash[:6]}")
+        for one in models
+    ]

@@ -1,0 +1,338 @@
+"""A study file: which models, lowered how, attacked by what, replayed where.
+
+Every list is an axis; a study is the product of its axes, less what ``exclude`` names. All faults
+of a file are told at once.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from neurorobust.backends import SIMULATED, Rung, backend_names
+from neurorobust.chips.arithmetic import InputCoding
+from neurorobust.errors import InvalidFile, InvalidInput, NeurorobustError, listed
+from neurorobust.lower.population.scaling import Scaling
+from neurorobust.methods import number
+from neurorobust.names import known_name
+from neurorobust.study.crafters import known_attacks, known_gradients
+
+Box = Literal["white", "twin"]
+
+
+class Section(BaseModel):
+    """Of a study file; unknown keys are faults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _numbers(given: Any) -> Any:
+    many = given if isinstance(given, list | tuple) else [given]
+    return [_value(number, one) if isinstance(one, str) else one for one in many]
+
+
+def _value(read: Any, given: Any) -> Any:
+    try:
+        return read(given)
+    except NeurorobustError as error:
+        raise ValueError(str(error)) from error
+
+
+def _list(given: Any) -> Any:
+    return given if isinstance(given, list | tuple) else [given]
+
+
+def _each(read: Any) -> Any:
+    """A list of names, or one name."""
+    return BeforeValidator(lambda given: [_value(read, one) for one in _list(given)])
+
+
+def _backend(name: str) -> str:
+    return known_name(name, backend_names(), "backend")
+
+
+def _rung(name: str) -> str:
+    return known_name(name, SIMULATED, "rung")
+
+
+Numbers = Annotated[tuple[float, ...], BeforeValidator(_numbers)]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], BeforeValidator(_list)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_list)]
+
+
+class Study(Section):
+    """What it is called: decides nothing."""
+
+    name: str = "study"
+    title: str = ""
+    claims: Names = ()
+
+
+class Models(Section):
+    """The networks.
+
+    Attributes:
+        use: Files of any format, ``file.py:name``, or names.
+        twin: Independently trained, for attacks from the black box.
+        seeds: Trainings of models that are known by name.
+        reading: What files leave open, as the options of ``neurorobust import`` have it.
+    """
+
+    use: Names = ()
+    twin: str | None = None
+    seeds: Seeds = (0,)
+    reading: dict[str, Any] = Field(default_factory=dict)
+
+
+class Data(Section):
+    """What they are shown: ``name`` is what ``--data`` takes.
+
+    Attributes:
+        count: Samples, from ``first`` on; all by default.
+        chunk: Samples of one cell; all by default.
+        calibration: Source of the samples that lowering looks at.
+        calibration_part: Its part.
+        calibration_count: How many of them.
+    """
+
+    name: str = ""
+    part: str = "test"
+    first: int = Field(default=0, ge=0)
+    count: int | None = Field(default=None, ge=1)
+    chunk: int | None = Field(default=None, ge=1)
+    seed: int = 0
+    image_column: str | None = None
+    label_column: str | None = None
+    bounds: tuple[float, float] | None = None
+    levels: int | None = Field(default=None, ge=2)
+    calibration: str | None = None
+    calibration_part: str = "train"
+    calibration_count: int = Field(default=128, ge=1)
+
+
+class Lower(Section):
+    """Chips, and how networks are lowered to them; None takes the chip's own."""
+
+    profile: Names = ()
+    weight_bits: Annotated[tuple[int | None, ...], BeforeValidator(_list)] = (None,)
+    scaling: Annotated[tuple[Scaling, ...], BeforeValidator(_list)] = ("max_abs",)
+    decay_bits: Annotated[tuple[int | None, ...], BeforeValidator(_list)] = (None,)
+    percentile: float = Field(default=99.9, gt=0, le=100)
+    input_coding: InputCoding | None = None
+    approximate: Names = ()
+
+
+class Craft(Section):
+    """Attacks.
+
+    Attributes:
+        on: The rung of what the attacker sees.
+        box: Whether the attacker has the model itself or a twin.
+        threat: As ``linf`` or ``events(insert=0)``.
+        eot: Draws per gradient of drawn inputs; ``votes`` per decision.
+        precision: Of the network that is attacked.
+    """
+
+    attack: Annotated[tuple[str, ...], _each(known_attacks)] = ()
+    gradient: Annotated[tuple[str, ...], _each(known_gradients)] = ()
+    box: Annotated[tuple[Box, ...], BeforeValidator(_list)] = ("white",)
+    on: Annotated[tuple[Rung, ...], _each(_rung)] = ("float",)
+    epsilon: Numbers = ()
+    threat: str = "linf"
+    seed: Seeds = (0,)
+    eot: int = Field(default=10, ge=1)
+    votes: int = Field(default=10, ge=1)
+    precision: Literal["single", "double"] = "single"
+
+
+class Lane(Section):
+    """Where sets are replayed.
+
+    Attributes:
+        samples: Most samples of an attack set; all by default.
+        epsilon: Radii that are replayed; all by default.
+    """
+
+    backend: Annotated[str, BeforeValidator(lambda name: _value(_backend, name))]
+    rung: Annotated[Rung, BeforeValidator(lambda name: _value(_rung, name))]
+    samples: int | None = Field(default=None, ge=1)
+    epsilon: Annotated[tuple[float, ...] | None, BeforeValidator(lambda g: g and _numbers(g))] = (
+        None
+    )
+
+
+class Replay(Section):
+    """Where everything is run.
+
+    Attributes:
+        lane: Backends and rungs; or ``backend`` and ``rung``, whose product is taken.
+        sets: Frozen attack sets, or folders of them, besides those that are crafted.
+        compare: First samples of each set whose spikes are compared; 0 compares none.
+    """
+
+    lane: tuple[Lane, ...] = ()
+    backend: Annotated[tuple[str, ...], _each(_backend)] = ()
+    rung: Annotated[tuple[Rung, ...], _each(_rung)] = SIMULATED
+    sets: Names = ()
+    compare: int = Field(default=64, ge=0)
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """Every lane, the given ones first."""
+        given = {(lane.backend, lane.rung) for lane in self.lane}
+        product = ((backend, rung) for rung in self.rung for backend in self.backend)
+        rest = (Lane(backend=b, rung=r) for b, r in product if (b, r) not in given)
+        return (*self.lane, *rest)
+
+
+class Audit(Section):
+    """Whether the numbers mean what they say: the first samples are audited; 0 audits none."""
+
+    samples: int = Field(default=0, ge=0)
+
+
+class Fit(Section):
+    """Whether networks fit their chips, and how much activity that is judged by."""
+
+    samples: int = Field(default=32, ge=0)
+    check: bool = True
+
+
+class Exclude(Section):
+    """Combinations that are left out: every named axis matches, with ``*`` for any text."""
+
+    when: dict[str, Any]
+
+
+class Run(Section):
+    """How it is run: decides nothing.
+
+    Attributes:
+        jobs: Processes of one thread.
+        minutes_per_cell: A cell that takes longer is ended.
+        memory_mb: A process that takes more is ended.
+        store: Folder of results that several studies share; the study's own by default.
+    """
+
+    jobs: int = Field(default=1, ge=1)
+    minutes_per_cell: float | None = Field(default=None, gt=0)
+    memory_mb: float | None = Field(default=None, gt=0)
+    store: str | None = None
+
+
+class Spec(Section):
+    """A whole study."""
+
+    study: Study = Study()
+    models: Models = Models()
+    data: Data = Data()
+    lower: Lower = Lower()
+    fit: Fit = Fit()
+    craft: Craft = Craft()
+    replay: Replay = Replay()
+    audit: Audit = Audit()
+    exclude: tuple[Exclude, ...] = ()
+    run: Run = Run()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        faults = []
+        if not self.models.use:
+            faults.append("models.use names no model")
+        if not self.data.name:
+            faults.append("data.name names no samples")
+        if self.craft.attack and not self.craft.epsilon:
+            faults.append("craft.epsilon names no radius for the attacks")
+        if "twin" in self.craft.box and self.models.twin is None:
+            faults.append("craft.box asks for a twin, models.twin names none")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def read_spec(path: Path | str, changes: Iterable[str] = ()) -> Spec:
+    """A study file.
+
+    Args:
+        path: A TOML file; relative paths in it are taken from its folder.
+        changes: As ``craft.epsilon=[4/255]``: replace what the file says.
+
+    Raises:
+        InvalidFile: listing every fault.
+    """
+    path = Path(path)
+    try:
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidFile(path, f"cannot be read ({error.strerror})") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InvalidFile(path, f"is not TOML ({error})") from error
+    for change in changes:
+        _set(said, change)
+    return make_spec(said, path)
+
+
+def make_spec(said: Mapping[str, Any], path: Path | str = "the study") -> Spec:
+    """A study from what a file says.
+
+    Raises:
+        InvalidFile: listing every fault.
+    """
+    try:
+        return Spec.model_validate(dict(said))
+    except ValidationError as error:
+        faults = listed(_fault(fault) for fault in error.errors())
+        raise InvalidFile(
+            path, f"{error.error_count()} fault(s) in the study:\n{faults}"
+        ) from error
+
+
+def _fault(fault: Any) -> str:
+    where = ".".join(str(part) for part in fault["loc"]) or "study"
+    text = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        return f"{where}: is no key of a study"
+    given = fault.get("input")
+    shown = "" if isinstance(given, dict) or fault["type"] == "missing" else f", got {given!r}"
+    return f"{where}: {text}{shown}"
+
+
+def _set(said: dict[str, Any], change: str) -> None:
+    name, is_, value = change.partition("=")
+    keys = name.strip().split(".")
+    if not is_ or not all(keys):
+        raise InvalidInput(f"--set {change!r} is no change; write section.key=value")
+    try:
+        new = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        new = [part.strip() for part in value.split(",")] if "," in value else value.strip()
+    at: Any = said
+    for key in keys[:-1]:
+        at = at.setdefault(key, {})
+        if not isinstance(at, dict):
+            raise InvalidInput(f"--set {change!r}: {key} is no section")
+    at[keys[-1]] = new
+
+
+def excluded(spec: Spec, axes: Mapping[str, Any]) -> bool:
+    """Whether a combination is one that the study leaves out."""
+
+    def matches(wanted: Any, is_: Any) -> bool:
+        if isinstance(wanted, list):
+            return any(matches(one, is_) for one in wanted)
+        if isinstance(is_, float):
+            return isinstance(wanted, str | int | float) and _close(wanted, is_)
+        return fnmatchcase(str(is_), str(wanted).replace("(...)", "(*)"))
+
+    return any(
+        all(name in axes and matches(value, axes[name]) for name, value in one.when.items())
+        for one in spec.exclude
+    )
+
+
+def _close(wanted: str | float, is_: float) -> bool:
+    value = number(wanted) if isinstance(wanted, str) else float(wanted)
+    return abs(value - is_) < 1e-12
