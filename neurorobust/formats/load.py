@@ -16,7 +16,7 @@ from neurorobust.formats.netx.load import load_netx
 from neurorobust.formats.nir.load import load_nir
 from neurorobust.formats.onnx.load import load_onnx
 from neurorobust.formats.reading import Kind, Reading
-from neurorobust.ir import Graph, Program, load_model
+from neurorobust.ir import Graph, Program, Shape, load_model
 from neurorobust.progress import Progress
 
 __all__ = ["FOLDER", "Reading", "fitting", "kind_of", "load", "model_names"]
@@ -62,15 +62,18 @@ def load(
     path: Path | str,
     reading: Reading | None = None,
     *,
+    shape: Shape | None = None,
     folder: Path | str = FOLDER,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Graph | Program:
-    """The Graph or Program of a file (saved, NIR, netx, ONNX), or the model of a known name.
+    """The Graph or Program of a file (saved, NIR, netx, ONNX), of Python, or of a known name.
 
     Args:
-        path: The file, or a name in ``model_names()``.
+        path: The file, ``file.py:name``, or a name in ``model_names()``.
         reading: What it leaves open.
+        shape: Of a sample that the network is to be shown, (C, H, W) or (T, C, H, W); where a
+            module of torch is not said to have another.
         folder: Where a model that is known by name is kept.
         seed: Of its weights.
         progress: Is told how far its training is.

@@ -13,7 +13,8 @@ from neurorobust.ir.ports import Readout
 if TYPE_CHECKING:
     from torch import nn
 
-    from neurorobust.formats.modules.tracing.record import Framework, OutputKind
+    from neurorobust.formats.modules.tracing.record import Framework
+    from neurorobust.formats.reading import OutputKind
 
 FRAMEWORKS = {"snntorch": "snnTorch", "norse": "Norse", "spikingjelly": "SpikingJelly"}
 """Packages whose neurons are known, and how they call themselves."""

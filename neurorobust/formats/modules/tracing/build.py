@@ -5,8 +5,9 @@ from typing import Any
 
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.formats.modules.tracing import expressions as ex
-from neurorobust.formats.modules.tracing.record import OutputKind, Record
+from neurorobust.formats.modules.tracing.record import Record
 from neurorobust.formats.modules.tracing.values import Layout, Traced, data, zeros
+from neurorobust.formats.reading import OutputKind
 from neurorobust.ir import Edge, Flatten, Input, Node, Output, Shape
 from neurorobust.ir.edges import topological_order
 from neurorobust.ir.ports import Readout

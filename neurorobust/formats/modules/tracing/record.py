@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from inspect import Parameter, signature
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,11 +21,11 @@ from neurorobust.formats.modules.tracing.values import (
     is_zeros,
     zeros,
 )
+from neurorobust.formats.reading import OutputKind
 from neurorobust.ir import Node, Shape
 from neurorobust.ir.base import ShapeError
 
 BATCH = 2
-OutputKind = Literal["spikes", "membrane"]
 
 
 @dataclass(frozen=True, slots=True)
