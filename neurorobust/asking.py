@@ -160,7 +160,7 @@ def spelled(value: Any) -> str:
         return ",".join(f"{key}={spelled(one)}" for key, one in value.items())
     if isinstance(value, list | tuple):
         return ",".join(map(spelled, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def in_options() -> bool:

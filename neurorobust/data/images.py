@@ -8,7 +8,7 @@ import io
 import struct
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -84,7 +84,7 @@ def _decode(path: Path, place: str, data: bytes | None, mode: str | None) -> tup
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             opened.load()
-            kind, image = str(opened.format), opened
+            kind, image = str(opened.format), cast("Image.Image", opened)
             if opened.getexif().get(ExifTags.Base.Orientation) is not None:
                 image = ImageOps.exif_transpose(opened)
             if mode is not None and mode != image.mode:

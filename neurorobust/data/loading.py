@@ -39,10 +39,7 @@ def load(source: Source | str | Path, part: str | None = None, **said: Any) -> S
     """
     if part is not None:
         said["part"] = part
-    if isinstance(source, Source):
-        source = replace(source, **said)
-    else:
-        source = Source(source, **said)
+    source = replace(source, **said) if isinstance(source, Source) else Source(source, **said)
     if source.name is None:
         raise InvalidInput(f"no data are named; {_KNOWN}, with {give(Source, 'name')}")
     found = replace(_read(source), bounds=source.bounds, grid=source.levels)
@@ -78,7 +75,9 @@ def _read(source: Source) -> Samples:
     if path.is_dir():
         from neurorobust.data import folders, parquet
 
-        return (parquet if parquet.parts_of(path) else folders).load_folder(path, source)
+        if parquet.parts_of(path):
+            return parquet.load_folder(path, source)
+        return folders.load_folder(path, source)
     if source.part is not None:
         reason = f"has no parts, and so no {source.part!r}; leave out {give(Source, 'part')}"
         raise InvalidFile(path, reason)

@@ -7,7 +7,7 @@ the labels. Which they are is taken from what the hub wrote into the schema, or 
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
@@ -150,7 +150,10 @@ def _features(file: io.BytesIO) -> dict[str, dict[str, Any]]:
 
 
 def _columns(
-    path: Path, schema: pl.Schema, features: dict[str, dict[str, Any]], source: Source
+    path: Path,
+    schema: Mapping[str, pl.DataType],
+    features: dict[str, dict[str, Any]],
+    source: Source,
 ) -> _Columns:
     def of_kind(kind: str) -> list[str]:
         return [name for name in schema if features.get(name, {}).get("_type") == kind]
@@ -181,7 +184,7 @@ def _columns(
 
 
 def _chosen(
-    path: Path, schema: pl.Schema, field: str, source: Source, candidates: list[str]
+    path: Path, schema: Mapping[str, pl.DataType], field: str, source: Source, candidates: list[str]
 ) -> str | None:
     """The column that was named, or the only one that it can be; None where none can.
 
@@ -206,7 +209,7 @@ def _holds_bytes(kind: Any) -> bool:
     return isinstance(kind, pl.Struct) and dict(kind).get("bytes") == pl.Binary
 
 
-def _listed(schema: pl.Schema) -> str:
+def _listed(schema: Mapping[str, pl.DataType]) -> str:
     return ", ".join(schema) or "none"
 
 

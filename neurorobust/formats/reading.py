@@ -202,3 +202,8 @@ class Reading:
 
 give = partial(asking.give, Reading)
 """How something that a file leaves open is said."""
+
+
+def off(name: str) -> str:
+    """How no is said to something that is on by default."""
+    return questions(Reading)[name].said(value=False)
