@@ -2,11 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
 from neurorobust.errors import InvalidInput
-from neurorobust.ir import Array
+from neurorobust.ir import Array, Model, Shape
 
 LEVELS = 256
 """Pixels have 8 bits, as a sensor gives them."""
@@ -23,8 +24,13 @@ class Samples:
         raw: As the data set has them: shape (B, ...), whole numbers below ``levels``, or values.
         targets: Labels from 0, shape (B,); None where nothing says.
         index: Of each in its data set, shape (B,); None for the first ones.
-        levels: Number of steps of a sensor over 0..1; None where ``raw`` holds the values.
+        levels: Number of values of a sensor, whose numbers ``raw`` holds; None where ``raw`` holds
+            values.
         formats: File formats that images were decoded from, sorted.
+        bounds: Values of the sensor's numbers 0 and ``levels - 1``; None where nothing says.
+        grid: Number of values between the bounds onto which the sensor's are rounded; None for its
+            own.
+        classes: Names of the labels, from 0; may be empty.
     """
 
     name: str
@@ -33,6 +39,9 @@ class Samples:
     index: Array | None = None
     levels: int | None = None
     formats: tuple[str, ...] = ()
+    bounds: tuple[float, float] | None = None
+    grid: int | None = None
+    classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -45,10 +54,38 @@ class Samples:
         """The first samples only; all of them without a count."""
         return self[:count]
 
+    def shown_to(self, model: Model) -> "Samples":
+        """The same within the bounds and on the levels of a model, where nothing else was said.
+
+        What a model takes as one axis is flattened.
+        """
+        header, flat = model.header, (prod(self.shape),)
+        raw = self.raw
+        if header.coding != "events" and model.input_shape == flat != self.shape:
+            raw = raw.reshape(len(raw), *flat)
+        bounds, grid = self.bounds or header.bounds, self.grid or header.levels
+        return replace(self, raw=raw, bounds=bounds, grid=grid)
+
+    @property
+    def shape(self) -> Shape:
+        """Of one sample."""
+        return self.raw.shape[1:]
+
     @property
     def values(self) -> Array:
-        """Input values, shape (B, ...); of pixels float64 in 0..1, on the grid of 1/255."""
-        return self.raw if self.levels is None else self.raw / (self.levels - 1)
+        """Input values, shape (B, ...); of a sensor float64, evenly from bound to bound.
+
+        Where no bounds are known, these are 0 and 1. A sensor's number lies on the nearest value of
+        the grid, the upper one of two.
+        """
+        if self.levels is None:
+            return self.raw
+        (low, high), grid = self._scale
+        codes, top = self.raw.astype(np.float64), self.levels - 1
+        if grid is not None and grid != self.levels:
+            codes, top = np.floor(codes * (grid - 1) / top + 0.5), grid - 1
+        values: Array = low + codes * (high - low) / top
+        return values
 
     @property
     def labels(self) -> Array:
@@ -59,7 +96,7 @@ class Samples:
         """
         if self.targets is None:
             raise InvalidInput(
-                f"{self.name} holds no arrays x and y, so no labels; write it with "
+                f"{self.name} holds no labels; of arrays, write them with "
                 "numpy.savez(path, x=x, y=y)"
             )
         return self.targets
@@ -77,7 +114,14 @@ class Samples:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the data set has, and of the labels."""
+        """SHA-256 of what the data set has, of how that became values, and of the labels."""
         found = hashlib.sha256(np.ascontiguousarray(self.raw).tobytes())
         found.update(self.labels.astype(np.int64).tobytes())
+        if self.levels is not None and (own := self._scale) != ((0.0, 1.0), self.levels):
+            found.update(repr(own).encode())
         return found.hexdigest()
+
+    @property
+    def _scale(self) -> tuple[tuple[float, float], int | None]:
+        """Bounds, and number of values between them."""
+        return self.bounds or (0.0, 1.0), self.grid or self.levels

@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -15,8 +15,9 @@ from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.formats.netx.load import load_netx
 from neurorobust.formats.nir.load import load_nir
 from neurorobust.formats.onnx.load import load_onnx
-from neurorobust.formats.reading import Kind, Reading
-from neurorobust.ir import Graph, Program, load_model
+from neurorobust.formats.reading import Kind, Reading, give
+from neurorobust.formats.script import is_script, load_script
+from neurorobust.ir import Graph, Program, Shape, load_model
 from neurorobust.progress import Progress
 
 __all__ = ["FOLDER", "Reading", "fitting", "kind_of", "load", "model_names"]
@@ -37,6 +38,7 @@ _NAMES: Mapping[Kind, str] = {
     "nir": "NIR file",
     "netx": "netx file",
     "onnx": "ONNX file",
+    "script": "file of Python",
 }
 _HEADER_MAX = 100_000_000
 """Bytes before the arrays of a safetensors file, as its library limits them."""
@@ -62,15 +64,18 @@ def load(
     path: Path | str,
     reading: Reading | None = None,
     *,
+    shape: Shape | None = None,
     folder: Path | str = FOLDER,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Graph | Program:
-    """The Graph or Program of a file (saved, NIR, netx, ONNX), or the model of a known name.
+    """The Graph or Program of a file (saved, NIR, netx, ONNX), of Python, or of a known name.
 
     Args:
-        path: The file, or a name in ``model_names()``.
+        path: The file, ``file.py:name``, or a name in ``model_names()``.
         reading: What it leaves open.
+        shape: Of a sample that the network is to be shown, (C, H, W) or (T, C, H, W); where a
+            module of torch is not said to have another.
         folder: Where a model that is known by name is kept.
         seed: Of its weights.
         progress: Is told how far its training is.
@@ -82,11 +87,13 @@ def load(
     """
     path, reading, kind = Path(path), reading or Reading(), kind_of(path)
     if more := reading.beyond(kind):
-        msg = f"{path}: a {_NAMES[kind]} says {' and '.join(more)} itself; leave it out"
-        raise InvalidInput(msg)
+        said = " and ".join(map(give, more))
+        raise InvalidInput(f"{path}: a {_NAMES[kind]} says {said} itself; leave it out")
     if (known := _models().get(str(path))) is not None:
         graph: Graph = known.load()(Path(folder), seed=seed, progress=progress)[0]
         return graph
+    if kind == "script":
+        return load_script(path, reading, shape)
     return _READERS[kind](path, reading)
 
 
@@ -98,6 +105,26 @@ def _models() -> Mapping[str, EntryPoint]:
 def model_names() -> tuple[str, ...]:
     """Models that are known by name."""
     return tuple(_models())
+
+
+def require_open(reading: Reading, paths: Iterable[Path | str], *besides: str) -> None:
+    """Refuse what was said although no file leaves it open.
+
+    Args:
+        reading: What was said of all of them.
+        paths: The files.
+        besides: Fields that were said of something else as well, as data.
+
+    Raises:
+        InvalidInput: naming what is to be left out.
+    """
+    files = list(paths)
+    kinds = {kind_of(path) for path in files}
+    said = reading.beyond("saved")
+    if more := [n for n in said if n not in besides and all(n in reading.beyond(k) for k in kinds)]:
+        named, given = " and ".join(map(str, files)), " and ".join(map(give, more))
+        verb = "says" if len(files) == 1 else "say"
+        raise InvalidInput(f"{named} {verb} {given} itself; leave it out")
 
 
 def fitting(reading: Reading, path: Path | str) -> Reading:
@@ -115,6 +142,10 @@ def kind_of(path: Path | str) -> Kind:
     path = Path(path)
     if str(path) in _models():
         return "saved"
+    if is_script(path):
+        return "script"
+    if path.suffix == ".py":
+        raise InvalidFile(path, f"is a file of Python; name the model in it, as {path.name}:net")
     named = ENDINGS.get(path.suffix, "saved")
     try:
         with path.open("rb") as file:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from neurorobust.attacks import Linf, Pgd
 from neurorobust.data import Samples, load
-from neurorobust.data.images import part_files
+from neurorobust.data.parquet import part_files
 from neurorobust.engine.estimators import Rga
 from neurorobust.engine.layers import LIF, SpikingSequential
 from neurorobust.engine.network import Network

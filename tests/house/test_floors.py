@@ -11,6 +11,7 @@ FLOORS = (
     "errors",
     "files",
     "names",
+    "asking",
     "methods",
     "progress",
     "rules",

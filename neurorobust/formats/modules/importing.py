@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from neurorobust.errors import BackendUnavailable, InvalidInput
+from neurorobust.formats.reading import give
 from neurorobust.ir import Graph, Header, Shape
 from neurorobust.ir.header import Coding
 from neurorobust.ir.ports import Readout
@@ -13,7 +14,8 @@ from neurorobust.ir.ports import Readout
 if TYPE_CHECKING:
     from torch import nn
 
-    from neurorobust.formats.modules.tracing.record import Framework, OutputKind
+    from neurorobust.formats.modules.tracing.record import Framework
+    from neurorobust.formats.reading import OutputKind
 
 FRAMEWORKS = {"snntorch": "snnTorch", "norse": "Norse", "spikingjelly": "SpikingJelly"}
 """Packages whose neurons are known, and how they call themselves."""
@@ -23,7 +25,7 @@ def from_module(
     module: "nn.Module",
     *,
     input_shape: Shape,
-    readout: Readout,
+    readout: Readout | None = None,
     framework: str | None = None,
     header: Header | None = None,
     dt_s: float | None = None,
@@ -39,7 +41,8 @@ def from_module(
             one step or loop over all of them. Arguments of forward beyond the first that have no
             default are given None.
         input_shape: Of one sample at one step, e.g. (C, H, W).
-        readout: How the output becomes scores.
+        readout: How the output becomes scores; None takes what forward itself computes over time,
+            or counts spikes.
         framework: ``snntorch``, ``norse`` or ``spikingjelly``; None takes the one whose classes
             are in the module.
         header: Everything the module does not say; or give ``dt_s``, ``steps`` and ``coding``.
@@ -60,7 +63,8 @@ def from_module(
     name = framework or framework_of(module)
     source = _loaded(name)
     if output not in source.outputs:
-        msg = f"output is {output!r}; of {FRAMEWORKS[name]} it can be {', '.join(source.outputs)}"
+        known = ", ".join(source.outputs)
+        msg = f"{give('output')} is {output!r}; of {FRAMEWORKS[name]} it can be {known}"
         raise InvalidInput(msg)
     if source.dt_s is not None:
         found = source.dt_s(module, dt_s if header is None else header.dt_s)
@@ -81,6 +85,17 @@ def from_module(
     return Graph(header=header, nodes=nodes, edges=edges)
 
 
+def step_of(module: "nn.Module", name: str) -> float | None:
+    """Seconds per step that the cells of a module state; None where they do not.
+
+    Raises:
+        InvalidInput: if they state several.
+        BackendUnavailable: if the framework is not installed.
+    """
+    stated = _loaded(name).dt_s
+    return None if stated is None else stated(module, None)
+
+
 def framework_of(module: "nn.Module") -> str:
     """The package whose classes are in a module.
 
@@ -93,7 +108,7 @@ def framework_of(module: "nn.Module") -> str:
     if len(found) != 1:
         known = ", ".join(FRAMEWORKS)
         what = f"has classes of {' and '.join(found)}" if found else f"has no class of {known}"
-        msg = f"a {type(module).__name__} {what}; say whose module it is with framework="
+        msg = f"a {type(module).__name__} {what}; say whose module it is with {give('framework')}"
         raise InvalidInput(msg)
     return found[0]
 
@@ -101,7 +116,7 @@ def framework_of(module: "nn.Module") -> str:
 def _loaded(name: str) -> "Framework":
     """What is particular to a framework, which must be installed to know its classes."""
     if name not in FRAMEWORKS:
-        raise InvalidInput(f"framework is {name!r}; known are {', '.join(FRAMEWORKS)}")
+        raise InvalidInput(f"{give('framework')} is {name!r}; known are {', '.join(FRAMEWORKS)}")
     try:
         version(name)
     except PackageNotFoundError as error:
@@ -126,8 +141,11 @@ def _header(header: Header | None, dt_s: float | None, steps: int | None, coding
             raise InvalidInput("give a header, or dt_s and steps, not both")
         return header
     if dt_s is None or steps is None:
+        asked = [("dt_s", 0.001)] if dt_s is None else []
+        asked += [("steps", 25)] if steps is None else []
+        way_out = " and ".join(give(name, value) for name, value in asked)
         raise InvalidInput(
-            f"dt_s is {dt_s} and steps is {steps}; a module says neither how long a step is nor "
-            "how many there are: give both, or a header"
+            "a module says neither how long a step is nor how many there are; say what is meant, "
+            f"as {way_out}"
         )
     return Header(dt_s=dt_s, steps=steps, coding=coding)

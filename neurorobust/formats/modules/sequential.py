@@ -3,21 +3,24 @@
 from torch import nn
 
 from neurorobust.engine.layers import LI, LIF
-from neurorobust.errors import Unsupported
+from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.formats.modules.layers import IDENTITIES, plain
+from neurorobust.formats.reading import give
 from neurorobust.ir import Graph, Header, Input, Node, Output, Shape
 from neurorobust.ir.edges import chain_edges
 from neurorobust.ir.ports import Readout
 
 
 def from_sequential(
-    layers: nn.Sequential, *, header: Header, input_shape: Shape, readout: Readout
+    layers: nn.Sequential, *, header: Header, input_shape: Shape, readout: Readout | None
 ) -> Graph:
     """Read weights, statistics and neurons as they are; nothing is folded.
 
-    Nodes are named by kind and number in the chain: ``conv1``, ``lif2`` ….
+    Nodes are named by kind and number in the chain: ``conv1``, ``lif2`` …. Without a readout,
+    spikes are counted.
 
     Raises:
+        InvalidInput: without a readout, if the last layer has no spikes.
         Unsupported: naming the first layer that has no node, or an option that would be lost.
     """
     nodes: dict[str, Node] = {"input": Input(shape=input_shape)}
@@ -26,7 +29,10 @@ def from_sequential(
         if node is not None:
             count = sum(type(other) is type(node) for other in nodes.values())
             nodes[f"{node.kind.lower().removesuffix('2d')}{count + 1}"] = node
-    nodes["output"] = Output(readout=readout)
+    if readout is None and not list(nodes.values())[-1].spiking:
+        ask = give("readout", "last", "mean", "max", "count")
+        raise InvalidInput(f"the last layer has no spikes; say how it becomes scores: {ask}")
+    nodes["output"] = Output(readout=readout or "count")
     return Graph(header=header, nodes=nodes, edges=chain_edges(nodes))
 
 

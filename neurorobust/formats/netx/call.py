@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from neurorobust.errors import InvalidInput
+from neurorobust.formats.reading import give
 from neurorobust.ir import Array, Shape
 
 
@@ -38,13 +39,16 @@ class NetxCall:
         }
         for name, (value, low) in least.items():
             if value is not None and value < low:
-                raise InvalidInput(f"{name} is {value}; it must be at least {low}")
+                raise InvalidInput(f"{give(name)} is {value}; it must be at least {low}")
         if not 0 <= self.input_message_bits <= 23:
-            raise InvalidInput(f"input_message_bits is {self.input_message_bits}; allowed is 0..23")
+            said = give("input_message_bits", self.input_message_bits)
+            raise InvalidInput(f"{said} is out of range; allowed is 0..23")
         if self.input_shape is not None and (
             len(self.input_shape) != 3 or min(self.input_shape) < 1
         ):
-            raise InvalidInput(f"input_shape is {self.input_shape}; give three sizes (C, H, W)")
+            raise InvalidInput(
+                f"{give('input_shape', self.input_shape)}; give three sizes, C, H, W"
+            )
 
     def arguments(self) -> dict[str, Any]:
         """Keywords of ``netx.hdf5.Network``, which takes shapes as (W, H, C)."""

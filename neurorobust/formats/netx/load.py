@@ -12,7 +12,7 @@ from neurorobust.formats.netx.reading.builder import Builder
 from neurorobust.formats.netx.reading.layers import InputBlock, Plan, interpret
 from neurorobust.formats.netx.reading.synapses import Conv
 from neurorobust.formats.netx.refusals import by_reason
-from neurorobust.formats.reading import Reading
+from neurorobust.formats.reading import Reading, give
 from neurorobust.ir import Header, Program
 from neurorobust.ir.ports import Readout
 
@@ -33,7 +33,8 @@ def load_netx(path: Path, reading: Reading) -> Program:
         InvalidInput: if the steps are not said, or something is out of range.
     """
     if reading.steps is None:
-        msg = f"{path}: a netx file does not say how many steps a sample lasts; give steps"
+        ask = give("steps", 16)
+        msg = f"{path}: a netx file does not say how many steps a sample lasts; give it, as {ask}"
         raise InvalidInput(msg)
     call = NetxCall(
         num_layers=reading.num_layers,
@@ -77,6 +78,6 @@ def _too_wide(plan: Plan, call: NetxCall) -> Iterator[Refusal]:
             reach = top * layer.feed.weight.shape[1] << 8
         if reach >= 1 << 31:
             what = f"inputs of up to {top} make sums of up to {reach}, beyond 32 bits"
-            yield Refusal(layer.index, "range", what, "use fewer input_message_bits")
+            yield Refusal(layer.index, "range", what, f"use fewer {give('input_message_bits')}")
             return
         top = 1

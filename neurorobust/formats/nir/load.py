@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from neurorobust.asking import spelled
 from neurorobust.errors import InvalidFile, InvalidInput, InvalidModel
 from neurorobust.formats.nir.document import Document, Entry, read_document
 from neurorobust.formats.nir.reading import maps, neurons
 from neurorobust.formats.nir.reading.parameters import Fault, Parameters
 from neurorobust.formats.nir.reading.wiring import flatten
 from neurorobust.formats.nir.stamp import KEY, read_stamp, stamped_graph, with_original
-from neurorobust.formats.reading import Reading
+from neurorobust.formats.reading import Reading, give, off
 from neurorobust.ir import LIF, Edge, Graph, Header, Input, Node, Output, Shape
 from neurorobust.ir.base import ShapeError
 from neurorobust.ir.edges import topological_order
@@ -57,11 +58,16 @@ def load_nir(path: Path, reading: Reading) -> Graph:
         _agree(graph, reading)
         return graph
     if reading.header is None and reading.dt_s is None:
-        reason = "does not say how long a step is; pass dt_s in seconds (or a header)"
+        reason = f"does not say how long a step is; give it in seconds, as {give('dt_s', 1e-3)}"
         raise InvalidFile(document.path, reason)
     steps = 100 if reading.steps is None else reading.steps
     header = reading.header or Header(
-        name=path.stem, dt_s=reading.step_s, steps=steps, coding="events"
+        name=path.stem,
+        dt_s=reading.step_s,
+        steps=steps,
+        coding=reading.coding or "events",
+        bounds=reading.bounds or (0.0, 1.0),
+        levels=reading.levels,
     )
     try:
         nodes, edges = _nodes(document.root, reading)
@@ -94,8 +100,8 @@ def _stamped(document: Document, header: Header | None) -> Graph:
         profile = str(found.get("profile"))
     except (ValueError, RecursionError) as error:
         reason = (
-            f"its metadata '{KEY}' {error}; read the nodes alone with use_metadata=False, dt_s "
-            "and reset"
+            f"its metadata '{KEY}' {error}; read the nodes alone with "
+            f"{off('use_metadata')}, {give('dt_s')} and {give('reset')}"
         )
         raise InvalidFile(document.path, reason) from error
     if header is not None:
@@ -107,14 +113,17 @@ def _stamped(document: Document, header: Header | None) -> Graph:
 
 def _agree(graph: Graph, reading: Reading) -> None:
     """Refuse arguments that contradict what the file says itself."""
-    dt_s, reset = reading.dt_s, reading.reset
-    ignore = "leave it out, or ignore the file's metadata with use_metadata=False"
-    if dt_s is not None and dt_s != graph.header.dt_s:
-        raise InvalidInput(f"dt_s is {dt_s:g}, but the file says {graph.header.dt_s:g}; {ignore}")
+    ignore = f"leave it out, or ignore the file's metadata with {off('use_metadata')}"
+    for name in ("dt_s", "coding", "bounds", "levels"):
+        asked, own = getattr(reading, name), getattr(graph.header, name)
+        if asked is not None and asked != own:
+            raise InvalidInput(f"{give(name, asked)}, but the file says {spelled(own)}; {ignore}")
+    reset = reading.reset
     for name, node in graph.of_kind(LIF):
         asked = reset.get(name) if isinstance(reset, Mapping) else reset
         if asked is not None and asked != node.reset:
-            msg = f"reset is {asked!r}, but the file says {node.reset!r} of {name!r}; {ignore}"
+            said = f"{give('reset', asked)}, but the file says {node.reset!r} of {name!r}"
+            msg = f"{said}; {ignore}"
             raise InvalidInput(msg)
 
 
@@ -189,7 +198,7 @@ def _shape(name: str, entry: Entry, node: Node, arriving: Shape) -> Shape:
     except ShapeError as error:
         way_out = (
             "repair weights or edges (nir itself declares wrong inputs for grouped convolutions: "
-            "input_shape and check_shapes=False read the weights alone)"
+            f"{give('input_shape')} and {off('check_shapes')} read the weights alone)"
         )
         raise Fault(name, f"{entry.kind}: {error}", way_out) from error
 
@@ -197,5 +206,7 @@ def _shape(name: str, entry: Entry, node: Node, arriving: Shape) -> Shape:
 def _port(name: str, entry: Entry, rules: Reading) -> Shape:
     shape = entry.values.get("shape")
     if not isinstance(shape, np.ndarray) or shape.dtype.kind not in "iu" or shape.ndim != 1:
-        raise Fault(name, f"{entry.kind}: has no shape", "write one, or pass input_shape")
+        raise Fault(
+            name, f"{entry.kind}: has no shape", f"write one, or pass {give('input_shape')}"
+        )
     return tuple(int(n) for n in shape[rules.batch_axis == "all" :])

@@ -5,8 +5,9 @@ from typing import Any
 
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.formats.modules.tracing import expressions as ex
-from neurorobust.formats.modules.tracing.record import OutputKind, Record
+from neurorobust.formats.modules.tracing.record import Record
 from neurorobust.formats.modules.tracing.values import Layout, Traced, data, zeros
+from neurorobust.formats.reading import OutputKind, give
 from neurorobust.ir import Edge, Flatten, Input, Node, Output, Shape
 from neurorobust.ir.edges import topological_order
 from neurorobust.ir.ports import Readout
@@ -119,18 +120,30 @@ def named(path: str, node: Node) -> str:
 
 
 def build(
-    record: Record, *, input_shape: Shape, readout: Readout, output: OutputKind
+    record: Record, *, input_shape: Shape, readout: Readout | None, output: OutputKind
 ) -> tuple[dict[str, Node], tuple[Edge, ...]]:
     """Nodes and edges of what a run showed.
 
     Raises:
         Unsupported: for wiring that is not the same in every step, and for layers without effect.
-        InvalidInput: for steps or a readout other than those of forward.
+        InvalidInput: for steps or a readout other than those of forward, or no readout where it has
+            to be said.
     """
     laws = _laws(record)
     wiring = Wiring(record, {"input": Input(shape=input_shape)}, laws)
-    value = _returned(record, laws, readout, output)
+    value, fixed, how = _returned(record, laws, output)
     feed = wiring.feed(value)
+    if readout is None:
+        spiking = all(wiring.nodes[source].spiking for source, _ in feed)
+        readout = fixed or ("count" if spiking else None)
+    if readout is None:
+        ask = give("readout", "last", "mean", "max", "count")
+        msg = f"forward returns values over time, no spikes; say how they become scores: {ask}"
+        raise InvalidInput(msg)
+    if fixed not in (None, readout):
+        raise InvalidInput(
+            f"forward returns {how}, which is {give('readout', fixed)}, not {readout!r}"
+        )
     lost = [*record.unused, *wiring.lost()]
     if lost:
         raise Unsupported(
@@ -163,7 +176,7 @@ def _laws(record: Record) -> dict[str, ex.Expression]:
         )
     for path, count in counts.items():
         if count != steps and (count > 1 or record.time_first):
-            msg = f"{path}: forward runs {count} steps, not {steps}; give steps={count}"
+            msg = f"{path}: forward runs {count} steps, not {steps}; give {give('steps', count)}"
             raise InvalidInput(msg)
     return laws
 
@@ -171,10 +184,9 @@ def _laws(record: Record) -> dict[str, ex.Expression]:
 def _returned(
     record: Record,
     laws: dict[str, ex.Expression],
-    readout: Readout,
     output: OutputKind,
-) -> ex.Expression:
-    """The one returned value that feeds no other, in lags."""
+) -> tuple[ex.Expression, Readout | None, str]:
+    """The one returned value that feeds no other, in lags; and what forward itself reads of it."""
     found: dict[ex.Expression, Traced] = {}
     for value in _leaves(record.returned):
         state = isinstance(value.expression, ex.State)
@@ -196,12 +208,11 @@ def _returned(
             f"forward returns {len(ends)} {output} outputs ({listed}); a Graph has one: return "
             "the spikes of one layer, or, as the membrane, that of a neuron without reset"
         )
-    _check_readout(found[ends[0]], record, readout)
-    return ends[0]
+    return ends[0], *_read_by_forward(found[ends[0]], record)
 
 
-def _check_readout(value: Traced, record: Record, readout: Readout) -> None:
-    """A readout that forward computes itself must be the one that was asked for."""
+def _read_by_forward(value: Traced, record: Record) -> tuple[Readout | None, str]:
+    """The readout that forward computes itself, if it does, and in words what it returns."""
     steps, step, reduction = record.steps, ex.last_step(value.expression), value.reduction
     runs = max((len(seen) for seen in record.inputs.values()), default=1)
     fixed: Readout | None = None
@@ -217,8 +228,7 @@ def _check_readout(value: Traced, record: Record, readout: Readout) -> None:
     if not whole:
         msg = f"forward returns {how} out of {steps}; a Graph reads the last step, or all of them"
         raise Unsupported(msg)
-    if fixed not in (None, readout):
-        raise InvalidInput(f"forward returns {how}, which is readout {fixed!r}, not {readout!r}")
+    return fixed, how
 
 
 def _leaves(value: Any) -> list[Traced]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from inspect import Parameter, signature
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,11 +21,15 @@ from neurorobust.formats.modules.tracing.values import (
     is_zeros,
     zeros,
 )
+from neurorobust.formats.reading import OutputKind, give
 from neurorobust.ir import Node, Shape
 from neurorobust.ir.base import ShapeError
 
 BATCH = 2
-OutputKind = Literal["spikes", "membrane"]
+
+
+class WrongShape(InvalidInput):
+    """A module cannot be run on the shape that was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +107,8 @@ class Record:
             try:
                 features = node.output_shape(features)
             except ShapeError as error:
-                msg = f"{path}: {error}; check input_shape and the layers before it"
-                raise InvalidInput(msg) from error
+                msg = f"{path}: {error}; check {give('input_shape')} and the layers before it"
+                raise WrongShape(msg) from error
             shape = tuple(forward(bare(x)).shape)
             if shape != (*layout.lead, *features):
                 expected = (*layout.lead, *features)
@@ -147,8 +151,8 @@ class Record:
                 try:
                     self.populations[path] = cell.population(x.features)
                 except ShapeError as error:
-                    msg = f"{path}: {error}; check input_shape and the layers before it"
-                    raise InvalidInput(msg) from error
+                    msg = f"{path}: {error}; check {give('input_shape')} and the layers before it"
+                    raise WrongShape(msg) from error
             when = ex.When("lag", 0) if cell.sequence else ex.When("step", len(calls))
             calls.append(data(x))
             shape = self.populations[path].shape
@@ -213,7 +217,8 @@ def record(
         InvalidInput: where the module itself fails, or is not in its initial state.
     """
     if not input_shape or min(input_shape) < 1:
-        msg = f"input_shape is {input_shape}; it takes the axes of one sample, each at least 1"
+        said = give("input_shape")
+        msg = f"{said} is {input_shape}; it takes the axes of one sample, each at least 1"
         raise InvalidInput(msg)
     seen = Record(framework, steps, time_first)
     called: set[str] = set()
@@ -234,7 +239,7 @@ def record(
         except Exception as error:
             shape = (*layout.lead, *input_shape)
             msg = f"forward of {type(module).__name__} fails on zeros of shape {shape}: {error}"
-            raise InvalidInput(msg) from error
+            raise WrongShape(msg) from error
     seen.unused = [
         label
         for path, part in module.named_modules()

@@ -11,13 +11,14 @@ from neurorobust.formats.netx.reading.neurons import Population, population
 from neurorobust.formats.netx.reading.synapses import Conv, Dense, conv, dense
 from neurorobust.formats.netx.reading.values import layer_shape, whole
 from neurorobust.formats.netx.refusals import Refused
+from neurorobust.formats.reading import give
 from neurorobust.ir import Array, Shape
 
 _NOT_IN_NETX = {
     "pool": "write it as a convolution with one group per channel",
     "convT": "train without it",
     "unpool": "train without it",
-    "average": "leave it out with num_layers, and average the spikes of the layer before it",
+    "average": "leave it out with {num_layers}, and average the spikes of the layer before it",
     "concat": "train without it",
     "dense_comp": "train with CUBA neurons",
 }
@@ -61,10 +62,11 @@ def interpret(document: Document, call: NetxCall) -> Plan:
             walk.refuse(record, refused.refusal)
     wanted, there = call.num_layers, len(document.records)
     if wanted is not None and wanted > there:
-        what = f"num_layers is {wanted}, the file has {there} layer(s)"
+        what = f"{give('num_layers')} is {wanted}, the file has {there} layer(s)"
         walk.refusals.append(Refusal(None, "num-layers", what, f"give at most {there}"))
     if not walk.layers and not walk.refusals:
-        what, way_out = "no layer is left", "read more layers or skip fewer"
+        fewer = f"fewer {give('skip_layers')}"
+        what, way_out = "no layer is left", f"give more {give('num_layers')} or {fewer}"
         walk.refusals.append(Refusal(None, "no-layers", what, way_out))
     return Plan(tuple(walk.layers), walk.input_shape, tuple(walk.refusals))
 
@@ -98,7 +100,8 @@ class _Walk:
                 self._conv(record)
             case kind if kind in _NOT_IN_NETX:
                 what = f"is of type '{kind}', which netx does not build"
-                raise Refused("unsupported-layer", record.index, what, _NOT_IN_NETX[kind])
+                way_out = _NOT_IN_NETX[kind].format(num_layers=give("num_layers"))
+                raise Refused("unsupported-layer", record.index, what, way_out)
             case kind:
                 first = not self.layers and not self._broken
                 what = f"is of type {kind!r}, which netx " + (
@@ -149,7 +152,8 @@ class _Walk:
     def _conv(self, record: Record) -> None:
         if self._shape is None and not self._broken:
             what = "a convolution, and the file does not say the shape of its input"
-            raise Refused("input-shape", record.index, what, "give input_shape=(C, H, W)")
+            way_out = f"give {give('input_shape', (1, 28, 28))}"
+            raise Refused("input-shape", record.index, what, way_out)
         layer = conv(record, self._shape)
         self._append(record, layer, self._shape)
 

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from neurorobust.formats.nir.reading.parameters import Parameters
+from neurorobust.formats.reading import give
 from neurorobust.ir import LI, Affine, Array, Conv1d, Conv2d, Flatten, Node, Pool2d
 
 
@@ -81,7 +82,7 @@ def flatten(of: Parameters) -> list[Node]:
         what = f"joins axes {start}..{end} of an input {of.arriving}, a Graph joins all"
         way_out = "write start_dim=0"
         if not counted and start == 1:
-            way_out += ", or pass batch_axis='flatten' if axis 0 is meant to be a batch"
+            way_out += f", or pass {give('batch_axis', 'flatten')} if axis 0 is meant to be a batch"
         raise of.fault(what, way_out)
     return [Flatten()]
 

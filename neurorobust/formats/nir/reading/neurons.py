@@ -13,15 +13,19 @@ from collections.abc import Mapping
 import numpy as np
 
 from neurorobust.formats.nir.reading.parameters import Parameters
+from neurorobust.formats.reading import give
 from neurorobust.ir import LI, LIF, Array, Node
 from neurorobust.ir.neurons import ResetMode
 
 _FAST, _SLOW, _STILL = 20.0, 1e-4, 2.0**-53
 """Steps per time constant beyond which a unit is doubted; below the last, nothing leaks."""
-_UNITS = (
-    "NIR states no unit, and its writers use seconds, milliseconds or steps: pass "
-    "time_unit_s=1e-3 or time_unit_s=dt_s, or time_unit_s=1 if it is meant in seconds"
-)
+
+
+def _units(dt_s: float) -> str:
+    return (
+        "NIR states no unit, and its writers use seconds, milliseconds or steps: pass "
+        f"{give('time_unit_s', 1e-3, dt_s)}, or {give('time_unit_s', 1)} if it is meant in seconds"
+    )
 
 
 def lif(of: Parameters) -> list[Node]:
@@ -113,13 +117,15 @@ def _reset(of: Parameters) -> tuple[ResetMode, Array]:
     given = of.rules.reset
     mode = given.get(of.name) if isinstance(given, Mapping) else given
     if mode is None:
-        known = "'hard' (to v_reset), 'soft' (by the threshold) or 'none'"
-        way_out = f"pass reset={known}, or a mapping from node names to these"
+        way_out = (
+            f"pass {give('reset', 'hard', 'soft', 'none')} (to v_reset, by the threshold, not at "
+            f"all), or one by neuron, as {give('reset', {of.name: 'hard'})}"
+        )
         raise of.fault("its reset is not in the file, and NIR has no word for it", way_out)
     v_reset = _v_reset(of)
     if mode == "soft" and v_reset.any():
         what = f"v_reset is {_span(v_reset)}, but the reset is to be soft, which has no target"
-        raise of.fault(what, "pass reset='hard', or write v_reset = 0")
+        raise of.fault(what, f"pass {give('reset', 'hard')}, or write v_reset = 0")
     return mode, v_reset
 
 
@@ -137,7 +143,8 @@ def _start(of: Parameters) -> Array:
     if of.rules.v_init is None:
         listed = ", ".join(f"v_{k} = {_span(v)}" for k, v in choices.items() if k != "zero")
         what = f"NIR does not say where the membrane starts ({listed})"
-        raise of.fault(what, "pass v_init='zero', 'leak' (as Norse) or 'reset' (as SpikingJelly)")
+        known = give("v_init", "zero", "leak", "reset")
+        raise of.fault(what, f"pass {known} (as Norse: leak; as SpikingJelly: reset)")
     return choices.get(of.rules.v_init, np.zeros(()))
 
 
@@ -152,13 +159,14 @@ def _decay(of: Parameters, key: str) -> tuple[Array, Array, Array]:
         raise of.fault(f"{key} is {_span(tau)}; a time constant is above 0", "repair it")
     x = dt / (tau * of.rules.unit_s)
     euler = of.rules.discretisation == "euler"
-    seen = f"{key} is {_span(tau)}, which with dt_s={dt:g} is {_span(1 / x)} steps"
+    seen = f"{key} is {_span(tau)}, which with {give('dt_s', dt)} is {_span(1 / x)} steps"
     if euler and (x > 1).any():
         what = f"{seen}; below one step, Euler's decay 1 - dt/tau is negative"
-        raise of.fault(what, f"pass a smaller dt_s or discretisation='exponential'. Or {_UNITS}")
+        other = f"a smaller {give('dt_s')} or {give('discretisation', 'exponential')}"
+        raise of.fault(what, f"pass {other}. Or {_units(dt)}")
     doubtful = ((x < _SLOW) & (x > _STILL)) | (x > _FAST)
     if of.rules.time_unit_s is None and doubtful.any():
-        raise of.fault(f"{seen}, which is implausible", _UNITS)
+        raise of.fault(f"{seen}, which is implausible", _units(dt))
     return (1 - x, x, x) if euler else (np.exp(-x), -np.expm1(-x), x)
 
 

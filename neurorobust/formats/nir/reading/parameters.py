@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurorobust.formats.nir.document import Entry
-from neurorobust.formats.reading import Reading
+from neurorobust.formats.reading import Reading, give, off
 from neurorobust.ir import Array, Shape
 
 _NIR_SHAPES = (
     "nir itself declares wrong shapes for grouped convolutions and for kernels that are not "
-    "square; if the weights are right, pass check_shapes=False"
+    "square; if the weights are right, pass"
 )
 
 
@@ -59,10 +59,10 @@ class Parameters:
             scalar = "one value for all neurons: " if value.size == 1 else ""
             what = f"{scalar}{key} has shape {stored.shape}, its input {self.arriving}"
             if self.rules.batch_axis == "none" and shape[1:] == self.arriving:
-                raise self.fault(what, "if that is a batch axis, pass batch_axis='all'")
+                raise self.fault(what, f"if that is a batch axis, pass {give('batch_axis', 'all')}")
             way_out = "write one value per neuron"
             if value.size == 1:
-                way_out += ", or take it for all with check_shapes=False"
+                way_out += f", or take it for all with {off('check_shapes')}"
             raise self.fault(what, way_out)
         if not value.size or np.isnan(value).any():
             raise self.fault(f"{key} is empty or has values that are NaN", "repair it")
@@ -81,7 +81,8 @@ class Parameters:
     def declared(self, key: str, shape: Shape, expected: Shape) -> None:
         """Hold a declared shape against the real one."""
         if self.rules.check_shapes and shape != expected:
-            raise self.fault(f"{key} says {shape}, the data flow gives {expected}", _NIR_SHAPES)
+            way_out = f"{_NIR_SHAPES} {off('check_shapes')}"
+            raise self.fault(f"{key} says {shape}, the data flow gives {expected}", way_out)
 
     def fault(self, what: str, way_out: str) -> Fault:
         """A fault of this node."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from neurorobust.formats.nir.document import Entry
 from neurorobust.formats.nir.reading.parameters import Fault
-from neurorobust.formats.reading import Reading
+from neurorobust.formats.reading import Reading, give
 from neurorobust.ir.edges import Edge, undelayed_cycle
 
 NEURONS = frozenset({"LIF", "IF", "CubaLIF", "LI", "CubaLI", "I"})
@@ -82,12 +82,16 @@ def _steps(name: str, entry: Entry, rules: Reading) -> int:
         raise Fault(name, "is a Delay without 'delay'", "write it")
     times = np.unique(value.astype(np.float64) * rules.unit_s)
     if times.size != 1:
+        dt = give("dt_s", rules.step_s)
         what = f"delays differ within the node ({times.min():g}..{times.max():g} s)"
         raise Fault(name, what, "a Graph delays whole edges; split the node by delay")
     steps = float(times[0]) / rules.step_s
     if not (0 <= steps < 1e9) or abs(steps - round(steps)) > _WHOLE * max(steps, 1):
-        what = f"delay {times[0]:g} s is {steps:g} steps of dt_s={rules.step_s:g}, no whole number"
-        raise Fault(name, what, "choose a dt_s that divides it, or another time_unit_s")
+        dt = give("dt_s", rules.step_s)
+        what = f"delay {times[0]:g} s is {steps:g} steps of {dt}, no whole number"
+        raise Fault(
+            name, what, f"choose a {give('dt_s')} that divides it, or another {give('time_unit_s')}"
+        )
     return round(steps)
 
 
@@ -110,14 +114,14 @@ def _with_loops(nodes: Mapping[str, Entry], edges: list[Edge], rules: Reading) -
         neurons = [name for name in ring if nodes[name].kind in NEURONS]
         if len(neurons) != 1:
             what = f"the cycle {way} has no Delay and passes {len(neurons)} neurons: {neurons}"
-            raise Fault(ring[0], what, "put a Delay of dt_s where it waits")
+            raise Fault(ring[0], what, "put a Delay of one step where it waits")
         neuron = neurons[0]
         if rules.recurrence is None:
             what = f"the cycle {way} has no Delay, and NIR does not say what waits a step"
             way_out = (
-                "pass recurrence='spikes' (they reach the recurrent weights one step later, and a "
-                "recurrent bias acts from step 0) or recurrence='currents' (the neurons get "
-                "nothing back in step 0), or write a Delay of dt_s"
+                f"pass {give('recurrence', 'spikes')} (they reach the recurrent weights one step "
+                f"later, and a recurrent bias acts from step 0) or {give('recurrence', 'currents')}"
+                " (the neurons get nothing back in step 0), or write a Delay of one step"
             )
             raise Fault(neuron, what, way_out)
         at = ring.index(neuron)
