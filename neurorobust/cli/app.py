@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from neurorobust.cli import env
+from neurorobust.cli import env, study
 from neurorobust.cli.attack import attack
 from neurorobust.cli.audit import audit
 from neurorobust.cli.backends import backends
@@ -19,12 +19,16 @@ from neurorobust.cli.import_ import import_
 from neurorobust.cli.lower import lower
 from neurorobust.cli.neurobench import neurobench
 from neurorobust.cli.quantise import quantise
+from neurorobust.cli.run import replay, run
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(env.app, name="env")
+app.add_typer(study.app, name="study")
 # An error ends a command with its own code where "no form there" is an answer, and otherwise with
 # one code, which is 2 where 1 means something else.
 for function, code in (
+    (run, 2),
+    (replay, 2),
     (attack, 2),
     (audit, 2),
     (check, 2),
@@ -36,8 +40,8 @@ for function, code in (
     (lower, None),
     (neurobench, 2),
     (quantise, 2),
-    (demo, 1),
-    (report, 1),
+    (demo, 2),
+    (report, 2),
     (backends, 1),
 ):
     app.command(name=function.__name__.strip("_"))(command(function, code))

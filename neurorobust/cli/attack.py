@@ -1,4 +1,4 @@
-"""``neurorobust attack``: attacks on a saved model, frozen as sets, with success and worst case."""
+"""``neurorobust attack``: attacks on a model, frozen as sets, with success and worst case."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,130 +6,68 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neurorobust.cli import options
-from neurorobust.cli.console import command_line, console, print_json
-from neurorobust.cli.inputs import model_of, source_of
+from neurorobust.cli.run import Jobs, Out, go
 
 if TYPE_CHECKING:
-    from neurorobust.attacks import Threat
-    from neurorobust.audit import EvaluationCard
-    from neurorobust.cli.stages import ConsoleStages
-    from neurorobust.engine.network import Network
-    from neurorobust.ir import Graph, Program
-    from neurorobust.study.attack import Attacked
+    from neurorobust.data import Source
+    from neurorobust.formats.reading import Reading
 
 
+@options.reads()
+@options.shows(limit=256)
 def attack(
-    model: Annotated[
-        str, typer.Argument(help="A saved Graph or Program, or digits: trains the built-in.")
-    ],
+    model: options.Model,
     attack: Annotated[
         str, typer.Option(help="Attacks, as pgd(steps=40),sa-pgd; standard is the ensemble.")
-    ] = "pgd",
-    gradient: Annotated[
-        str, typer.Option(help="Estimators, as rga,stbp(surrogate=arctan).")
-    ] = "rga,stbp",
-    eps: Annotated[str, typer.Option(help="Budgets, as 2/255,8/255.")] = "8/255",
+    ] = "",
+    gradient: Annotated[str, typer.Option(help="Estimators, as rga,stbp(surrogate=arctan).")] = "",
+    eps: Annotated[str, typer.Option(help="Radii, as 2/255,8/255.")] = "8/255",
     threat: Annotated[
         str, typer.Option(help="linf, l2, events or retiming, as events(insert=0).")
     ] = "linf",
-    data: options.Data = None,
-    first: options.First = 0,
-    limit: Annotated[int, typer.Option(help="Number of test samples.", min=1)] = 256,
     twin: Annotated[
-        Path | None, typer.Option(help="Independently trained model; attacks also transfer from it")
+        str | None, typer.Option(help="Independently trained model; attacks transfer from it too.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the sets.")] = Path("neurorobust-attacks"),
     audit: Annotated[
         int, typer.Option(help="Samples of the audit; without one there is no headline.", min=0)
     ] = 64,
     eot: Annotated[int, typer.Option(help="Draws per gradient, of drawn inputs.", min=1)] = 10,
     votes: Annotated[int, typer.Option(help="Draws per decision, of drawn inputs.", min=1)] = 10,
     double: Annotated[bool, typer.Option(help="Double precision instead of single.")] = False,
-    device: Annotated[str, typer.Option(help="Where torch runs, as cpu or cuda.")] = "cpu",
-    seed: options.Seed = 0,
+    jobs: Jobs = 1,
+    out: Out = Path("neurorobust-attacks"),
     as_json: options.AsJson = False,
+    *,
+    reading: "Reading",
+    data: "Source",
 ) -> None:
     """Craft every attack with every gradient at every radius, freeze the sets, and audit them.
 
-    Sets that the folder holds are reused, and an interrupted run goes on where it was. Ends with 2
-    if the attacks are not possible.
+    Sets that the folder holds are reused, and an interrupted run goes on where it was. Exit code 0:
+    done. 1: a step failed. 2: it cannot be done.
     """
-    from neurorobust.cli.stages import stages
-    from neurorobust.data import load
-    from neurorobust.study.attack import attack_all, crafters, write_attacks
-    from neurorobust.study.attack.console import print_attacks
+    from neurorobust.study import presets
 
-    told = stages(as_json)
-
-    def network_of(name: str) -> "Network":
-        return _network(model_of(name, out / "model", seed, told), device, double)
-
-    network, other = network_of(model), None if twin is None else network_of(str(twin))
-    done = attack_all(
-        crafters(attack, gradient, other),
-        _threats(threat, eps, network),
-        network,
-        load(source_of(data, model), first=first, limit=limit, seed=seed),
-        folder=out,
-        stages=told,
-        seed=seed,
-        eot=eot,
-        votes=votes,
+    spec = presets.preset(
+        [model],
+        data,
+        reading,
+        backends=["torch"],
+        slow=False,
+        attacks=attack or presets.ATTACKS,
+        gradients=gradient or presets.GRADIENTS,
+        eps=eps,
+        models={"twin": twin},
+        craft={
+            "threat": threat,
+            "box": ["white", "twin"] if twin else ["white"],
+            "eot": eot,
+            "votes": votes,
+            "precision": "double" if double else "single",
+        },
+        fit={"check": False},
+        replay={"compare": 0},
+        audit={"samples": audit},
+        run={"jobs": jobs},
     )
-    card = _audited(done, other, audit, told, seed)
-    written = write_attacks(done, out, card, command=command_line())
-    if as_json:
-        print_json(written)
-    else:
-        print_attacks(console, done, card, out)
-
-
-def _network(model: "Graph | Program", device: str, double: bool) -> "Network":
-    import torch
-
-    from neurorobust.api import network_of
-    from neurorobust.errors import InvalidInput
-
-    try:
-        where = torch.device(device)
-        torch.empty(1, device=where)
-    except (RuntimeError, AssertionError, AttributeError) as error:
-        line = str(error).split("\n", maxsplit=1)[0]
-        msg = f"torch cannot run on {device!r} here ({line}); use --device cpu"
-        raise InvalidInput(msg) from error
-    return network_of(model, device=where, dtype=torch.float64 if double else torch.float32)
-
-
-def _threats(spelling: str, eps: str, network: "Network") -> "list[Threat]":
-    """One threat per radius."""
-    from neurorobust.attacks import THREATS
-    from neurorobust.errors import InvalidInput
-    from neurorobust.methods import number, spelled
-    from neurorobust.names import known_name
-
-    named, radii = spelled(spelling), [number(part.strip()) for part in eps.split(",")]
-    if len(named) != 1 or len(set(radii)) < len(radii):
-        msg = f"--threat {spelling} and --eps {eps} must name one threat, and each budget once"
-        raise InvalidInput(msg)
-    ((name, budgets),) = named
-    threat = THREATS[known_name(name, THREATS, "threat model")]
-    try:
-        return [threat.of(network.graph.header, radius, **budgets) for radius in radii]
-    except TypeError as error:
-        raise InvalidInput(f"threat {spelling!r}: {error}") from error
-
-
-def _audited(
-    done: "Attacked", twin: "Network | None", limit: int, stages: "ConsoleStages", seed: int
-) -> "EvaluationCard | str":
-    """The card, or why there is none."""
-    from neurorobust.errors import InvalidInput
-    from neurorobust.study.attack import audit_attacks
-
-    if not limit:
-        return "no audit was asked for; leave out --audit 0"
-    with stages.stage("Audit") as progress:
-        try:
-            return audit_attacks(done, twin=twin, limit=limit, seed=seed, progress=progress)
-        except InvalidInput as error:
-            return f"it cannot be audited ({error})"
+    go(spec, out, "attack", as_json=as_json)

@@ -1,4 +1,4 @@
-"""``neurorobust demo`` and ``report``: the whole way in one command, and its page."""
+"""``neurorobust demo`` and ``report``: the road on the built-in digits, and the page of a study."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from neurorobust.cli import options
-from neurorobust.cli.console import command_line, console, print_file, print_json
+from neurorobust.cli.console import console, print_file, print_json
 
 
 def demo(
@@ -14,28 +14,24 @@ def demo(
         "neurorobust-demo"
     ),
     seed: Annotated[int, options.seed("Of split, weights, batches and attacks.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Processes of one thread.", min=1)] = 2,
 ) -> None:
     """Train, lower, attack and replay a small network on real digits; write report.html."""
-    from neurorobust.cli.stages import stages
-    from neurorobust.study.demo import run_demo
-    from neurorobust.study.transfer import print_summary
+    from neurorobust.cli.run import go
+    from neurorobust.study.presets import demo as preset
 
-    made = run_demo(out, stages(), seed=seed, command=command_line())
-    print_summary(console, out)
-    for lane in made.closed:
-        if str(lane.lane) == "lava quantised":
-            console.print(f"\nReal Lava did not run: {lane.reason}", soft_wrap=True)
-    print_file(made.report, "\nReport")
+    go(preset(seed, jobs), out, "demo", as_json=False)
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="A results folder, as a run leaves it.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of a study.")],
     as_json: options.AsJson = False,
 ) -> None:
     """Write report.html anew from the results in a folder."""
-    from neurorobust.study.transfer import print_summary, write_report
+    from neurorobust.study.report import print_summary
+    from neurorobust.study.running import report as write
 
-    path = write_report(folder)
+    path = write(folder)
     if as_json:
         print_json({"report": str(path)})
         return

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 import h5py
 from safetensors import SafetensorError, safe_open
@@ -89,12 +90,25 @@ def load(
     if more := reading.beyond(kind):
         said = " and ".join(map(give, more))
         raise InvalidInput(f"{path}: a {_NAMES[kind]} says {said} itself; leave it out")
-    if (known := _models().get(str(path))) is not None:
-        graph: Graph = known.load()(Path(folder), seed=seed, progress=progress)[0]
-        return graph
+    if str(path) in _models():
+        return load_named(str(path), folder, seed=seed, progress=progress)[0]
     if kind == "script":
         return load_script(path, reading, shape)
     return _READERS[kind](path, reading)
+
+
+def load_named(
+    name: str,
+    folder: Path | str = FOLDER,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[Graph, dict[str, Any]]:
+    """A model that is known by name, and its card."""
+    found: tuple[Graph, dict[str, Any]] = _models()[name].load()(
+        Path(folder), seed=seed, progress=progress
+    )
+    return found
 
 
 @cache

@@ -46,7 +46,7 @@ class Costs:
         """One sample, forward, in single precision."""
         from neurorobust.backends import compiled
 
-        part = self._samples[:PROBED]
+        part = self._samples[:PROBED].shown_to(self._model)
         stimulus = encode(self._model, part.values, rng=np.random.default_rng(0))
         with compiled(self._model, precision="single") as executable:
             executable.run(stimulus[:1])

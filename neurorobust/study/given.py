@@ -8,7 +8,7 @@ from neurorobust.attacks import AttackSet
 from neurorobust.data import Samples
 from neurorobust.data import load as load_samples
 from neurorobust.errors import InvalidFile, InvalidInput
-from neurorobust.formats.load import Reading, model_names
+from neurorobust.formats.load import Reading, fitting, load_named, model_names, require_open
 from neurorobust.formats.load import load as load_model
 from neurorobust.ir import Model
 from neurorobust.progress import Silent, Stages
@@ -43,15 +43,18 @@ def read_given(
     """
     clock, data = Clock(stages), spec.data
     if samples is None:
-        samples = load_samples(
-            data.name, data.part, first=data.first, limit=data.count, seed=data.seed
-        )
+        samples = load_samples(data.source)
     calibration = None
     if data.calibration is not None:
-        source, count = data.calibration, data.calibration_count
-        calibration = load_samples(source, data.calibration_part, limit=count, seed=data.seed)
+        calibration = load_samples(data.held_out)
     found: list[Named] = []
     reading = Reading(**spec.models.reading)
+    files = [
+        what
+        for what in (spec.models.use if models is None else models)
+        if not isinstance(what, Model)
+    ]
+    require_open(reading, files, "bounds", "levels")
     for what in spec.models.use if models is None else models:
         if isinstance(what, Model):
             found.append(Named(what.header.name or "model", "", what, {}))
@@ -59,12 +62,22 @@ def read_given(
         known = str(what) in model_names()
         for seed in spec.models.seeds if known else (0,):
             label = str(what) if known else Path(what).stem
-            label += f"-s{seed}" if len(spec.models.seeds) > 1 and known else ""
+            many = len(spec.models.seeds) > 1 and known
+            label += f"-s{seed}" if many else ""
+            card: dict[str, Any] = {}
+            model: Model
             with clock.stage(f"{'Train or load' if known else 'Load'} {label}", "load") as progress:
-                place = folder / "model"
-                model = load_model(what, reading, folder=place, seed=seed, progress=progress)
-            found.append(Named(label, str(what), model, {}))
-    twin = None if spec.models.twin is None else load_model(spec.models.twin, reading)
+                if known:
+                    place = folder / "model" / (label if many else "")
+                    model, card = load_named(str(what), place, seed=seed, progress=progress)
+                else:
+                    model = load_model(what, fitting(reading, what), shape=samples.shape)
+            found.append(Named(label, str(what), model, card))
+    twin = (
+        None
+        if spec.models.twin is None
+        else load_model(spec.models.twin, fitting(reading, spec.models.twin), shape=samples.shape)
+    )
     sets = read_sets(map(Path, spec.replay.sets))
     return Given(_distinct(found), samples, calibration, twin, sets), clock.rows
 

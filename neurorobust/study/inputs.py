@@ -127,7 +127,7 @@ class Inputs:
                 with np.load(path, allow_pickle=False) as file:
                     arrays = {name: file[name] for name in file.files}
                 said = json.loads(path.with_suffix(".json").read_text())
-                for name in ("formats", "bounds"):
+                for name in ("formats", "bounds", "classes"):
                     if isinstance(said.get(name), list):
                         said[name] = tuple(said[name])
                 whole = Samples(**said, **arrays)
@@ -222,5 +222,5 @@ def samples_digest(samples: Samples) -> str:
         array = np.ascontiguousarray(part)
         found.update(f"{array.dtype.str}{array.shape}".encode())
         found.update(array.tobytes())
-    found.update(str((samples.levels, getattr(samples, "bounds", None))).encode())
+    found.update(str((samples.levels, samples.bounds, samples.grid)).encode())
     return found.hexdigest()

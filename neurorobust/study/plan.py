@@ -107,7 +107,10 @@ def read_plan(folder: Path) -> Plan:
         said = json.loads(path.read_bytes())
         spec = Spec.model_validate(said["spec"])
         cells = tuple(Cell.from_json(cell) for cell in said["cells"])
-        store, rest = Path(said["store"] or folder), (said["versions"], said["about"], said["excluded"])
+        store, rest = (
+            Path(said["store"] or folder),
+            (said["versions"], said["about"], said["excluded"]),
+        )
     except FileNotFoundError as error:
         raise InvalidFile(folder, "is no folder of a study; it holds no plan.json") from error
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -437,7 +440,7 @@ class _Planner:
     def _data_row(self, one: Named) -> dict[str, Any]:
         spec = self.spec.data
         name = self.given.samples.name
-        return {"data": name, "part": spec.part, "coding": one.model.header.coding}
+        return {"data": name, "part": spec.part or "", "coding": one.model.header.coding}
 
     def _left_out(self, axes: Mapping[str, Any]) -> bool:
         if excluded(self.spec, axes):
@@ -532,7 +535,7 @@ def _require_fit(one: Named, samples: Samples, *, labelled: bool) -> None:
     model = one.model
     if model.header.coding != "bernoulli":
         try:
-            encode(model, samples.values)
+            encode(model, samples.shown_to(model).values)
         except InvalidInput as error:
             raise InvalidInput(f"{samples.name} does not fit {one.label}: {error}") from error
     if labelled:
@@ -592,13 +595,13 @@ def _data_info(spec: Spec, given: Given) -> DataInfo:
     samples = given.samples
     return DataInfo(
         name=samples.name,
-        part=spec.data.part,
+        part=spec.data.part or "",
         n=len(samples),
         first=spec.data.first,
         digest=samples_digest(samples),
         shape=list(samples.raw.shape[1:]),
         classes=len(set(samples.labels.tolist())),
-        bounds=getattr(samples, "bounds", None),
+        bounds=samples.bounds,
         levels=samples.levels,
         formats=list(samples.formats),
         note=samples.note,

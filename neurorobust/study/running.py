@@ -192,16 +192,20 @@ def merge(folder: Path, others: Iterable[Path]) -> int:
     return sum(store.merge(Store(read_plan(other).store)) for other in others)
 
 
-def report(folder: Path) -> Path:
-    """Write tables and page anew from the cells that have ended, be they all or not.
+def report(folder: Path, *, anew: bool = False) -> Path:
+    """Write the page of a study.
+
+    Args:
+        folder: Of the study.
+        anew: Whether tables are made anew from the cells that have ended, be they all or not; else
+            only where there are none.
 
     Raises:
         InvalidFile: if it is no folder of a study.
     """
     from neurorobust.study.plan import PLAN, read_plan
 
-    if (folder / MANIFEST).is_file() or not (folder / PLAN).is_file():
-        return write_report(folder)
-    plan = read_plan(folder)
-    results.write(folder, gather(plan, folder, created=now(), wall_s=0.0))
+    planned = (folder / PLAN).is_file()
+    if planned and (anew or not (folder / MANIFEST).is_file()):
+        results.write(folder, gather(read_plan(folder), folder, created=now()))
     return write_report(folder)

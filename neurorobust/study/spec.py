@@ -6,19 +6,22 @@ of a file are told at once.
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from neurorobust.backends import SIMULATED, Rung, backend_names
 from neurorobust.chips.arithmetic import InputCoding
+from neurorobust.data.loading import parts_of
+from neurorobust.data.source import Source
 from neurorobust.errors import InvalidFile, InvalidInput, NeurorobustError, listed
 from neurorobust.lower.population.scaling import Scaling
 from neurorobust.methods import number
 from neurorobust.names import known_name
-from neurorobust.study.crafters import known_attacks, known_gradients
+from neurorobust.study.crafters import known_attacks, known_gradients, takes_gradient
 
 Box = Literal["white", "twin"]
 
@@ -91,15 +94,16 @@ class Data(Section):
     """What they are shown: ``name`` is what ``--data`` takes.
 
     Attributes:
+        part: As the data set names it; ``test`` by default, where there are parts.
         count: Samples, from ``first`` on; all by default.
         chunk: Samples of one cell; all by default.
-        calibration: Source of the samples that lowering looks at.
-        calibration_part: Its part.
+        calibration: Name of the samples that lowering looks at.
+        calibration_part: Its part; ``train`` by default, where there are parts.
         calibration_count: How many of them.
     """
 
     name: str = ""
-    part: str = "test"
+    part: str | None = None
     first: int = Field(default=0, ge=0)
     count: int | None = Field(default=None, ge=1)
     chunk: int | None = Field(default=None, ge=1)
@@ -109,8 +113,28 @@ class Data(Section):
     bounds: tuple[float, float] | None = None
     levels: int | None = Field(default=None, ge=2)
     calibration: str | None = None
-    calibration_part: str = "train"
+    calibration_part: str | None = None
     calibration_count: int = Field(default=128, ge=1)
+
+    @property
+    def source(self) -> Source:
+        """Of the samples."""
+        names = ("part", "first", "seed", "image_column", "label_column", "bounds", "levels")
+        return Source(self.name, limit=self.count, **{name: getattr(self, name) for name in names})
+
+    @property
+    def held_out(self) -> Source:
+        """Of those that lowering looks at."""
+        part = self.calibration_part
+        if part is None and "train" in parts_of(self.calibration or ""):
+            part = "train"
+        return replace(
+            self.source,
+            name=self.calibration,
+            part=part,
+            first=0,
+            limit=self.calibration_count,
+        )
 
 
 class Lower(Section):
@@ -237,21 +261,6 @@ class Spec(Section):
     exclude: tuple[Exclude, ...] = ()
     run: Run = Run()
 
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        faults = []
-        if not self.models.use:
-            faults.append("models.use names no model")
-        if not self.data.name:
-            faults.append("data.name names no samples")
-        if self.craft.attack and not self.craft.epsilon:
-            faults.append("craft.epsilon names no radius for the attacks")
-        if "twin" in self.craft.box and self.models.twin is None:
-            faults.append("craft.box asks for a twin, models.twin names none")
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
-
 
 def read_spec(path: Path | str, changes: Iterable[str] = ()) -> Spec:
     """A study file.
@@ -275,29 +284,87 @@ def read_spec(path: Path | str, changes: Iterable[str] = ()) -> Spec:
     return make_spec(said, path)
 
 
-def make_spec(said: Mapping[str, Any], path: Path | str = "the study") -> Spec:
+def make_spec(
+    said: Mapping[str, Any],
+    path: Path | str = "the study",
+    names: Mapping[str, str] | None = None,
+) -> Spec:
     """A study from what a file says.
+
+    Args:
+        said: Its sections.
+        path: Of the file.
+        names: What keys are called by those who did not write a file.
 
     Raises:
         InvalidFile: listing every fault.
     """
+    faults = _missing(said)
     try:
-        return Spec.model_validate(dict(said))
+        found = Spec.model_validate(dict(said))
     except ValidationError as error:
-        faults = listed(_fault(fault) for fault in error.errors())
-        raise InvalidFile(
-            path, f"{error.error_count()} fault(s) in the study:\n{faults}"
-        ) from error
+        faults += [(fault["loc"], _fault(fault)) for fault in error.errors()]
+    if not faults:
+        return found
+    told = [f"{_place(place, names or {})}: {text}" for place, text in faults]
+    if names is not None:
+        raise InvalidInput("; ".join(told))
+    raise InvalidFile(path, f"{len(told)} fault(s) in the study:\n{listed(told)}")
+
+
+Place = tuple[str | int, ...]
+
+
+def _missing(said: Mapping[str, Any]) -> list[tuple[Place, str]]:
+    """What a study cannot do without, whatever else is wrong with it."""
+
+    def section(name: str) -> Mapping[str, Any]:
+        found = said.get(name, {})
+        return found if isinstance(found, Mapping) else {}
+
+    models, craft = section("models"), section("craft")
+    attacks = craft.get("attack") or ()
+    needed = {
+        ("models", "use"): (not models.get("use"), "names no model"),
+        ("data", "name"): (
+            not section("data").get("name"),
+            "names no samples; give digits, or the path of arrays or images",
+        ),
+        ("craft", "epsilon"): (
+            attacks and not craft.get("epsilon"),
+            "names no radius for the attacks; give one, as 8/255",
+        ),
+        ("models", "twin"): (
+            "twin" in craft.get("box", ()) and not models.get("twin"),
+            "names no model, and craft.box asks for a twin",
+        ),
+        ("craft", "gradient"): (
+            not craft.get("gradient") and any(map(_takes_gradient, _list(attacks))),
+            "names no estimator, and attacks need one, as rga",
+        ),
+    }
+    return [(place, text) for place, (wrong, text) in needed.items() if wrong]
+
+
+def _takes_gradient(attack: Any) -> bool:
+    try:
+        return takes_gradient(attack)
+    except (NeurorobustError, AttributeError, TypeError):
+        return False  # it is told what is wrong with it where it is read
+
+
+def _place(place: Place, names: Mapping[str, str]) -> str:
+    whole = ".".join(map(str, place)) or "study"
+    return names.get(".".join(map(str, place[:2])), whole)
 
 
 def _fault(fault: Any) -> str:
-    where = ".".join(str(part) for part in fault["loc"]) or "study"
-    text = fault["msg"].removeprefix("Value error, ")
+    text = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        return f"{where}: is no key of a study"
+        return "is no key of a study"
     given = fault.get("input")
-    shown = "" if isinstance(given, dict) or fault["type"] == "missing" else f", got {given!r}"
-    return f"{where}: {text}{shown}"
+    unsaid = isinstance(given, dict) or repr(given) in text
+    return text if unsaid else f"{text}, got {given!r}"
 
 
 def _set(said: dict[str, Any], change: str) -> None:

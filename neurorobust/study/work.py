@@ -50,7 +50,7 @@ def _fit(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None) ->
 
     said = cell.decided
     model = inputs.model(said["model"])
-    samples = inputs.samples(said["data"], 0, said["samples"])
+    samples = inputs.samples(said["data"], 0, said["samples"]).shown_to(model)
     activity = measure(model, samples.values, seed=said["seed"]) if len(samples) else None
     return {"check": check(model, inputs.profile(said["profile"]), activity).as_json()}
 
@@ -58,10 +58,10 @@ def _fit(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None) ->
 def _lower(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None) -> Found:
     said = cell.decided
     profile = inputs.profile(said["profile"])
-    calibration = None
+    graph, calibration = inputs.model(said["model"]), None
     if said["calibration"] is not None:
-        calibration = inputs.samples(said["calibration"]).values
-    made = lower(inputs.model(said["model"]), profile, calibration=calibration, **said["options"])
+        calibration = inputs.samples(said["calibration"]).shown_to(graph).values
+    made = lower(graph, profile, calibration=calibration, **said["options"])
     if isinstance(made, Program):
         made = with_cores(made, profile)
     save_model(made, store.path(cell.key, "safetensors"))
@@ -73,7 +73,7 @@ def _craft(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None) 
     said, using = cell.decided, cell.using
     network = inputs.network(said["model"], said["dtype"])
     twin = None if said["twin"] is None else inputs.network(said["twin"], said["dtype"])
-    samples = inputs.samples(said["data"], said["first"], said["count"])
+    samples = inputs.samples(said["data"], said["first"], said["count"]).shown_to(network.graph)
     crafter = crafters(using["attack"], using["gradient"], twin)[-1]
     request = Request(
         network,
@@ -161,7 +161,8 @@ def _replay(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None)
 def _shown(said: Mapping[str, Any], inputs: Inputs) -> Samples:
     """The clean samples of a range, or the adversarial ones of a set."""
     if said["set"] is None:
-        return inputs.samples(said["data"], said["first"], said["count"])
+        whole = inputs.samples(said["data"], said["first"], said["count"])
+        return whole.shown_to(inputs.model(said["model"]))
     made = inputs.attack_set(said["set"])
     whole = Samples(made.content_hash[:12], made.adversarial, made.label, made.sample)
     return whole[: said["count"]]
@@ -260,7 +261,7 @@ def _audit(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None) 
     network = inputs.network(said["model"], said["dtype"])
     twin = None if said["twin"] is None else inputs.network(said["twin"], said["dtype"])
     sets = [inputs.attack_set(key) for key in cell.after if _done(store, key)]
-    samples = inputs.samples(said["data"], 0, said["samples"])
+    samples = inputs.samples(said["data"], 0, said["samples"]).shown_to(network.graph)
     try:
         card: EvaluationCard = audit_sets(
             network, samples, sets, twin=twin, seed=said["seed"], progress=progress
