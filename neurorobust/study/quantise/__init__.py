@@ -1,6 +1,5 @@
 """Studies: many variants of one network, measured on the same samples."""
 
-from neurorobust.study.quantise.page import write_page
 from neurorobust.study.quantise.rows import TABLE_COLUMNS
 from neurorobust.study.quantise.run import Study, quantise, read_study
 from neurorobust.study.quantise.sweep import SCALINGS, Sweep, Variant, whole_numbers
@@ -16,5 +15,4 @@ __all__ = [
     "quantise",
     "read_study",
     "whole_numbers",
-    "write_page",
 ]
