@@ -9,7 +9,7 @@ from neurorobust.audit.card import EvaluationCard, Rung, Status
 from neurorobust.files import write_atomic
 from neurorobust.render.colours import GREY, INK, RULE
 from neurorobust.render.pages import render_template
-from neurorobust.render.svg import Drawing, render, styled
+from neurorobust.render.svg import Drawing, drawn, styled
 
 WIDTH = 7.2
 _MARKS = {
@@ -58,10 +58,12 @@ def success_over_radius(rungs: tuple[Rung, ...], epsilon: float) -> Drawing:
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.2g}"))
         axes.yaxis.set_major_locator(FixedLocator([0, 25, 50, 75, 100]))
         axes.grid(axis="y")
-        svg = render(figure, "ladder", "Success of attack and noise over the radius")
-    return Drawing(
-        "Success over the radius",
-        "Black: the attack under audit, with Wilson 95 % intervals. Grey: the most harmful kind of "
-        "noise. The band marks the radius of the card; the last radius is the whole input range.",
-        svg,
-    )
+        return drawn(
+            figure,
+            "ladder",
+            title="Success over the radius",
+            caption="Black: the attack under audit, with Wilson 95 % intervals. Grey: the most "
+            "harmful kind of noise. The band marks the radius of the card; the last radius is the "
+            "whole input range.",
+            alt="Success of attack and noise over the radius",
+        )

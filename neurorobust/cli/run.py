@@ -174,7 +174,7 @@ def replay(
         backends=split(backend) if backend else None,
         slow=backend is None,
         lower={"profile": profile or [presets.PROFILE]},
-        replay={"sets": sets, "compare": compare_spikes_spikes},
+        replay={"sets": sets, "compare": compare_spikes},
         run=_execution(jobs, memory_mb, minutes_per_cell, store),
     )
     _go(spec, out, "replay", plan=plan, as_json=as_json)

@@ -13,7 +13,7 @@ from neurorobust.files import write_atomic
 from neurorobust.ir import Array
 from neurorobust.render.colours import BLUE, INK, MUTED, RULE, VERMILION
 from neurorobust.render.pages import render_template
-from neurorobust.render.svg import Drawing, render, styled
+from neurorobust.render.svg import Drawing, drawn, styled
 
 WIDTH = 8.4
 _UNITS_APART = 30
@@ -74,8 +74,13 @@ def _membranes(first: Divergence) -> Drawing | None:
         axes.set_ylabel("membrane, in thresholds" if own_units else "membrane before reset")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="upper left", ncols=2, bbox_to_anchor=(0.0, 1.12), borderaxespad=0.0)
-        svg = render(figure, "membranes", f"Membranes of both sides at {where(first)}")
-    return Drawing("Membranes where they part", f"{where(first)}. The band marks the step.", svg)
+        return drawn(
+            figure,
+            "membranes",
+            title="Membranes where they part",
+            caption=f"{where(first)}. The band marks the step.",
+            alt=f"Membranes of both sides at {where(first)}",
+        )
 
 
 def _trace(axes: Axes, trace: Array, colour: str, side: str, *, dashed: bool) -> None:
@@ -104,8 +109,13 @@ def _smallest(found: Difference) -> Drawing | None:
         axes.set(xlim=(-0.5, max(small.steps, 8) - 0.5), ylim=(len(used) - 0.4, -0.6))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("step")
-        svg = render(figure, "smallest", "The smallest input on which both sides part")
-    return Drawing("Smallest input", "All other values are zero.", svg)
+        return drawn(
+            figure,
+            "smallest",
+            title="Smallest input",
+            caption="All other values are zero.",
+            alt="The smallest input on which both sides part",
+        )
 
 
 def _index(found: Difference, place: int) -> str:

@@ -15,7 +15,7 @@ from neurorobust.fit.result import Check
 from neurorobust.fit.words import cores as cores_used
 from neurorobust.fit.words import verdict
 from neurorobust.render.colours import INK, LAYERS, RULE, theme
-from neurorobust.render.svg import WIDTH, Drawing, render, styled
+from neurorobust.render.svg import WIDTH, Drawing, drawn, styled
 
 SHOWN_UNUSED = 160
 """Chips with more cores show used ones only."""
@@ -65,13 +65,14 @@ def cores_figure(checks: Sequence[Check], name: str = "cores") -> Drawing | None
             borderaxespad=0.0,
         )
         names = ", ".join(check.chip for check in shown)
-        svg = render(figure, name, f"Use of every core by {checks[0].model} on {names}")
-    return Drawing(
-        "Where the layers go",
-        "Every square is a core, filled as far as its fullest resource is used; grey squares are "
-        f"free cores (shown for chips of up to {SHOWN_UNUSED}).",
-        svg,
-    )
+        return drawn(
+            figure,
+            name,
+            title="Where the layers go",
+            caption="Every square is a core, filled as far as its fullest resource is used; grey "
+            f"squares are free cores (shown for chips of up to {SHOWN_UNUSED}).",
+            alt=f"Use of every core by {checks[0].model} on {names}",
+        )
 
 
 def save_figure(drawing: Drawing, path: Path | str) -> Path:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from neurorobust.errors import InvalidInput
+from neurorobust.methods import spelled
 from neurorobust.metrics import Column, Proportion, SetKey
 
 _NAMES = {
@@ -38,23 +40,59 @@ _NAMES = {
 # Names are those of the classes, which a test holds: a report is drawn without torch.
 
 
+_OTHERS = {
+    "l2": "L2",
+    "lava": "Lava",
+    "linf": "L∞",
+    "norse": "Norse",
+    "onnx": "ONNX Runtime",
+    "snntorch": "snnTorch",
+    "spikingjelly": "SpikingJelly",
+    "torch": "PyTorch",
+}
+"""Names of libraries and norms."""
+
+
 def proper(name: str) -> str:
-    """A name as papers write it."""
-    return _NAMES.get(name, name)
+    """A name as papers write it, with its unusual parameters: ``PGD (40 steps)``."""
+    if name in _NAMES or "(" not in name or not name.endswith(")"):
+        return _NAMES.get(name) or _OTHERS.get(name, name)
+    try:
+        [(own, parameters)] = spelled(name)
+    except (InvalidInput, ValueError):
+        return name
+    words = [_parameter(key, item) for key, item in parameters.items()]
+    return f"{proper(own)} ({', '.join(words)})"
 
 
-def epsilon(value: float) -> str:
-    """A radius; as a fraction of 255 where it is one, the way papers state it."""
-    levels = value * 255
-    if value and abs(levels - round(levels)) < 1e-6 and round(levels) < 100:
-        return f"{round(levels)}/255"
+def _parameter(key: str, item: Any) -> str:
+    name = key.replace("_", " ")
+    if isinstance(item, bool) or item is None:
+        return name if item else f"no {name}"
+    if isinstance(item, int) and key.endswith("s"):
+        return f"{item} {name if item != 1 else name.removesuffix('s')}"
+    return f"{name} {proper(item) if isinstance(item, str) else value(item)}"
+
+
+def epsilon(value: float, levels: int | None = None) -> str:
+    """A radius; as a fraction where it is a whole number of steps, the way papers state it.
+
+    Args:
+        value: In units of the input range.
+        levels: Values of the sensor, both ends included; 256 where they are not known.
+    """
+    steps = (levels or 256) - 1
+    moved = value * steps
+    if value and abs(moved - round(moved)) < 1e-6 and round(moved) < 100:
+        return f"{round(moved)}/{steps}"
     return f"{value:.3g}"
 
 
-def epsilon_axis(values: Sequence[float]) -> tuple[list[str], str]:
-    """Tick labels and the name of an axis of radii; in 255ths where all of them are."""
-    if all(value == 0 or "/" in epsilon(value) for value in values):
-        return [str(round(value * 255)) for value in values], "255 ε, in units of the input range"
+def epsilon_axis(values: Sequence[float], levels: int | None = None) -> tuple[list[str], str]:
+    """Tick labels and the name of an axis of radii; in steps of the sensor where all are whole."""
+    if all(value == 0 or "/" in epsilon(value, levels) for value in values):
+        steps = (levels or 256) - 1
+        return [str(round(value * steps)) for value in values], f"ε × {steps}, of the input range"
     return [f"{value:.3g}" for value in values], "ε, in units of the input range"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from neurorobust.render import looks
-from neurorobust.render.colours import theme
+from neurorobust.render.colours import LIGHT, theme
 
 FILTERS = (
     looks.duration,
@@ -23,7 +23,7 @@ def render_template(template: str, **values: Any) -> str:
     """The page as text; equal values give equal text.
 
     Args:
-        template: Path within the package, e.g. ``study/transfer/page.html.j2``; it extends
+        template: Path within the package, e.g. ``study/report/page.html.j2``; it extends
             ``render/frame.html.j2``.
         values: What the template shows, and functions that it shows it by.
     """
@@ -35,4 +35,5 @@ def render_template(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {function.__name__: function for function in FILTERS}
-    return environment.get_template(template).render(theme=theme(":root"), **values)
+    shared = {"theme": theme(":root"), "light": LIGHT}
+    return environment.get_template(template).render(**shared, **values)

@@ -1,5 +1,9 @@
-"""From a matplotlib figure to SVG that lives inside a page: its fonts, its colours, unique ids."""
+"""From a matplotlib figure to a drawing: SVG that lives inside a page, and PDF to take away.
 
+The SVG has the page's fonts, its colours, light and dark, and ids that are unique there.
+"""
+
+import base64
 import html
 import io
 import re
@@ -11,11 +15,12 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from neurorobust.render.colours import INK, MUTED, RULE, THEME
+from neurorobust.render.colours import HEAT, HEAT_STEPS, HEAT_TEXT, INK, MUTED, RULE, THEME
 
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "neurorobust",
+    "pdf.fonttype": 42,
     # Names of nodes and backends are text, whatever they contain.
     "text.parse_math": False,
     "font.family": "sans-serif",
@@ -47,7 +52,12 @@ _STYLE: dict[str, Any] = {
 }
 # The page decides what ink and paper are, so that figures follow the light and the dark theme.
 _THEMED = {THEME[name][0]: f"var(--{name})" for name in ("ink", "muted", "rule", "paper")}
-
+_THEMED |= {light: f"var(--heat-{step})" for step, (light, _) in enumerate(HEAT)}
+# The text of every step is told apart by its last digits, which nobody sees.
+_TEXT = tuple(
+    f"{light[:5]}{abs(int(light[5:], 16) - step):02x}" for step, (light, _) in enumerate(HEAT_TEXT)
+)
+_THEMED |= {text: f"var(--on-{step})" for step, text in enumerate(_TEXT)}
 
 WIDTH = 9.6
 """Of a figure that fills the page, inches."""
@@ -58,14 +68,18 @@ class Drawing:
     """A figure with its words.
 
     Attributes:
+        name: Unique in the page; of the files that it can be saved as.
         title: Heading.
         caption: What is drawn, over which samples, how uncertain.
         svg: One ``<svg>`` element.
+        pdf: The same as PDF on light paper, in base64.
     """
 
+    name: str
     title: str
     caption: str
     svg: str
+    pdf: str
 
 
 @contextmanager
@@ -78,14 +92,33 @@ def styled() -> Iterator[None]:
         yield
 
 
-def render(figure: Figure, name: str, alt: str) -> str:
-    """The figure as one ``<svg>`` element, equal for equal figures.
+def heat(share: float) -> tuple[str, str]:
+    """Colours of a field that stands for a share in 0..1, and of the text on it.
+
+    On dark paper the page has others in their place.
+    """
+    step = min(HEAT_STEPS - 1, int(max(0.0, share) * HEAT_STEPS))
+    return HEAT[step][0], _TEXT[step]
+
+
+def drawn(figure: Figure, name: str, *, title: str, caption: str, alt: str) -> Drawing:
+    """The figure with its words, equal for equal figures.
 
     Args:
         figure: Drawn within ``styled()``.
         name: Unique in the page; prefixes every id.
+        title: Heading.
+        caption: What is drawn, over which samples, how uncertain.
         alt: What the figure shows, for those who do not see it.
     """
+    buffer = io.BytesIO()
+    nothing = dict.fromkeys(("CreationDate", "Creator", "Producer"))
+    figure.savefig(buffer, format="pdf", metadata=nothing)
+    pdf = base64.b64encode(buffer.getvalue()).decode()
+    return Drawing(name, title, caption, _svg(figure, name, alt), pdf)
+
+
+def _svg(figure: Figure, name: str, alt: str) -> str:
     buffer = io.StringIO()
     empty = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(buffer, format="svg", transparent=True, metadata=empty)

@@ -1,7 +1,6 @@
-"use strict";
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   const heads = [...table.tHead.rows[0].cells];
-  const key = (row, i) => row.cells[i].dataset.sort ?? row.cells[i].textContent.trim();
+  const key = (row, i) => row.cells[i]?.dataset.sort ?? row.cells[i]?.textContent.trim() ?? "";
   heads.forEach((head, i) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -25,10 +24,13 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
 for (const controls of document.querySelectorAll(".controls")) {
   const rows = document.getElementById(controls.dataset.for).tBodies[0].rows;
   const selects = [...controls.querySelectorAll("select")];
+  const told = controls.querySelector("output");
   const filter = () => {
     for (const row of rows) {
       row.hidden = selects.some((s) => s.value && row.dataset[s.dataset.filter] !== s.value);
     }
+    const shown = [...rows].filter((row) => !row.hidden).length;
+    if (told) told.textContent = `${shown} of ${rows.length} rows`;
   };
   selects.forEach((select) => select.addEventListener("change", filter));
   controls.hidden = false;

@@ -160,7 +160,10 @@ class SetInfo(Part):
         rung: ``float`` if that was a Graph, ``quantised`` if it was a Program.
         success: Samples fooled when crafted, of ``right``.
         queries: Forward passes per sample, mean; ``gradients`` backward passes.
+        status: ``done``, ``refused`` or ``failed``.
+        reason: Why there is none.
         file: Beside the manifest, if it was kept.
+        bytes: Of the file.
         request: All that decided it.
     """
 
@@ -181,7 +184,10 @@ class SetInfo(Part):
     queries: float | None = None
     gradients: float | None = None
     cpu_s: float | None = None
+    status: str = "done"
+    reason: str = ""
     file: str = ""
+    bytes: int | None = None
     request: dict[str, Any] = Field(default_factory=dict)
 
 

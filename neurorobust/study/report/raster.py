@@ -11,8 +11,9 @@ from matplotlib.patches import Patch
 
 from neurorobust.render import looks
 from neurorobust.render.colours import BLUE, GREY, VERMILION
-from neurorobust.render.svg import WIDTH, Drawing, render, styled
-from neurorobust.study.transfer.manifest import RasterInfo
+from neurorobust.render.svg import WIDTH, Drawing, drawn, styled
+from neurorobust.study.folder import PictureInfo
+from neurorobust.study.report.view import View, method_name
 
 Spikes = npt.NDArray[np.uint8]
 # A page of 10 000 rows shows nothing; above this, evenly chosen neurons among those that fire.
@@ -20,19 +21,27 @@ MOST_NEURONS = 128
 _SHARED, _REMOVED, _ADDED = GREY, BLUE, VERMILION
 
 
-def raster_pair(
-    rasters: Mapping[str, Spikes], info: RasterInfo | None, order: Sequence[str], name: str
-) -> Drawing | None:
+def raster_pair(view: View) -> Drawing | None:
     """Two panels per node with shared axes; differences are coloured.
 
-    Args:
-        rasters: ``clean/<node>`` and ``adversarial/<node>``, shape (T, N).
-        info: Which sample and attack.
-        order: Nodes in the order of execution; others follow as stored.
-        name: Unique in the page.
+    The spikes, of shape (T, N), are those of the first picture.
     """
+    info = next(iter(view.manifest.pictures), None)
+    rasters = {
+        name.removeprefix("raster/"): spikes
+        for name, spikes in view.results.pictures.items()
+        if name.startswith("raster/")
+    }
+    model = view.models.get(info.model) if info else None
+    return _drawn(rasters, info, model.spiking if model else ())
+
+
+def _drawn(
+    rasters: Mapping[str, Spikes], info: PictureInfo | None, order: Sequence[str]
+) -> Drawing | None:
     stored = [key.removeprefix("clean/") for key in rasters if key.startswith("clean/")]
     stored = [node for node in stored if rasters[f"clean/{node}"].size]
+    stored = [node for node in stored if f"adversarial/{node}" in rasters]
     nodes = [n for n in order if n in stored] + [n for n in stored if n not in order]
     if not nodes:
         return None
@@ -61,8 +70,13 @@ def raster_pair(
             Patch(facecolor=_ADDED, label="added by the attack"),
         ]
         figure.legend(handles=handles, loc="outside upper left", ncols=3)
-        svg = render(figure, name, f"Spike rasters of {', '.join(nodes)}, clean and attacked")
-    return Drawing("What the attack does to the spikes", _caption(info), svg)
+        return drawn(
+            figure,
+            "raster",
+            title="What the attack does to the spikes",
+            caption=_caption(info),
+            alt=f"Spike rasters of {', '.join(nodes)}, clean and attacked",
+        )
 
 
 def choose(clean: Spikes, attacked: Spikes) -> npt.NDArray[np.intp]:
@@ -92,18 +106,10 @@ def _title(kind: str, decision: int | None) -> str:
     return kind if decision is None else f"{kind}: decided as {decision}"
 
 
-def _caption(info: RasterInfo | None) -> str:
+def _caption(info: PictureInfo | None) -> str:
     if info is None:
         return "Spikes over time of one sample."
-    words = ["Spikes over time"]
-    if info.sample is not None:
-        words.append(f"of test sample {info.sample}")
-    if info.label is not None:
-        words.append(f"(label {info.label})")
-    if info.attack:
-        words.append(f"under {looks.proper(info.attack)}")
-        if info.gradient not in {"", "none"}:
-            words.append(f"with {looks.proper(info.gradient)} gradients")
-        if info.epsilon is not None:
-            words.append(f"at ε {looks.epsilon(info.epsilon)}")
-    return " ".join(words) + "."
+    return (
+        f"Spikes over time of sample {info.sample} (label {info.label}) in {info.model}, clean and "
+        f"under {method_name(info.attack, info.gradient)} at ε {looks.epsilon(info.epsilon)}."
+    )

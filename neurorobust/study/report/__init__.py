@@ -1,0 +1,6 @@
+"""From the folder of a study to one offline HTML page, and to the terminal."""
+
+from neurorobust.study.report.console import print_summary
+from neurorobust.study.report.page import render_report, write_report
+
+__all__ = ["print_summary", "render_report", "write_report"]

@@ -1,0 +1,310 @@
+"""The answer first: what was asked, what is the answer, how sure is it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from neurorobust.metrics import CLEAN, Proportion
+from neurorobust.render import looks
+from neurorobust.render.numbers import Headline, Tile
+from neurorobust.study.report.agree import PairRow
+from neurorobust.study.report.agree import sentences as spikes_said
+from neurorobust.study.report.transfer import (
+    TransferRow,
+    clean_accuracy,
+    headline_set,
+    joined,
+    survival,
+)
+from neurorobust.study.report.view import DONE, Group, Radius, Site, View
+from neurorobust.study.report.worst import headline_radius
+
+TOLERATED = 0.01
+"""A loss of accuracy below this is called small: one point."""
+MOST_TILED = 3
+"""With more networks the table says it better than tiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The top of the page.
+
+    Attributes:
+        question: What was asked, in one sentence.
+        headline: Sentences and key numbers.
+        warnings: What stands against the numbers.
+    """
+
+    question: str
+    headline: Headline
+    warnings: tuple[str, ...]
+
+
+def answer(view: View, rows: Sequence[TransferRow], found: Sequence[PairRow]) -> Answer:
+    """Say what was measured, and nothing that was not."""
+    sentences, tiles = [], []
+    models = list(dict.fromkeys(view.model(site) for site in view.sites))
+    for model in models:
+        sites = [site for site in view.sites if view.model(site) == model]
+        sentences += _network(view, model, sites)
+        if len(models) <= MOST_TILED:
+            tiles += _tiles(view, model if len(models) > 1 else "", sites)
+    first = headline_set(view)
+    sentences += survival(view, rows, first)
+    sentences += spikes_said(view, found)
+    if tiles and len(models) == 1:
+        tiles += _survived(view, rows, found)
+    return Answer(
+        question(view),
+        Headline(tuple(sentences), tuple(tiles)),
+        (*_audits(view), *_lost(view)),
+    )
+
+
+def question(view: View) -> str:
+    """What was asked."""
+    models = list(dict.fromkeys(site.model for site in view.sites)) or [
+        model.label for model in view.manifest.models
+    ]
+    chips = list(dict.fromkeys(view.profile(s.profile) for s in view.sites if s.rung != "float"))
+    chips = chips or [profile.name or profile.id for profile in view.manifest.profiles]
+    attacks = {s.method for s in view.sets.values()}
+    verb, names = "does" if len(models) == 1 else "do", joined(models)
+    asked = []
+    if chips and view.varied:
+        asked.append(f"what do fewer bits in {joined(chips)} arithmetic cost {names}")
+    elif chips:
+        asked.append(f"{verb} {names} decide on {joined(chips)} as in float")
+    elif not attacks:
+        asked.append(f"how well {verb} {names} decide")
+    if attacks:
+        many = f"{len(attacks)} attacks" if len(attacks) > 1 else "the attack"
+        radii = joined(looks.epsilon(r.epsilon, view.levels) for r in view.radii)
+        asked.append(
+            f"which of {many} at ε {radii} survive there"
+            if chips
+            else f"what do {many} at ε {radii} leave of {names}"
+        )
+    text = ", and ".join(asked)
+    return f"{text[0].upper()}{text[1:]}?" if text else ""
+
+
+def _network(view: View, model: str, sites: Sequence[Site]) -> list[str]:
+    """The network in float, then on every chip."""
+    lowered = [view.main[site] for site in sites if site.rung != "float"]
+    told = [
+        _said(view, view.main[site], f"{model} in float") for site in sites if site.rung == "float"
+    ]
+    if view.varied and lowered:
+        return told + _variants(view, lowered)
+    for group in lowered:
+        own = view.float_of(group.site)
+        text = _said(view, group, f"{model} in {view.arithmetic(group.site)}", brief=bool(told))
+        told.append(text + _cost(view, group, own))
+    return told
+
+
+def _said(view: View, group: Group, name: str, *, brief: bool = False) -> str:
+    """Accuracy, clean and in the worst case."""
+    clean = clean_accuracy(group)
+    cases = [(radius, view.worst(group, radius)) for radius in view.radii]
+    held = [(radius, p) for radius, p in cases if p is not None and p.n]
+    parts = []
+    if clean is not None:
+        noun = "samples" if brief else "clean samples"
+        parts.append(f"decides {_of(clean)} {noun} rightly")
+    if held:
+        listed = joined(f"{looks.percent(p.rate)} at {view.radius(radius)}" for radius, p in held)
+        attacks = max(view.attacks(group, radius) for radius, _ in held)
+        over = "" if brief else f" over {attacks} attack{'s' * (attacks > 1)}"
+        parts.append(f"in the worst case{over} {listed}")
+    return f"{name}: {'; '.join(parts)}."
+
+
+def _cost(view: View, group: Group, own: Group | None) -> str:
+    """What lowering changed, on common samples."""
+    row = view.rows.get((group.lane, CLEAN))
+    if own is None or not row or row["agreeing"] is None:
+        return ""
+    before, after = clean_accuracy(own), clean_accuracy(group)
+    points = ""
+    if before and after and before.n == after.n:
+        points = f"Lowering costs {_points(before.rate - after.rate)}; "
+    same = Proportion(row["agreeing"], row["n"])
+    return f" {points}{looks.percent(same.rate)} of its clean decisions are those in float."
+
+
+def _variants(view: View, lowered: Sequence[Group]) -> list[str]:
+    """The best at the most and at the fewest bits, and the fewest bits that lose little."""
+    told = []
+    by_chip: dict[tuple[str, str], list[Group]] = {}
+    for group in lowered:
+        by_chip.setdefault((view.model(group.site), group.site.profile), []).append(group)
+    for (model, profile), groups in by_chip.items():
+        own = view.float_of(groups[0].site)
+        clean = {g.site: p for g in groups if (p := clean_accuracy(g)) is not None}
+        ends = _ends([g for g in groups if g.site in clean])
+        for bits, best in ends.items():
+            p = clean[best.site]
+            rule = f" ({best.site.scaling})" if best.site.scaling else ""
+            text = f"{model} in {view.profile(profile)}, {_bits(bits)}{rule}: {_of(p)} rightly"
+            told.append(f"{text}{_against(own, p)}{_worst_words(view, best)}.")
+        if own and (few := fewest(own, groups)):
+            rule = f", {few.site.scaling}" if few.site.scaling else ""
+            told.append(
+                f"The fewest bits in {view.profile(profile)} with which {model} loses less than "
+                f"one point: {_bits(few.site.weight_bits)}{rule}."
+            )
+        elif own:
+            told.append(
+                f"On {view.profile(profile)} every variant of {model} loses a point or more."
+            )
+    return told
+
+
+def fewest(own: Group, groups: Sequence[Group]) -> Group | None:
+    """The variant of fewest bits that loses less than a point; the most accurate of those."""
+    before = clean_accuracy(own)
+    near = [
+        (group.site.weight_bits, -after.rate, group)
+        for group in groups
+        if group.site.weight_bits is not None
+        and before
+        and (after := clean_accuracy(group))
+        and after.rate > before.rate - TOLERATED
+    ]
+    return min(near, key=lambda item: item[:2])[2] if near else None
+
+
+def _ends(groups: Sequence[Group]) -> dict[int | None, Group]:
+    """The most accurate variant at the most and at the fewest bits."""
+    asked = [g.site.weight_bits for g in groups]
+    numbers = sorted({bits for bits in asked if bits is not None}, reverse=True)
+    own: list[int | None] = [None] if None in asked else []
+    ends = dict.fromkeys([*own, *numbers[:1], *numbers[-1:]])
+    return {
+        bits: max(
+            (g for g in groups if g.site.weight_bits == bits),
+            key=lambda g: g.decided[CLEAN].accuracy.rate,
+        )
+        for bits in ends
+    }
+
+
+def _tiles(view: View, model: str, sites: Sequence[Site]) -> list[Tile]:
+    radius = headline_radius(view)
+    shown = [view.main[site] for site in sites]
+    if view.varied:
+        lowered = [g for g in shown if g.site.rung != "float" and CLEAN in g.decided]
+        shown = [g for g in shown if g.site.rung == "float"] + list(_ends(lowered).values())
+    tiles = []
+    for group in shown[:4]:
+        where = " · ".join(filter(None, (model, view.arithmetic(group.site))))
+        clean = clean_accuracy(group)
+        if clean is not None:
+            tiles.append(
+                Tile(f"right when clean, {where}", looks.percent(clean.rate), _small(clean))
+            )
+        worst = view.worst(group, radius) if radius else None
+        if radius and worst is not None and worst.n:
+            name = f"right in the worst case at {view.radius(radius)}, {where}"
+            tiles.append(Tile(name, looks.percent(worst.rate), _small(worst)))
+    return tiles
+
+
+def _survived(view: View, rows: Sequence[TransferRow], found: Sequence[PairRow]) -> list[Tile]:
+    """The least kept of the headline set, and the spikes that differ."""
+    tiles = []
+    first = headline_set(view)
+    moved = [
+        (row, row.churn)
+        for row in rows
+        if row.shown == first
+        and row.churn
+        and row.churn.kept.n
+        and not row.surrogate
+        and row.group.site.rung != "float"
+        and view.main.get(row.group.site) is row.group
+    ]
+    if moved and first:
+        row, least = min(moved, key=lambda pair: pair[1].kept.rate)
+        name = f"of {view.set_name(first)} kept on {row.arithmetic}"
+        name += ", the least of all" if len(moved) > 1 else ""
+        tiles.append(Tile(name, looks.percent(least.kept.rate), _small(least.kept)))
+    if found:
+        differing, values, fired = (
+            sum(getattr(p, name) * len(p.backends) for p in found)
+            for name in ("differing", "values", "fired")
+        )
+        many = sum(len(p.backends) for p in found)
+        detail = f"of {looks.integer(values)} in {many} comparison{'s' * (many > 1)}"
+        detail += f"; {looks.integer(fired)} spikes fired" if fired else "; nothing fired"
+        name = "spike values differ between backends"
+        tiles.append(Tile(name, looks.integer(differing) if fired else "–", detail))
+    return tiles
+
+
+def withheld(audit: dict[str, Any]) -> str:
+    """Why an audit gives no number; empty if it gives one."""
+    card = audit.get("card") or {}
+    return str(audit.get("withheld") or card.get("withheld") or "")
+
+
+def _audits(view: View) -> list[str]:
+    told = []
+    for audit in view.manifest.audits:
+        name = audit.get("model") or (audit.get("card") or {}).get("subject", "")
+        if reason := withheld(audit):
+            told.append(
+                f"The audit withholds the robust accuracy of {name}: "
+                f"{reason.removeprefix('withheld: ')}"
+            )
+    return told
+
+
+def _lost(view: View) -> list[str]:
+    """What did not run."""
+    lanes = Counter(lane.status for lane in view.manifest.lanes if lane.status != DONE)
+    programs = Counter(p.status for p in view.manifest.programs if p.status != DONE)
+    sets = Counter(made.status for made in view.manifest.sets if made.status != DONE)
+    parts = []
+    for counted, noun in ((lanes, "lane"), (programs, "lowering"), (sets, "attack set")):
+        parts += [f"{n} {noun}{'s' * (n > 1)} {status}" for status, n in sorted(counted.items())]
+    if failures := len(view.manifest.failures):
+        parts.append(f"{failures} cell{'s' * (failures > 1)} not completed")
+    return [f"Not everything ran: {joined(parts)}."] if parts else []
+
+
+def _worst_words(view: View, group: Group) -> str:
+    radius: Radius | None = headline_radius(view)
+    worst = view.worst(group, radius) if radius else None
+    if radius is None or worst is None or not worst.n:
+        return ""
+    return f"; {looks.percent(worst.rate)} in the worst case at {view.radius(radius)}"
+
+
+def _against(own: Group | None, p: Proportion) -> str:
+    before = clean_accuracy(own) if own else None
+    if before is None or not before.n or not p.n:
+        return ""
+    return f", {100 * (p.rate - before.rate):+.1f} points against float".replace("-", "−")
+
+
+def _bits(bits: int | None) -> str:
+    return "the chip’s own bits" if bits is None else f"{bits}-bit weights"
+
+
+def _points(loss: float) -> str:
+    points = round(100 * loss, 1)
+    if points < 0:
+        return f"nothing (it gains {-points:.1f} points)"
+    return f"{points:.1f} points" if points else "nothing"
+
+
+def _of(p: Proportion) -> str:
+    return f"{looks.percent(p.rate)} ({looks.interval(p)}) of {looks.integer(p.n)}"
+
+
+def _small(p: Proportion) -> str:
+    return f"{looks.interval(p)} · {looks.integer(p.count)} of {looks.integer(p.n)}"

@@ -1,0 +1,250 @@
+"""What the smaller sections show: what ran, what lowering did, what was audited."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from neurorobust.metrics import Proportion
+from neurorobust.render import looks
+from neurorobust.render.numbers import Entry, entry
+from neurorobust.study.folder import LaneInfo, SetInfo
+from neurorobust.study.report.view import (
+    DONE,
+    View,
+    backend_names,
+    method_name,
+    variant_name,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneRow:
+    """One backend on one network in one arithmetic, over all ways of lowering.
+
+    Attributes:
+        model: Name of the network.
+        backend: Its name in the registry.
+        arithmetic: ``float`` or the chip.
+        samples: Runs of a sample.
+        wall_s: Seconds; ``cpu_s`` of all processors.
+        lanes: How many ways of lowering are in the sum.
+        deviations: Declared differences from exact semantics.
+    """
+
+    model: str
+    backend: str
+    arithmetic: str
+    samples: int
+    wall_s: float
+    cpu_s: float
+    lanes: int
+    deviations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something is not there, and what that is.
+
+    Attributes:
+        status: ``refused``, ``unavailable`` or ``failed``.
+        reason: In the words of whoever refused.
+        what: What all is not there for this reason.
+    """
+
+    status: str
+    reason: str
+    what: tuple[str, ...]
+
+
+def lane_rows(view: View) -> tuple[LaneRow, ...]:
+    """Lanes that ran."""
+    found: dict[tuple[str, str, str], list[LaneInfo]] = {}
+    for lane in view.manifest.lanes:
+        if lane.status == DONE:
+            key = lane.model, lane.backend, _lane_arithmetic(view, lane)
+            found.setdefault(key, []).append(lane)
+    return tuple(
+        LaneRow(
+            model=model,
+            backend=backend,
+            arithmetic=arithmetic,
+            samples=sum(lane.samples for lane in lanes),
+            wall_s=sum(lane.wall_s for lane in lanes),
+            cpu_s=sum(lane.cpu_s for lane in lanes),
+            lanes=len(lanes),
+            deviations=tuple(dict.fromkeys(text for lane in lanes for text in lane.deviations)),
+        )
+        for (model, backend, arithmetic), lanes in found.items()
+    )
+
+
+def causes(view: View) -> tuple[Cause, ...]:
+    """All that was refused, unavailable or failed, folded by cause."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+
+    def add(status: str, reason: str, what: str) -> None:
+        found.setdefault((status, " ".join(reason.split())), {})[what] = None
+
+    by_lane: dict[tuple[str, str, str, str], dict[str, None]] = {}
+    for lane in view.manifest.lanes:
+        if lane.status != DONE:
+            key = lane.status, lane.reason, lane.model, _lane_arithmetic(view, lane)
+            by_lane.setdefault(key, {})[lane.backend] = None
+    for (status, reason, model, arithmetic), backends in by_lane.items():
+        named = [model] * (len(view.models) > 1)
+        add(status, reason, " · ".join([*named, backend_names(backends), arithmetic]))
+    for program in view.manifest.programs:
+        if program.status != DONE:
+            own = variant_name(program.weight_bits, program.scaling, program.decay_bits)
+            named = [program.model] * (len(view.models) > 1)
+            chip = ", ".join(filter(None, (view.profile(program.profile), own)))
+            add(program.status, program.reason, " · ".join(["lowering", *named, chip]))
+    for made in view.manifest.sets:
+        if made.status != DONE:
+            radius = looks.epsilon(made.epsilon, view.levels)
+            name = f"{method_name(made.attack, made.gradient)}, ε {radius}"
+            named = [made.model] * (len(view.models) > 1)
+            add(made.status, made.reason, " · ".join(["attack", *named, name]))
+    return tuple(Cause(*key, tuple(what)) for key, what in found.items())
+
+
+def _lane_arithmetic(view: View, lane: LaneInfo) -> str:
+    if lane.rung == "float":
+        return "float"
+    words_ = [view.profile(lane.profile) or lane.rung]
+    return ", ".join(words_ + [lane.execution] * (lane.execution not in {"", "clocked"}))
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The lowering reports of all programs as one table.
+
+    Attributes:
+        columns: Names of what the passes reported.
+        rows: The program, then a value per column.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def heads(self) -> list[str]:
+        """The columns as people read them."""
+        return [name.replace("_", " ").capitalize() for name in self.columns]
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Names of the programs."""
+        return tuple(dict.fromkeys(name for name, _ in self.rows))
+
+
+def layers(view: View) -> Layers:
+    """One row per program and layer; columns are whatever the passes reported."""
+    made = [program for program in view.manifest.programs if program.report]
+    several = len({program.model for program in made}) > 1
+    names = dict.fromkeys(key for program in made for row in program.report for key in row)
+    rows = []
+    for program in made:
+        variant = variant_name(program.weight_bits, program.scaling, program.decay_bits)
+        words_ = [program.model] * several + [view.profile(program.profile)]
+        name = ", ".join(filter(None, [*words_, *[variant] * view.varied]))
+        rows += [
+            (name, tuple(looks.value(row.get(key)) for key in names)) for row in program.report
+        ]
+    return Layers(tuple(names), tuple(rows))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """An audited network.
+
+    Attributes:
+        model: Its name.
+        radius: Of the threat.
+        number: Worst case over all that the audit ran, or why it is withheld.
+        withheld: Whether there is no number.
+        samples: Of the slice.
+        counts: How many checks ended in which colour.
+        findings: Those that are red or amber.
+    """
+
+    model: str
+    radius: str
+    number: Entry
+    withheld: str
+    samples: int
+    counts: Mapping[str, int]
+    findings: tuple[Mapping[str, Any], ...]
+
+
+def audit_rows(view: View) -> tuple[AuditRow, ...]:
+    """Cards, condensed to what is to be known."""
+    rows = []
+    for audit in view.manifest.audits:
+        card = audit.get("card") or {}
+        findings = list(card.get("findings") or ())
+        told = [str(finding.get("status")) for finding in findings]
+        worth = [f for f in findings if f.get("status") in {"red", "amber"}]
+        headline, threat = card.get("headline"), card.get("threat") or {}
+        withheld = str(audit.get("withheld") or card.get("withheld") or "")
+        number = Entry()
+        if headline:
+            number = entry(Proportion(int(headline["count"]), int(headline["n"])))
+        rows.append(
+            AuditRow(
+                model=str(audit.get("model") or card.get("subject") or ""),
+                radius=looks.epsilon(threat["epsilon"], view.levels) if "epsilon" in threat else "",
+                number=number,
+                withheld=withheld.removeprefix("withheld: "),
+                samples=int(card.get("samples") or 0),
+                counts={status: told.count(status) for status in dict.fromkeys(told)},
+                findings=tuple(sorted(worth, key=lambda f: f.get("status") != "red")),
+            )
+        )
+    return tuple(rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetRow:
+    """A frozen attack set as the table shows it."""
+
+    made: SetInfo
+    method: str
+    epsilon: str
+    crafted: str
+    threat: str
+    fooled: Entry
+    parameters: str
+
+
+def set_rows(view: View) -> tuple[SetRow, ...]:
+    """Sets that were made."""
+    return tuple(
+        SetRow(
+            made=made,
+            method=method_name(made.attack, made.gradient),
+            epsilon=looks.epsilon(made.epsilon, view.levels),
+            crafted=_crafted(view, made),
+            threat=looks.proper(made.threat),
+            fooled=entry(Proportion(made.fooled, made.right) if made.right else None),
+            parameters=_parameters(made),
+        )
+        for made in view.manifest.sets
+        if made.status == DONE
+    )
+
+
+def _crafted(view: View, made: SetInfo) -> str:
+    shown = view.sets.get(made.set)
+    return view.crafted(shown) if shown else " ".join(filter(None, (made.model, made.rung)))
+
+
+def _parameters(made: SetInfo) -> str:
+    """Of the attack and the gradient, without what stands elsewhere in the row."""
+    told: dict[str, Any] = {}
+    for part in ("attack", "gradient"):
+        record = made.request.get(part)
+        if isinstance(record, Mapping):
+            left = {k: v for k, v in record.items() if k not in {"name", "revision", "gradient"}}
+            told |= left
+    return looks.value(told) if told else ""
