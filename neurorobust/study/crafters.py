@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from neurorobust.attacks.base import ATTACKS, GradientAttack
-from neurorobust.attacks.ensemble import ensemble
+from neurorobust.attacks.ensemble import ENSEMBLES, ensemble
 from neurorobust.attacks.registry import attack_names, make_attack
 from neurorobust.attacks.request import Crafter
 from neurorobust.attacks.target import Scored
@@ -14,14 +14,12 @@ from neurorobust.errors import InvalidInput
 from neurorobust.methods import spelled
 from neurorobust.names import known_name
 
-ENSEMBLES = ("standard",)
-
 
 def crafters(attacks: str, gradients: str = "", twin: Scored | None = None) -> list[Crafter]:
     """Every attack, those with gradients once per estimator, and each of them from the twin too.
 
     Args:
-        attacks: As ``pgd(steps=40),square``; ``standard`` is the ensemble.
+        attacks: As ``pgd(steps=40),square``; ``fast`` and ``standard`` are ensembles.
         gradients: As ``rga,stbp(surrogate=arctan)``.
         twin: Independently trained on the same data.
 
@@ -34,10 +32,7 @@ def crafters(attacks: str, gradients: str = "", twin: Scored | None = None) -> l
     for name, given in spelled(attacks):
         found = known_name(name, (*attack_names(), *ENSEMBLES), "attack")
         if found in ENSEMBLES:
-            try:
-                made.append(ensemble(found, twin=twin, **given))
-            except TypeError as error:
-                raise InvalidInput(f"attack {name!r}: {error}") from error
+            made.append(ensemble(found, twin=twin, **given))
             continue
         needs = issubclass(ATTACKS[found], GradientAttack)
         if needs and not estimators:
