@@ -7,21 +7,23 @@ import typer
 
 from neurorobust.cli import options
 from neurorobust.cli.console import command_line, console, print_json
-from neurorobust.cli.inputs import model_of, source_of
+from neurorobust.cli.inputs import models_of, samples_of
 
 if TYPE_CHECKING:
     from neurorobust.attacks import Threat
     from neurorobust.audit import EvaluationCard
     from neurorobust.cli.stages import ConsoleStages
+    from neurorobust.data import Source
     from neurorobust.engine.network import Network
+    from neurorobust.formats.reading import Reading
     from neurorobust.ir import Graph, Program
     from neurorobust.study.attack import Attacked
 
 
+@options.reads()
+@options.shows(limit=256)
 def attack(
-    model: Annotated[
-        str, typer.Argument(help="A saved Graph or Program, or digits: trains the built-in.")
-    ],
+    model: options.Model,
     attack: Annotated[
         str, typer.Option(help="Attacks, as pgd(steps=40),sa-pgd; standard is the ensemble.")
     ] = "pgd",
@@ -32,11 +34,8 @@ def attack(
     threat: Annotated[
         str, typer.Option(help="linf, l2, events or retiming, as events(insert=0).")
     ] = "linf",
-    data: options.Data = None,
-    first: options.First = 0,
-    limit: Annotated[int, typer.Option(help="Number of test samples.", min=1)] = 256,
     twin: Annotated[
-        Path | None, typer.Option(help="Independently trained model; attacks also transfer from it")
+        str | None, typer.Option(help="Independently trained model; attacks also transfer from it")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the sets.")] = Path("neurorobust-attacks"),
     audit: Annotated[
@@ -46,8 +45,10 @@ def attack(
     votes: Annotated[int, typer.Option(help="Draws per decision, of drawn inputs.", min=1)] = 10,
     double: Annotated[bool, typer.Option(help="Double precision instead of single.")] = False,
     device: Annotated[str, typer.Option(help="Where torch runs, as cpu or cuda.")] = "cpu",
-    seed: options.Seed = 0,
     as_json: options.AsJson = False,
+    *,
+    reading: "Reading",
+    data: "Source",
 ) -> None:
     """Craft every attack with every gradient at every radius, freeze the sets, and audit them.
 
@@ -55,21 +56,21 @@ def attack(
     if the attacks are not possible.
     """
     from neurorobust.cli.stages import stages
-    from neurorobust.data import load
     from neurorobust.study.attack import attack_all, crafters, write_attacks
     from neurorobust.study.attack.console import print_attacks
 
     told = stages(as_json)
 
-    def network_of(name: str) -> "Network":
-        return _network(model_of(name, out / "model", seed, told), device, double)
-
-    network, other = network_of(model), None if twin is None else network_of(str(twin))
+    samples, seed = samples_of(data, model), data.seed
+    names = [model, *([] if twin is None else [twin])]
+    models = models_of(names, reading, samples, stages=told, folder=out / "model", seed=seed)
+    network, *others = [_network(one, device, double) for one in models]
+    other = next(iter(others), None)
     done = attack_all(
         crafters(attack, gradient, other),
         _threats(threat, eps, network),
         network,
-        load(source_of(data, model), first=first, limit=limit, seed=seed),
+        samples.shown_to(models[0]),
         folder=out,
         stages=told,
         seed=seed,
