@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
+from neurorobust.asking import questions
 from neurorobust.backends import Executable
 from neurorobust.chips import LoadedProfile, Profile, load_profile
 from neurorobust.compare.diff import diff as compare
@@ -14,10 +15,11 @@ from neurorobust.compare.sides import Side
 from neurorobust.data import Samples, Stimulus
 from neurorobust.data import load as read_samples
 from neurorobust.errors import InvalidInput
-from neurorobust.formats.load import FOLDER, Reading
+from neurorobust.formats.load import FOLDER, Reading, require_open
 from neurorobust.formats.load import load as read
-from neurorobust.formats.sides import open_side
-from neurorobust.ir import Array, Graph, Model, Program
+from neurorobust.formats.reading import give
+from neurorobust.formats.sides import open_side, side_file
+from neurorobust.ir import Array, Graph, Model, Program, Shape
 from neurorobust.names import known_name
 from neurorobust.progress import Progress, Silent, Stages
 
@@ -40,25 +42,30 @@ CODE, FILES = ("snntorch", "norse", "lava"), ("nir", "onnx", "netx")
 def load(
     what: str | Path,
     *,
+    shape: Shape | None = None,
     folder: Path | str = FOLDER,
     seed: int = 0,
     progress: Progress | None = None,
     **left_open: Any,
 ) -> Graph | Program:
-    """A Graph or Program from a file of any format, or the built-in ``digits``.
+    """A Graph or Program from a file of any format, from Python, or the built-in ``digits``.
 
     Args:
-        what: The file, or ``digits``, a small network that is trained once, in seconds.
+        what: The file; ``file.py:name``, which runs the file in a process of its own; or
+            ``digits``, a small network that is trained once, in seconds.
+        shape: Of a sample that it is to be shown, where a module of torch leaves its input open.
         folder: Where the built-in model is kept.
         seed: Of its weights.
         progress: Is told how far its training is.
-        left_open: What the file does not say: ``steps``, ``dt_s`` (seconds), ``reset``.
+        left_open: What the file does not say: fields of ``Reading``, as ``steps``, ``dt_s``
+            (seconds) and ``reset``. The other verbs take the same for files that they are given.
 
     Raises:
         InvalidFile: if the file is missing, truncated, foreign or altered.
         InvalidInput: if it leaves open what was not given.
     """
-    return read(what, Reading(**left_open), folder=folder, seed=seed, progress=progress)
+    reading = Reading(**left_open)
+    return read(what, reading, shape=shape, folder=folder, seed=seed, progress=progress)
 
 
 load_samples = read_samples
@@ -72,7 +79,8 @@ def lower(
     Args:
         graph: As trained, or its file.
         profile: Name or file of a chip's profile, or the profile.
-        options: Of ``neurorobust.lower.lower``: scaling, weight_bits, calibration, ...
+        options: Of ``neurorobust.lower.lower``: scaling, weight_bits, ...; calibration may be
+            Samples. And what a file leaves open.
 
     Raises:
         LowerError: listing everything that has no exact form on the target.
@@ -80,8 +88,9 @@ def lower(
     """
     from neurorobust.lower import lower as lowered
 
-    target = _profile(profile)
-    program = lowered(as_graph(_model(graph)), target, **options)
+    target, held = _profile(profile), options.pop("calibration", None)
+    network = as_graph(_model(graph, held, options))
+    program = lowered(network, target, calibration=_values(held, network), **options)
     if not isinstance(program, Program):
         msg = f"{target.id} has no integers, so there is no Program; lower for another profile"
         raise InvalidInput(msg)
@@ -91,9 +100,10 @@ def lower(
 def check(
     model: Model | str | Path,
     profile: Profile | LoadedProfile | str | Path,
-    samples: Array | None = None,
+    samples: Samples | Array | None = None,
     *,
     seed: int = 0,
+    **left_open: Any,
 ) -> "Check":
     """Whether a network fits on a chip, on how many cores, and what it costs there.
 
@@ -102,12 +112,14 @@ def check(
         profile: Name or file of a chip's profile, or the profile.
         samples: Run to know the activity, which energy depends on.
         seed: Of the spikes of a Bernoulli coding.
+        left_open: What a file does not say.
     """
     from neurorobust.fit.activity import measure
     from neurorobust.fit.checking import check as hold
 
-    network = _model(model)
-    activity = None if samples is None else measure(network, samples, seed=seed)
+    network = _model(model, samples, left_open)
+    values = _values(samples, network)
+    activity = None if values is None else measure(network, values, seed=seed)
     return hold(network, _profile(profile), activity)
 
 
@@ -121,6 +133,7 @@ def attack(
     seed: int = 0,
     folder: Path | str | None = None,
     progress: Progress | None = None,
+    **left_open: Any,
 ) -> "list[AttackSet]":
     """Frozen adversarial samples, a set per attack.
 
@@ -133,10 +146,12 @@ def attack(
         seed: Of everything random.
         folder: Where sets are kept, and found again by a second call.
         progress: Called as ``(attack, done, total)``.
+        left_open: What a file does not say.
     """
     from neurorobust.attacks import Linf, Request, craft
 
-    network = network_of(_model(model))
+    found = _model(model, samples, left_open)
+    network, samples = network_of(found), samples.shown_to(found)
     allowed = (threat or Linf).of(network.graph.header, eps)
     request = Request(
         network, samples.values, samples.labels, allowed, seed=seed, sample=samples.sample
@@ -177,9 +192,9 @@ def replay(
 def diff(
     a: Model | str | Path | Executable | Side,
     b: Model | str | Path | Executable | Side,
-    inputs: Array | Stimulus | None = None,
+    inputs: Samples | Array | Stimulus | None = None,
     *,
-    reading: Reading | None = None,
+    steps: int | None = None,
     profile: str = "loihi2",
     stages: Stages = Silent(),  # noqa: B008  # it holds nothing
     **options: Any,
@@ -190,26 +205,35 @@ def diff(
         a: A Graph or Program; a file; ``file@backend:rung``; an ``Executable``; or a ``Side``.
         b: Likewise.
         inputs: Real samples, as ``encode`` takes them or per step (B, T, ...).
-        reading: What files may leave open.
+        steps: Replaces those that the sides say, and is said of files that do not.
         profile: Target that a Graph is lowered to for the rung ``quantised``.
         stages: Is told what happens.
-        options: Of ``neurorobust.compare.diff.diff``.
+        options: Of ``neurorobust.compare.diff.diff``; and what files leave open.
 
     Raises:
         InvalidInput: for sides that have no input shape or no layer in common.
         InvalidFile: for a file that cannot be read.
         Unsupported: if a backend cannot run its side exactly.
     """
+    reading = _said(options, steps=steps)
+    files = [Path(side_file(given)) for given in (a, b) if isinstance(given, str | Path)]
+    require_open(
+        reading, files, "steps", *(["bounds", "levels"] if isinstance(inputs, Samples) else [])
+    )
+    shape = inputs.shape if isinstance(inputs, Samples) else None
     with ExitStack() as opened:
         sides = []
         with stages.stage("Load"):
             for given in (a, b):
-                side = open_side(given, reading or Reading(), profile)
+                side = open_side(given, reading, profile, shape)
                 sides.append(side)
                 if side is not given and side.executable is not given:
                     opened.callback(side.executable.close)
         one, two = sides
-        return compare(one, two, inputs, stages=stages, **options)
+        if isinstance(inputs, Samples):
+            models = [side.model for side in sides if side.model is not None]
+            inputs = inputs.shown_to(models[0]).values if models else inputs.values
+        return compare(one, two, inputs, steps=steps, stages=stages, **options)
 
 
 def audit(
@@ -227,13 +251,14 @@ def audit(
         samples: Clean, with labels.
         eps: Budget in units of the input.
         threat: What the attacker may do; ``Linf`` by default.
-        options: Of ``neurorobust.audit.audit``: gradients, attack, twin, limit, ...
+        options: Of ``neurorobust.audit.audit``: gradients, attack, twin, limit, ...; and what a
+            file leaves open.
     """
     from neurorobust.attacks import Linf
     from neurorobust.audit import audit as hold
 
-    graph = as_graph(_model(model))
-    allowed = (threat or Linf).of(graph.header, eps)
+    graph = as_graph(_model(model, samples, options))
+    samples, allowed = samples.shown_to(graph), (threat or Linf).of(graph.header, eps)
     return hold(graph, samples.values, samples.labels, allowed, **options)
 
 
@@ -259,7 +284,8 @@ def export(
     profile: str = "strict",
     exact: bool = False,
     check: bool = True,
-    inputs: Array | None = None,
+    inputs: Samples | Array | None = None,
+    **left_open: Any,
 ) -> Written:
     """Write a network for another framework, run what was written and compare.
 
@@ -271,6 +297,7 @@ def export(
         exact: Of ``norse``: no sum in another order.
         check: Whether what was written is run.
         inputs: Real samples to compare on as well.
+        left_open: What a file does not say.
 
     Raises:
         Unsupported: naming what has no form there.
@@ -280,9 +307,9 @@ def export(
     from neurorobust.formats.code import Target, export_code
     from neurorobust.formats.netx import save_netx
 
-    network, path = _model(model), Path(out)
     known_name(to, (*CODE, *FILES), "target of an export")
-    run: dict[str, Any] = {"check": check, "inputs": inputs}
+    network, path = _model(model, inputs, left_open), Path(out)
+    run: dict[str, Any] = {"check": check, "inputs": _values(inputs, network)}
     if to in CODE:
         made = export_code(network, path, cast("Target", to), exact=exact, **run)
         return Written([made.code, made.weights], made.verdict, {})
@@ -325,8 +352,29 @@ def network_of(
     return IntegerTarget(model, device=device)
 
 
-def _model(given: Model | str | Path) -> Any:
-    return given if isinstance(given, Model) else load(given)
+def _said(options: dict[str, Any], **more: Any) -> Reading:
+    """What options say of files; it is taken out of them."""
+    found = {name: options.pop(name) for name in questions(Reading) if name in options}
+    return Reading(**found, **more)
+
+
+def _model(given: Model | str | Path, shown: Any, options: dict[str, Any]) -> Any:
+    """A model as it is, or read with what the options say of its file, which is taken out.
+
+    Raises:
+        InvalidInput: if they say something of a model that is no file.
+    """
+    reading = _said(options)
+    if not isinstance(given, Model):
+        return read(given, reading, shape=shown.shape if isinstance(shown, Samples) else None)
+    if more := reading.beyond("saved"):
+        kind, said = type(given).__name__, " and ".join(map(give, more))
+        raise InvalidInput(f"a {kind} says {said} itself; leave it out")
+    return given
+
+
+def _values(samples: Samples | Array | None, model: Model) -> Array | None:
+    return samples.shown_to(model).values if isinstance(samples, Samples) else samples
 
 
 def _profile(given: Profile | LoadedProfile | str | Path) -> Profile:

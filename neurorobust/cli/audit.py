@@ -7,26 +7,29 @@ import typer
 
 from neurorobust.cli import options
 from neurorobust.cli.console import console, print_json, say
-from neurorobust.cli.inputs import graph_of, source_of
+from neurorobust.cli.inputs import graphs_of, samples_of
 from neurorobust.render.console import table
 
 if TYPE_CHECKING:
     from neurorobust.audit import EvaluationCard
+    from neurorobust.data import Source
+    from neurorobust.formats.reading import Reading
 
 _COLOURS = {"red": "bold red", "amber": "yellow", "green": "green", "not applicable": "dim"}
 
 
+@options.reads()
+@options.shows(limit=256)
 def audit(
-    model: options.OwnGraph,
-    data: options.Data = None,
+    model: options.Model,
     eps: Annotated[str, typer.Option(help="Radius, as 16/255 or 0.06.")] = "16/255",
     gradient: Annotated[str, typer.Option(help="Estimators, comma-separated.")] = "rga,stbp",
-    attack: Annotated[str, typer.Option(help="An attack with gradients.")] = "pgd",
-    steps: Annotated[int | None, typer.Option(help="Of the attack.", min=1)] = None,
+    attack: Annotated[
+        str, typer.Option(help="An attack with gradients, as pgd(steps=40).")
+    ] = "pgd",
     twin: Annotated[
-        Path | None, typer.Option(help="A saved Graph, independently trained, for C10.")
+        str | None, typer.Option(help="A Graph, independently trained, for C10.")
     ] = None,
-    limit: Annotated[int, typer.Option(help="Number of test images.", min=8)] = 256,
     queries: Annotated[int, typer.Option(help="Of the gradient-free attack.", min=1)] = 1000,
     tuned_on: Annotated[
         str | None, typer.Option(help="Split on which anything was tuned, for C22.")
@@ -35,8 +38,10 @@ def audit(
     models: Annotated[Path, typer.Option(help="Folder of the built-in model.")] = Path(
         "neurorobust-models"
     ),
-    seed: options.Seed = 0,
     as_json: options.AsJson = False,
+    *,
+    reading: "Reading",
+    data: "Source",
 ) -> None:
     """Hold an evaluation against the checks for masked gradients; write its card.
 
@@ -46,18 +51,23 @@ def audit(
     from neurorobust.audit import audit as hold
     from neurorobust.audit import write_card
     from neurorobust.cli.stages import stages
-    from neurorobust.data import load
     from neurorobust.engine.estimators import Estimator
-    from neurorobust.methods import number
+    from neurorobust.errors import InvalidInput
+    from neurorobust.methods import number, spelled
+
+    named = spelled(attack)
+    if len(named) != 1:
+        raise InvalidInput(f"--attack {attack} names {len(named)} attacks; give one")
+    ((name, parameters),) = named
 
     def make(estimator: Estimator) -> Attack:
-        return make_attack(attack, estimator, **({} if steps is None else {"steps": steps}))
+        return make_attack(name, estimator, **parameters)
 
     told = stages(as_json)
-    graph = graph_of(model, models, seed, told)
-    source, epsilon = source_of(data, model), number(eps)
-    other = None if twin is None else graph_of(str(twin), models, seed, told)
-    test = load(source, limit=limit, seed=seed)
+    samples, seed, epsilon = samples_of(data, model), data.seed, number(eps)
+    names = [model, *([] if twin is None else [twin])]
+    graph, *others = graphs_of(names, reading, samples, stages=told, folder=models, seed=seed)
+    test = samples.shown_to(graph)
     with told.stage("Audit") as progress:
         card = hold(
             graph,
@@ -66,8 +76,8 @@ def audit(
             Linf.of(graph.header, epsilon),
             gradients=[name.strip() for name in gradient.split(",")],
             attack=make,
-            twin=other,
-            limit=limit,
+            twin=next(iter(others), None),
+            limit=len(test),
             seed=seed,
             queries=queries,
             tuned_on=tuned_on,

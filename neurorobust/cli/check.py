@@ -7,35 +7,37 @@ import typer
 
 from neurorobust.cli import options
 from neurorobust.cli.console import complain, console, print_json
+from neurorobust.cli.inputs import if_named, models_of
 from neurorobust.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from neurorobust.data import Source
     from neurorobust.fit import Check
+    from neurorobust.formats.reading import Reading
 
 
+@options.reads()
+@options.shows()
 def check(
-    model: Annotated[list[Path], typer.Argument(help="Saved Graphs or Programs, or .net files.")],
+    model: options.Models,
     profile: Annotated[
         list[str], typer.Option(help="Chip to hold them against; may be given several times.")
     ],
-    samples: Annotated[
-        Path | None,
-        typer.Option(help=".npy or .npz (array 'samples'): run them to know the activity."),
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Time steps of a .net file, which does not say.", min=1)
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the spikes of a Bernoulli coding.", min=0)] = 0,
     figure: Annotated[Path | None, typer.Option(help="Write the cores as SVG.")] = None,
     html: options.Html = None,
     every_rule: Annotated[bool, typer.Option("--all", help="Show passed rules too.")] = False,
     as_json: options.AsJson = False,
+    *,
+    reading: "Reading",
+    data: "Source",
 ) -> None:
     """Hold networks against the rules of chips: fit, cores, energy, time.
 
+    Data are run to know the activity, on which energy depends.
+
     Exit code 0: nothing fails. 1: a rule fails. 2: it cannot be checked.
     """
-    checks = _checks(model, profile, samples, steps, seed)
+    checks = _checks(model, profile, reading, data)
     if figure is not None:
         if len({found.content_hash for found in checks}) > 1:
             raise InvalidInput("--figure shows one network; write several with --html")
@@ -62,30 +64,31 @@ def check(
 
 
 def _checks(
-    models: list[Path], profiles: list[str], samples: Path | None, steps: int | None, seed: int
+    models: list[str], profiles: list[str], reading: "Reading", data: "Source"
 ) -> "list[Check]":
     from dataclasses import replace
 
     from neurorobust.chips import load_profile
-    from neurorobust.data import load as load_samples
+    from neurorobust.cli.stages import stages
     from neurorobust.fit import extract
     from neurorobust.fit.activity import measure
     from neurorobust.fit.checking import check as hold
     from neurorobust.fit.netx import with_findings
-    from neurorobust.formats.load import Reading, fitting, kind_of, load
+    from neurorobust.formats.load import kind_of
 
     chips = [load_profile(name).profile for name in profiles]
+    samples = if_named(data)
+    told = stages(as_json=True)
     found = []
-    reading = Reading(steps=steps)
-    kinds = {path: kind_of(path) for path in models}
-    if all(reading.beyond(kind) for kind in kinds.values()):
-        msg = f"{models[0]}: says itself how many steps it runs; steps are for .net files"
-        raise InvalidInput(msg)
-    for path in models:
-        model = load(path, fitting(reading, path))
-        activity = measure(model, load_samples(samples).values, seed=seed) if samples else None
+    for path, model in zip(
+        models, models_of(models, reading, samples, stages=told, seed=data.seed), strict=True
+    ):
+        activity = None
+        if samples is not None:
+            activity = measure(model, samples.shown_to(model).values, seed=data.seed)
         network = extract(model)
-        network = replace(network, name=network.name or path.stem)
+        network = replace(network, name=network.name or Path(path).stem)
         held = [hold(model, chip, activity, extracted=network) for chip in chips]
-        found += [with_findings(one, path) for one in held] if kinds[path] == "netx" else held
+        netx = kind_of(path) == "netx"
+        found += [with_findings(one, Path(path)) for one in held] if netx else held
     return found

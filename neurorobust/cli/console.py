@@ -11,6 +11,7 @@ from typing import Any, ParamSpec
 import typer
 from rich.console import Console
 
+from neurorobust.asking import speaking_options
 from neurorobust.errors import NeurorobustError
 from neurorobust.render import console as terminal
 
@@ -33,7 +34,8 @@ def command(function: Callable[P, None], code: int | None = None) -> Callable[P,
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            function(*args, **kwargs)
+            with speaking_options():
+                function(*args, **kwargs)
         except NeurorobustError as error:
             complain("error:", style="bold red", end=" ")
             complain(str(error))

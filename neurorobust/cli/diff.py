@@ -1,36 +1,27 @@
 """``neurorobust diff``: where two networks part that should be one, and why."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from neurorobust.cli import options
 from neurorobust.cli.console import console, print_json
+from neurorobust.cli.inputs import if_named
 
 if TYPE_CHECKING:
-    from neurorobust.ir.neurons import ResetMode
+    from neurorobust.data import Source
+    from neurorobust.formats.reading import Reading
 
 
+@options.reads()
+@options.shows(limit=64)
 def diff(
     a: Annotated[str, typer.Argument(help="A file, or file@backend:rung, as m@lava:quantised.")],
     b: Annotated[str, typer.Argument(help="Likewise.")],
-    inputs: Annotated[
-        str | None,
-        typer.Option(help="Real samples: .npy, .npz, a folder of image Parquet files, or digits."),
-    ] = None,
-    limit: Annotated[int, typer.Option(help="Most real samples.", min=1)] = 64,
     samples: Annotated[
         int, typer.Option(help="Random samples, and as many that make ties.", min=0)
     ] = 32,
-    steps: Annotated[int | None, typer.Option(help="Time steps of a sample.", min=1)] = None,
-    seed: Annotated[int, typer.Option(help="Of the random samples.", min=0)] = 0,
-    dt: Annotated[
-        float | None, typer.Option(help=".nir files: duration of a step in seconds.")
-    ] = None,
-    reset: Annotated[
-        str | None, typer.Option(help=".nir files, which do not say: hard, soft or none.")
-    ] = None,
     ulps: Annotated[
         float, typer.Option(help="Rounding steps of a layer's largest number that are rounding.")
     ] = 256.0,
@@ -42,8 +33,13 @@ def diff(
     ] = None,
     html: options.Html = None,
     as_json: options.AsJson = False,
+    *,
+    reading: "Reading",
+    data: "Source",
 ) -> None:
     """Drive two networks with the same inputs; say where they part, by how much, and why.
+
+    Data are shown beside random samples; --steps replaces the steps that files say.
 
     Exit code 0: they agree, up to rounding. 1: they differ. 2: they cannot be compared.
     """
@@ -51,18 +47,15 @@ def diff(
     from neurorobust.cli.stages import stages
     from neurorobust.compare.html import write_page
     from neurorobust.compare.text import print_difference
-    from neurorobust.data import load
-    from neurorobust.formats.load import Reading
 
     found = compare(
         a,
         b,
-        None if inputs is None else load(inputs, limit=limit, seed=seed).values,
+        if_named(data),
         samples=samples,
-        steps=steps,
-        seed=seed,
+        seed=data.seed,
         ulps=ulps,
-        reading=Reading(steps=steps, dt_s=dt, reset=cast("ResetMode | None", reset)),
+        **reading.said,
         profile=profile,
         stages=stages(as_json=True),
     )

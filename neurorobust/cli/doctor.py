@@ -13,27 +13,30 @@ from neurorobust.render.console import table
 
 if TYPE_CHECKING:
     from neurorobust.formats.netx.lint import Finding
+    from neurorobust.formats.reading import Reading
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
+@options.reads(
+    "num_layers",
+    "skip_layers",
+    "input_shape",
+    "input_message_bits",
+    "reset_interval",
+    "reset_offset",
+)
 def doctor(
     file: Annotated[Path, typer.Argument(help="A .net file.")],
-    num_layers: Annotated[int | None, typer.Option(help="As in netx.")] = None,
-    skip_layers: Annotated[int, typer.Option(help="As in netx.")] = 0,
-    input_shape: Annotated[
-        tuple[int, int, int] | None, typer.Option(help="C H W, where the file lacks it.")
-    ] = None,
-    input_message_bits: Annotated[int, typer.Option(help="As in netx.")] = 0,
     input_range: Annotated[
         tuple[int, int] | None, typer.Option(help="Smallest and largest integer sent.")
     ] = None,
-    reset_interval: Annotated[int | None, typer.Option(help="As in netx.")] = None,
-    reset_offset: Annotated[int, typer.Option(help="As in netx.")] = 0,
     select_tag: Annotated[
         str, typer.Option(help="Tag of the run configuration; 'none' for none.")
     ] = "fixed_pt",
     as_json: options.AsJson = False,
+    *,
+    reading: "Reading",
 ) -> None:
     """Say what goes wrong, without a message, when lava-dl's netx runs a file.
 
@@ -45,15 +48,7 @@ def doctor(
 
     tag = None if select_tag == "none" else select_tag
     try:
-        call = NetxCall(
-            num_layers=num_layers,
-            skip_layers=skip_layers,
-            input_shape=input_shape,
-            input_message_bits=input_message_bits,
-            reset_interval=reset_interval,
-            reset_offset=reset_offset,
-        )
-        found = examine(file, call, select_tag=tag, input_range=input_range)
+        found = examine(file, NetxCall.of(reading), select_tag=tag, input_range=input_range)
     except NeurorobustError as error:
         if not as_json:
             raise

@@ -7,9 +7,12 @@ import typer
 
 from neurorobust.cli import options
 from neurorobust.cli.console import print_file, print_json, say
+from neurorobust.cli.inputs import if_named, models_of
 from neurorobust.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from neurorobust.data import Source
+    from neurorobust.formats.reading import Reading
     from neurorobust.ir import Model, Program
 
 CODE = ("snntorch", "norse", "lava")
@@ -17,8 +20,10 @@ FILES = ("nir", "onnx", "netx")
 IN_INTEGERS = ("lava", "netx")
 
 
+@options.reads()
+@options.shows(limit=64)
 def export(
-    model: Annotated[Path, typer.Argument(help="A saved Graph or Program.")],
+    model: options.Model,
     to: Annotated[str, typer.Option(help=f"{', '.join((*CODE, *FILES))}.")],
     out: Annotated[
         Path, typer.Option(help="Folder of the code and weights; for nir, onnx and netx the file.")
@@ -32,18 +37,18 @@ def export(
     ] = None,
     exact: Annotated[bool, typer.Option(help="norse: no sum in another order.")] = False,
     check: Annotated[bool, typer.Option(help="Run what was written and compare.")] = True,
-    samples: Annotated[
-        Path | None, typer.Option(help=".npy or .npz: compare on these as well.")
-    ] = None,
     as_json: options.AsJson = False,
+    *,
+    reading: "Reading",
+    data: "Source",
 ) -> None:
-    """Write a network for another framework, run what was written and compare.
+    """Write a network for another framework, run what was written and compare, on data as well.
 
     Exit code 0: written, and nothing speaks against it. 1: the network has no form there, or what
     was written computes something else. 2: it cannot be done as asked.
     """
     from neurorobust import api
-    from neurorobust.data import load as load_samples
+    from neurorobust.cli.stages import stages
 
     if to not in (*CODE, *FILES):
         raise InvalidInput(f"--to is {to!r}; known are {', '.join((*CODE, *FILES))}")
@@ -51,14 +56,15 @@ def export(
         raise InvalidInput(f"--profile is for nir, lava and netx; {to} has none")
     if exact and to in FILES:
         raise InvalidInput(f"--exact is for norse; {to} has no such choice")
-    network = api.load(model)
-    inputs = None if samples is None else load_samples(samples).values
+    samples = if_named(data)
+    told = stages(as_json=True)
+    network: Model = models_of([model], reading, samples, stages=told, seed=data.seed)[0]
     if to in IN_INTEGERS:
         network = _lowered(network, model, profile)
     elif to == "nir":
         api.as_graph(network, model)
     files, verdict, call = api.export(
-        network, to, out, profile=profile or "strict", exact=exact, check=check, inputs=inputs
+        network, to, out, profile=profile or "strict", exact=exact, check=check, inputs=samples
     )
     more = {"call": call} if call else {}
     if as_json:
@@ -73,7 +79,7 @@ def export(
         raise typer.Exit(1)
 
 
-def _lowered(model: "Model", path: Path, profile: str | None) -> "Program":
+def _lowered(model: "Model", path: str, profile: str | None) -> "Program":
     """A Program as it is; a Graph lowered for a profile."""
     from neurorobust import api
     from neurorobust.ir import Program

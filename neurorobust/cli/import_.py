@@ -1,40 +1,40 @@
 """``neurorobust import``: a file of another format becomes a saved Graph or Program."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from neurorobust.cli import options
 from neurorobust.cli.console import print_file, print_json, say
+from neurorobust.cli.inputs import models_of
 from neurorobust.errors import InvalidInput
 
-KINDS = ("nir", "netx", "onnx")
+if TYPE_CHECKING:
+    from neurorobust.formats.reading import Reading
+
+KINDS = ("nir", "netx", "onnx", "script")
 
 
+@options.reads()
 def import_(
-    file: Annotated[Path, typer.Argument(help="A .nir, .net or .onnx file.")],
+    file: Annotated[
+        str, typer.Argument(help="A .nir, .net or .onnx file, or file.py:name, which runs it.")
+    ],
     out: Annotated[Path, typer.Option(help="File of the model.")],
     source: Annotated[
-        str, typer.Option("--from", help="nir, netx or onnx; auto looks into the file.")
+        str, typer.Option("--from", help=f"{', '.join(KINDS)}; auto looks into the file.")
     ] = "auto",
-    dt: Annotated[
-        float | None, typer.Option(help="nir, netx: duration of a step in seconds.")
-    ] = None,
-    reset: Annotated[
-        str | None, typer.Option(help="nir: hard, soft or none; its files do not say.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="nir, netx: steps of a sample.")] = None,
-    readout: Annotated[
-        str | None, typer.Option(help="nir, netx: count, mean, last, max or first.")
-    ] = None,
     as_json: options.AsJson = False,
+    *,
+    reading: "Reading",
 ) -> None:
     """Read a network of another format and save it; what the file leaves open has to be said.
 
     Ends with 2 if it cannot be done.
     """
-    from neurorobust.formats.load import Reading, kind_of, load
+    from neurorobust.cli.stages import stages
+    from neurorobust.formats.load import kind_of
     from neurorobust.ir import save_model
 
     if source not in ("auto", *KINDS):
@@ -42,14 +42,7 @@ def import_(
     kind = kind_of(file)
     if kind not in KINDS or source not in ("auto", kind):
         raise InvalidInput(f"{file}: is a {kind} model; --from is {source}, of {', '.join(KINDS)}")
-    given: dict[str, Any] = {"dt_s": dt, "reset": reset, "steps": steps, "readout": readout}
-    reading = Reading(**given)
-    if more := [name.removesuffix("_s") for name in reading.beyond(kind)]:
-        raise InvalidInput(f"--{', --'.join(more)}: a {kind} file says so itself; leave it out")
-    if kind == "netx" and steps is None:
-        msg = f"{file}: a netx file does not say how many steps a sample lasts; give --steps"
-        raise InvalidInput(msg)
-    model = load(file, reading)
+    model = models_of([file], reading, stages=stages(as_json=True))[0]
     path = save_model(model, out)
     if as_json:
         print_json(

@@ -7,11 +7,15 @@ import typer
 
 from neurorobust.cli import options
 from neurorobust.cli.console import console, print_file, print_json, say
+from neurorobust.cli.inputs import calibration_of, models_of
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.render.console import table
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from neurorobust.data import Source
+    from neurorobust.formats.reading import Reading
 
 _SHOWN = {
     "layer": "layer",
@@ -33,8 +37,10 @@ _MEASURED = {
 """Columns of the report on the console, where any layer has them."""
 
 
+@options.reads()
+@options.shows(without=("name", "part", "first", "limit"))
 def lower(
-    model: Annotated[Path, typer.Argument(help="A saved Graph.")],
+    model: options.Model,
     profile: options.Target,
     out: Annotated[Path, typer.Option(help="File of the Program.")],
     scaling: Annotated[
@@ -48,12 +54,13 @@ def lower(
         int | None, typer.Option(help="Bits of a decay; the profile's by default.")
     ] = None,
     input_coding: options.InputCoding = None,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(help=".npy or .npz (array 'samples'): compare on them, and choose by them."),
-    ] = None,
+    calibration: options.Calibration = None,
+    calibration_limit: options.CalibrationLimit = 128,
     net: Annotated[Path | None, typer.Option(help="Also write it as a netx file (.net).")] = None,
     as_json: options.AsJson = False,
+    *,
+    reading: "Reading",
+    data: "Source",
 ) -> None:
     """Turn a network into a chip's integers and show what that did, layer by layer.
 
@@ -61,18 +68,19 @@ def lower(
     """
     from neurorobust import api
     from neurorobust.chips import load_profile
-    from neurorobust.data import load as load_samples
+    from neurorobust.cli.stages import stages
     from neurorobust.fit import with_cores
     from neurorobust.ir import Graph, save_model
 
     target = load_profile(profile).profile
-    graph = api.load(model)
+    held = calibration_of(calibration, calibration_limit, data)
+    graph = models_of([model], reading, held, stages=stages(as_json=True), seed=data.seed)[0]
     if not isinstance(graph, Graph):
         raise InvalidInput(f"{model} holds a Program already; lower the Graph that it came from")
     program = api.lower(
         graph,
         target,
-        calibration=None if calibration is None else load_samples(calibration).values,
+        calibration=None if held is None else held.shown_to(graph).values,
         scaling=scaling,
         percentile=percentile,
         weight_bits=weight_bits,

@@ -7,41 +7,42 @@ import typer
 
 from neurorobust.cli import options
 from neurorobust.cli.console import console, print_json, say
-from neurorobust.cli.inputs import model_of, source_of
+from neurorobust.cli.inputs import models_of, samples_of
 from neurorobust.render.console import table
 
 if TYPE_CHECKING:
+    from neurorobust.data import Source
+    from neurorobust.formats.reading import Reading
     from neurorobust.metrics.neurobench import Counts
 
 
+@options.reads()
+@options.shows(limit=128)
 def neurobench(
-    model: Annotated[str, typer.Argument(help="A saved Graph or Program, or digits.")],
-    data: options.Data = None,
-    first: options.First = 0,
-    limit: Annotated[int, typer.Option(help="Number of samples.", min=1)] = 128,
+    model: options.Model,
     batch: Annotated[
         int, typer.Option(help="Samples per call; NeuroBench's MACs depend on it.", min=1)
     ] = 32,
     out: Annotated[Path, typer.Option(help="Folder of the built-in model.")] = Path(
         "neurorobust-neurobench"
     ),
-    seed: Annotated[int, options.seed("Of the digits and of drawn input.")] = 0,
     as_json: options.AsJson = False,
+    *,
+    reading: "Reading",
+    data: "Source",
 ) -> None:
     """Count operations, activity, connections and memory, as NeuroBench does and by the event.
 
     Ends with 2 if it cannot be done.
     """
     from neurorobust.cli.stages import stages
-    from neurorobust.data import load
     from neurorobust.metrics.neurobench import count
 
-    source = source_of(data, model)
-    told = stages(as_json)
-    network = model_of(model, out, seed, told)
-    samples = load(source, first=first, limit=limit, seed=seed)
+    told, samples, seed = stages(as_json), samples_of(data, model), data.seed
+    (network,) = models_of([model], reading, samples, stages=told, folder=out, seed=seed)
+    values = samples.shown_to(network).values
     with told.stage("Run and count") as progress:
-        counts = count(network, samples.values, batch=batch, seed=seed, progress=progress)
+        counts = count(network, values, batch=batch, seed=seed, progress=progress)
     if as_json:
         print_json(counts.as_json())
     else:

@@ -10,7 +10,7 @@ import typer
 
 from neurorobust.asking import Asked, questions
 from neurorobust.data.source import Source
-from neurorobust.formats.reading import Kind, Reading
+from neurorobust.formats.reading import Reading
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Calibration = Annotated[
@@ -28,6 +28,7 @@ Model = Annotated[
         help="A file (saved, .nir, .net, .onnx), file.py:name, which runs that file, or digits."
     ),
 ]
+Models = Annotated[list[str], typer.Argument(help="Models: files, file.py:name, or digits.")]
 Percentile = Annotated[float, typer.Option(help="Of the rule percentile.")]
 Target = Annotated[str, typer.Option(help="Target: name or file of a profile.")]
 
@@ -41,13 +42,13 @@ def seed(of: str) -> Any:
     return typer.Option(help=of, min=0, max=2**32 - 1)
 
 
-def reads(*kinds: Kind) -> Callable[[Command], Command]:
+def reads(*names: str) -> Callable[[Command], Command]:
     """A command that reads models: it is handed what was said of their files, as ``reading``.
 
     Args:
-        kinds: Of files; all by default.
+        names: Fields that it asks for; all by default.
     """
-    asked = [one for one in questions(Reading).values() if not kinds or set(kinds) & set(one.of)]
+    asked = [one for name, one in questions(Reading).items() if not names or name in names]
     return _handed("reading", Reading, asked, "Model", {})
 
 
@@ -99,7 +100,7 @@ def _parameter(asked: Asked, panel: str, defaults: Mapping[str, Any]) -> inspect
         min=asked.least,
         max=asked.most,
         rich_help_panel=panel,
-        show_default=asked.default is not None and not asked.off,
+        show_default=defaults.get(asked.name, asked.default) is not None and not asked.off,
     )
     default = defaults.get(asked.name, asked.default)
     kind = asked.kind if default is not None else asked.kind | None
@@ -109,11 +110,3 @@ def _parameter(asked: Asked, panel: str, defaults: Mapping[str, Any]) -> inspect
         default=default,
         annotation=Annotated[kind, declared],
     )
-
-
-Data = Annotated[
-    str | None, typer.Option(help="Folder of image Parquet files, .npz with x, y, or digits.")
-]
-First = Annotated[int, typer.Option(help="Index of the first test sample.", min=0)]
-OwnGraph = Annotated[str, typer.Argument(help="A saved Graph, or digits: trains the built-in.")]
-Seed = Annotated[int, seed("Of everything random.")]

@@ -66,8 +66,8 @@ def parts_of(folder: Path) -> tuple[str, ...]:
     Raises:
         InvalidFile: if it has both.
     """
-    classes = _classes(folder)
     parts = tuple(one.name for one in _folders(folder) if _classes(one))
+    classes = [one for one in _classes(folder) if one.name not in parts]
     if classes and parts:
         reason = (
             f"holds images in {classes[0].name} and folders of images in {parts[0]}; give every "

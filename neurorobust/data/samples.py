@@ -6,6 +6,8 @@ from math import prod
 
 import numpy as np
 
+from neurorobust.asking import give
+from neurorobust.data.source import Source
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, Model, Shape
 
@@ -58,13 +60,34 @@ class Samples:
         """The same within the bounds and on the levels of a model, where nothing else was said.
 
         What a model takes as one axis is flattened.
+
+        Raises:
+            InvalidInput: for values beyond the bounds of the model.
         """
         header, flat = model.header, (prod(self.shape),)
         raw = self.raw
         if header.coding != "events" and model.input_shape == flat != self.shape:
             raw = raw.reshape(len(raw), *flat)
         bounds, grid = self.bounds or header.bounds, self.grid or header.levels
-        return replace(self, raw=raw, bounds=bounds, grid=grid)
+        found = replace(self, raw=raw, bounds=bounds, grid=grid)
+        found._within(*header.bounds)  # noqa: SLF001
+        return found
+
+    def _within(self, low: float, high: float) -> None:
+        ends = self.raw if self.levels is None else np.array(self.bounds)
+        if not ends.size or not (ends.min() < low or ends.max() > high):
+            return
+        raw, way_out = self.raw, "rescale them"
+        if self.levels is not None:
+            way_out = f"give other {give(Source, 'bounds')}"
+        elif raw.min() >= 0 and (raw == np.rint(raw)).all():
+            top = int(raw.max())
+            asked = give(Source, "levels", 256 if top < LEVELS else top + 1)
+            way_out = f"{way_out}, or save the numbers of a sensor as integers and give {asked}"
+        raise InvalidInput(
+            f"{self.name} has values from {ends.min():g} to {ends.max():g}, the model takes "
+            f"{low:g} to {high:g}; {way_out}"
+        )
 
     @property
     def shape(self) -> Shape:

@@ -136,9 +136,8 @@ def require_open(reading: Reading, paths: Iterable[Path | str], *besides: str) -
     kinds = {kind_of(path) for path in files}
     said = reading.beyond("saved")
     if more := [n for n in said if n not in besides and all(n in reading.beyond(k) for k in kinds)]:
-        named, given = " and ".join(map(str, files)), " and ".join(map(give, more))
-        verb = "says" if len(files) == 1 else "say"
-        raise InvalidInput(f"{named} {verb} {given} itself; leave it out")
+        named, given = " and ".join(map(str, files)) or "no file", " and ".join(map(give, more))
+        raise InvalidInput(f"{named} says {given} itself, or has no use for it; leave it out")
 
 
 def fitting(reading: Reading, path: Path | str) -> Reading:

@@ -181,11 +181,13 @@ class Reading:
 
     def beyond(self, kind: Kind) -> list[str]:
         """What was said although files of a kind say it themselves."""
-        return [
-            name
-            for name, asked in questions(Reading).items()
-            if kind not in asked.of and getattr(self, name) != asked.default
-        ]
+        return [name for name in self.said if kind not in questions(Reading)[name].of]
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What differs from saying nothing."""
+        values = {name: getattr(self, name) for name in questions(Reading)}
+        return {n: v for n, v in values.items() if v != questions(Reading)[n].default}
 
     @property
     def step_s(self) -> float:

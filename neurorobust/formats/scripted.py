@@ -129,7 +129,8 @@ def _converted(found: Any, reading: Reading, shape: Shape | None, name: str) -> 
     module: nn.Module = found.eval().cpu()
     taken: dict[str, Any] = {}
     if reading.steps is None:
-        raise InvalidInput(f"a module does not say how many steps to run; {give('steps', 25)}")
+        ask = give("steps", 25)
+        raise InvalidInput(f"a module does not say how many steps a sample lasts; say it, as {ask}")
     header = Header(
         name=name,
         dt_s=reading.dt_s or _STEP_S,

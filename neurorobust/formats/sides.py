@@ -8,12 +8,15 @@ from neurorobust.chips import load_profile
 from neurorobust.compare.sides import Side
 from neurorobust.errors import InvalidInput
 from neurorobust.formats.load import Reading, fitting, load
-from neurorobust.ir import Graph, Model
+from neurorobust.ir import Graph, Model, Shape
 from neurorobust.lower import lower
 
 
 def open_side(
-    given: Model | str | Path | Executable | Side, reading: Reading, profile: str
+    given: Model | str | Path | Executable | Side,
+    reading: Reading,
+    profile: str,
+    shape: Shape | None = None,
 ) -> Side:
     """A side from what people name.
 
@@ -22,6 +25,7 @@ def open_side(
             ``@backend``, ``@backend:rung`` or ``@backend:rung:precision`` after it if wanted.
         reading: What files of other formats do not say.
         profile: Target that a Graph is lowered to for the rung ``quantised``.
+        shape: Of a sample that it is to be shown, where a module of torch leaves it open.
 
     Raises:
         InvalidInput: for anything else, or an unknown rung or precision.
@@ -32,7 +36,7 @@ def open_side(
     if isinstance(given, Model):
         return Side.of(given)
     if isinstance(given, str | Path):
-        return _named(str(given), reading, profile)
+        return _named(str(given), reading, profile, shape)
     if callable(getattr(given, "run", None)):
         return Side(label=type(given).__name__, executable=given, precision="single")
     raise InvalidInput(
@@ -41,10 +45,18 @@ def open_side(
     )
 
 
-def _named(text: str, reading: Reading, profile: str) -> Side:
+def side_file(text: str | Path) -> str:
+    """The file that is named, without where it runs."""
+    return _parted(str(text))[0]
+
+
+def _parted(text: str) -> tuple[str, str]:
     path, at, lane = text.rpartition("@")
-    if not at or Path(text).exists():
-        path, lane = text, "torch"
+    return (path, lane) if at and not Path(text).exists() else (text, "torch")
+
+
+def _named(text: str, reading: Reading, profile: str, shape: Shape | None) -> Side:
+    path, lane = _parted(text)
     backend, _, rest = lane.partition(":")
     rung, _, precision = rest.partition(":")
     if backend not in backend_names():
@@ -54,7 +66,7 @@ def _named(text: str, reading: Reading, profile: str) -> Side:
         raise InvalidInput(f"{text}: no rung is named {rung!r}; known are {', '.join(RUNGS)}")
     if precision not in ("", "double", "single"):
         raise InvalidInput(f"{text}: precision is {precision!r}; known are double, single")
-    model: Model = load(path, fitting(reading, path))
+    model: Model = load(path, fitting(reading, path), shape=shape)
     if rung == "quantised" and isinstance(model, Graph):
         model = lower(model, load_profile(profile).profile)
     side = Side.of(

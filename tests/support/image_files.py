@@ -5,12 +5,12 @@ import io
 import polars as pl
 
 
-def encoded(pixels, kind="PNG", mode=None) -> bytes:
+def encoded(pixels, kind="PNG", **options) -> bytes:
     """Pixels (H, W) or (H, W, C) as a file."""
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(pixels, mode=mode).save(buffer, format=kind)
+    Image.fromarray(pixels).save(buffer, format=kind, **options)
     return buffer.getvalue()
 
 

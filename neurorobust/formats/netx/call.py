@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from neurorobust.errors import InvalidInput
-from neurorobust.formats.reading import give
+from neurorobust.formats.reading import Reading, give
 from neurorobust.ir import Array, Shape
 
 
@@ -49,6 +49,18 @@ class NetxCall:
             raise InvalidInput(
                 f"{give('input_shape', self.input_shape)}; give three sizes, C, H, W"
             )
+
+    @classmethod
+    def of(cls, reading: Reading) -> "NetxCall":
+        """What was said of a file."""
+        return cls(
+            num_layers=reading.num_layers,
+            skip_layers=reading.skip_layers,
+            input_shape=reading.input_shape,
+            input_message_bits=reading.input_message_bits,
+            reset_interval=reading.reset_interval,
+            reset_offset=reading.reset_offset or 0,
+        )
 
     def arguments(self) -> dict[str, Any]:
         """Keywords of ``netx.hdf5.Network``, which takes shapes as (W, H, C)."""

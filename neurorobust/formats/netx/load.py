@@ -36,17 +36,10 @@ def load_netx(path: Path, reading: Reading) -> Program:
         ask = give("steps", 16)
         msg = f"{path}: a netx file does not say how many steps a sample lasts; give it, as {ask}"
         raise InvalidInput(msg)
-    call = NetxCall(
-        num_layers=reading.num_layers,
-        skip_layers=reading.skip_layers,
-        input_shape=reading.input_shape,
-        input_message_bits=reading.input_message_bits,
-        reset_interval=reading.reset_interval,
-        reset_offset=reading.reset_offset or 0,
-    )
     dt_s = 1e-3 if reading.dt_s is None else reading.dt_s
     header = Header(name=path.stem, dt_s=dt_s, steps=reading.steps)
     in_phase = reading.reset_offset is None
+    call = NetxCall.of(reading)
     return build(read_netx(path), call, header, readout=reading.readout, in_phase=in_phase)
 
 
