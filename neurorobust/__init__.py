@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from neurorobust.api import load_samples as load_samples
     from neurorobust.api import lower as lower
     from neurorobust.api import replay as replay
+    from neurorobust.api import run as run
     from neurorobust.attacks import L2 as L2
     from neurorobust.attacks import Apgd as Apgd
     from neurorobust.attacks import AttackSet as AttackSet
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 FACE = {
-    "api": "attack audit check diff export load load_samples lower replay",
+    "api": "attack audit check diff export load load_samples lower replay run",
     "attacks": "Apgd AttackSet Fgsm L2 Linf Pgd SaPgd Square",
     "backends": "RunResult get_backend",
     "chips": "load_profile",

@@ -1,6 +1,6 @@
 """The verbs that take what people name: files, names of chips and backends, models."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,10 +30,14 @@ if TYPE_CHECKING:
     from neurorobust.attacks.request import Crafter
     from neurorobust.audit import EvaluationCard
     from neurorobust.compare.selfcheck import Verdict
+    from neurorobust.data import Source
     from neurorobust.engine.network import Network
     from neurorobust.fit import Check
     from neurorobust.formats.nir.save import Profile as NirProfile
-    from neurorobust.study.replay import Replay
+    from neurorobust.study.running import Done
+
+    Named = Model | str | Path | torch.nn.Module
+    Shown = str | Path | Source | Samples | tuple[Array, Array]
 
 CODE, FILES = ("snntorch", "norse", "lava"), ("nir", "onnx", "netx")
 """What a network is exported to: code with its weights, or one file."""
@@ -161,32 +165,168 @@ def attack(
         return [craft(one, request, place, progress=progress)[0] for one in attacks]
 
 
-def replay(
-    graph: Graph,
-    program: Program | None,
-    sets: "Sequence[Samples | AttackSet]",
+def run(
+    model: "Named | Sequence[Named]",
+    data: "Shown",
     *,
-    backends: Iterable[str] | None = None,
-    progress: Progress | None = None,
-) -> "Replay":
-    """Every set on every backend and rung: decisions, spikes, and what does not run here.
+    out: Path | str = "neurorobust-run",
+    profiles: Sequence[str] = ("loihi2",),
+    attacks: str | None = None,
+    gradients: str | None = None,
+    eps: str | Sequence[float] | None = None,
+    backends: Sequence[str] | None = None,
+    sections: Mapping[str, Mapping[str, Any]] | None = None,
+    stages: Stages = Silent(),  # noqa: B008  # it holds nothing
+    limit: int | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+    **left_open: Any,
+) -> "Done":
+    """The whole road: load, check, lower, attack, replay everywhere, report.
 
     Args:
-        graph: Runs on the rung ``float``.
-        program: Runs on the rung ``quantised``.
-        sets: Clean samples and attack sets.
-        backends: Names; by default all that run here.
-        progress: Called as ``(what, done, total)``.
-    """
-    from neurorobust.study.lanes import open_lanes
-    from neurorobust.study.replay import replay as run
-    from neurorobust.study.sets import SampleSet
+        model: A file, ``file.py:name``, ``digits``, a Graph or Program, or a module of torch; or
+            several of these.
+        data: What it is shown: a name or path, a Source, Samples, or arrays (x, y).
+        out: Folder of results, attack sets and ``report.html``; what an earlier run left there is
+            used again where it still holds.
+        profiles: Chips to lower to.
+        attacks: As ``"pgd(steps=40),square"``; empty for none.
+        gradients: As ``"rga,stbp"``.
+        eps: Radii, as ``"2/255,8/255"`` or numbers.
+        backends: Where to run; all that can run here by default.
+        sections: More of the study, as a study file has it: ``{"lower": {"weight_bits": [4]}}``.
+        stages: Told about progress.
+        limit: Number of samples.
+        seed: Of everything random.
+        jobs: Processes of one thread.
+        left_open: What a file or module does not say: ``steps``, ``readout``, ...
 
-    shown = [SampleSet(one) if isinstance(one, Samples) else SampleSet.of(one) for one in sets]
-    lanes, closed = open_lanes(graph, program, names=backends)
-    done = run(graph, program, shown, lanes, progress=progress)
-    done.closed[:0] = closed
-    return done
+    Raises:
+        InvalidFile: for a file that is missing or damaged.
+        InvalidInput: for what is left open, or does not fit.
+    """
+    from neurorobust.study import presets
+
+    radii = eps if isinstance(eps, str) else ",".join(map(str, eps or ()))
+    spec = presets.ATTACKS if attacks is None else attacks
+    asked = {
+        "backends": backends,
+        "attacks": spec,
+        "gradients": presets.GRADIENTS if gradients is None else gradients,
+        "eps": radii or presets.EPSILONS,
+    }
+    said = {"audit": {"samples": presets.AUDIT}, **(sections or {})}
+    said["lower"] = {"profile": list(profiles), **said.get("lower", {})}
+    said["run"] = {"jobs": jobs, **said.get("run", {})}
+    given = {"limit": limit, "seed": seed, **left_open}
+    return _study(model, data, Path(out), "run", asked, said, given, stages)
+
+
+def replay(
+    sets: "str | Path | AttackSet | Sequence[str | Path | AttackSet]",
+    model: "Named | Sequence[Named]",
+    data: "Shown",
+    *,
+    out: Path | str = "neurorobust-replay",
+    profiles: Sequence[str] = ("loihi2",),
+    backends: Sequence[str] | None = None,
+    sections: Mapping[str, Mapping[str, Any]] | None = None,
+    stages: Stages = Silent(),  # noqa: B008  # it holds nothing
+    limit: int | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+    **left_open: Any,
+) -> "Done":
+    """Frozen attacks on every backend and chip arithmetic, and the report.
+
+    Args:
+        sets: Attack sets: files, folders of them, or in memory.
+        model: As for ``run``.
+        data: The clean samples that the sets were crafted on.
+        out: Folder of results and ``report.html``.
+        profiles: Chips to lower to.
+        backends: Where to run; all that can run here by default.
+        sections: More of the study, as a study file has it.
+        stages: Told about progress.
+        limit: Number of samples.
+        seed: Of everything random.
+        jobs: Processes of one thread.
+        left_open: What a file or module does not say: ``steps``, ``readout``, ...
+    """
+    from neurorobust.attacks import AttackSet as Frozen
+
+    every = [sets] if isinstance(sets, str | Path | Frozen) else list(sets)
+    files = [str(one) for one in every if not isinstance(one, Frozen)]
+    frozen = [one for one in every if isinstance(one, Frozen)]
+    said = dict(sections or {})
+    said["lower"] = {"profile": list(profiles), **said.get("lower", {})}
+    said["replay"] = {"sets": files, **said.get("replay", {})}
+    said["run"] = {"jobs": jobs, **said.get("run", {})}
+    given = {"limit": limit, "seed": seed, **left_open}
+    asked = {"backends": backends, "slow": backends is None}
+    return _study(model, data, Path(out), "replay", asked, said, given, stages, frozen)
+
+
+def _study(
+    model: "Named | Sequence[Named]",
+    data: "Shown",
+    out: Path,
+    preset: str,
+    asked: Mapping[str, Any],
+    sections: Mapping[str, Any],
+    given: Mapping[str, Any],
+    stages: Stages,
+    sets: "Sequence[AttackSet]" = (),
+) -> "Done":
+    from dataclasses import replace
+
+    from neurorobust.data import Source
+    from neurorobust.study import presets
+    from neurorobust.study.given import read_given
+    from neurorobust.study.running import begin, run_study
+
+    of_data = {name: given[name] for name in questions(Source) if given.get(name) is not None}
+    of_model = {name: given[name] for name in given if name in questions(Reading)}
+    if unknown := sorted(set(given) - set(questions(Source)) - set(questions(Reading))):
+        known = ", ".join((*questions(Reading), *questions(Source)))
+        raise InvalidInput(f"{', '.join(unknown)}: is no option; known are {known}")
+    samples = None
+    if isinstance(data, str | Path | Source):
+        source = data if isinstance(data, Source) else Source(data)
+        source = replace(source, **of_data)
+    else:
+        samples = data if isinstance(data, Samples) else _arrays(*data)
+        samples = samples.head(given.get("limit"))
+        source = Source(samples.name, **of_data)
+    reading = Reading(**of_model)
+    many: list[Any] = list(model) if isinstance(model, list | tuple) else [model]
+    begin(out)
+    models = [_as_named(one, reading, samples, source) for one in many]
+    labels = [one.header.name or "model" if isinstance(one, Model) else str(one) for one in models]
+    spec = presets.preset(labels, source, reading, **asked, **sections)
+    read_in, before = read_given(
+        spec, out, stages=stages, models=models, samples=samples, sets=sets
+    )
+    return run_study(spec, read_in, out, stages=stages, stages_before=before, preset=preset)
+
+
+def _arrays(x: Array, y: Array) -> Samples:
+    import numpy as np
+
+    return Samples("arrays", np.asarray(x), np.asarray(y).astype(np.int64))
+
+
+def _as_named(
+    model: "Named", reading: Reading, samples: Samples | None, source: "Source"
+) -> "Model | str | Path":
+    """The same, with a module of torch as the Graph that it computes."""
+    if isinstance(model, Model | str | Path):
+        return model
+    from neurorobust.formats.scripted import converted
+
+    shown = read_samples(source) if samples is None else samples
+    return converted(model, reading, shown.shape, type(model).__name__)
 
 
 def diff(

@@ -36,7 +36,7 @@ def main(job: dict[str, Any]) -> dict[str, str]:
         try:
             found = _found(_module(Path(job["file"])), job["name"], Path(job["file"]))
             said = {key: _tupled(value) for key, value in job["said"].items()}
-            model = _converted(found, Reading(**said), _tupled(job["shape"]), job["name"])
+            model = converted(found, Reading(**said), _tupled(job["shape"]), job["name"])
         except _Fault as fault:
             return {"fault": str(fault)}
         except NeurorobustError as error:
@@ -123,7 +123,7 @@ def _offered(module: ModuleType) -> str:
     return f"it has {', '.join(names)}" if names else f"it has no model; {_NEEDS}"
 
 
-def _converted(found: Any, reading: Reading, shape: Shape | None, name: str) -> Graph | Program:
+def converted(found: Any, reading: Reading, shape: Shape | None, name: str) -> Graph | Program:
     if isinstance(found, Graph | Program):
         return _agreeing(found, reading)
     module: nn.Module = found.eval().cpu()

@@ -1,6 +1,7 @@
 """What cells may cost, before they have run: passes through the network, by what one pass takes."""
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
@@ -90,15 +91,15 @@ def learned(cells: Iterable[Cell], ended: Mapping[str, Ended]) -> float:
         cells: Of a study.
         ended: Those that have run.
     """
-    kinds: dict[tuple[str, str], list[float]] = {}
+    by_group: dict[tuple[str, ...], list[float]] = defaultdict(list)
     for cell in cells:
         if (done := ended.get(cell.key)) is not None and cell.estimate_s:
             share = float(done.cost.get("cpu_s", 0.0)) / cell.estimate_s
-            kinds.setdefault((cell.kind, cell.group), []).append(share)
-    every = [share for shares in kinds.values() for share in shares]
+            for at in ((cell.kind, cell.group), (cell.kind,)):
+                by_group[at].append(share)
 
     def factor(cell: Cell) -> float:
-        own = kinds.get((cell.kind, cell.group)) or every
+        own = by_group.get((cell.kind, cell.group)) or by_group.get((cell.kind,))
         return sum(own) / len(own) if own else 1.0
 
     return sum(cell.estimate_s * factor(cell) for cell in cells if cell.key not in ended)

@@ -7,6 +7,7 @@ from typing import Any
 from neurorobust.attacks import AttackSet
 from neurorobust.data import Samples
 from neurorobust.data import load as load_samples
+from neurorobust.data.loading import parts_of
 from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.formats.load import Reading, fitting, load_named, model_names, require_open
 from neurorobust.formats.load import load as load_model
@@ -24,6 +25,7 @@ def read_given(
     stages: Stages = Silent(),  # noqa: B008  # it holds nothing
     models: Sequence[Model | str | Path] | None = None,
     samples: Samples | None = None,
+    sets: Sequence[AttackSet] = (),
 ) -> tuple[Given, list[dict[str, Any]]]:
     """Everything that a study file names.
 
@@ -33,6 +35,7 @@ def read_given(
         stages: Told about progress.
         models: In place of those that the file names.
         samples: Likewise.
+        sets: Frozen attacks besides those that the file names.
 
     Returns:
         What was read, and how long each stage took.
@@ -44,9 +47,7 @@ def read_given(
     clock, data = Clock(stages), spec.data
     if samples is None:
         samples = load_samples(data.source)
-    calibration = None
-    if data.calibration is not None:
-        calibration = load_samples(data.held_out)
+    calibration = _calibration(spec)
     found: list[Named] = []
     reading = Reading(**spec.models.reading)
     files = [
@@ -78,8 +79,26 @@ def read_given(
         if spec.models.twin is None
         else load_model(spec.models.twin, fitting(reading, spec.models.twin), shape=samples.shape)
     )
-    sets = read_sets(map(Path, spec.replay.sets))
-    return Given(_distinct(found), samples, calibration, twin, sets), clock.rows
+    every = [*sets, *read_sets(map(Path, spec.replay.sets))]
+    return Given(_distinct(found), samples, calibration, twin, every), clock.rows
+
+
+def _calibration(spec: Spec) -> Samples | None:
+    """Samples that lowering looks at: those that are named; for the rule ``spikes`` those of the
+    training part by default.
+    """
+    data = spec.data
+    if data.calibration is None and "spikes" not in spec.lower.scaling:
+        return None
+    if data.calibration is None:
+        if "train" not in parts_of(data.name):
+            msg = (
+                f"{data.name} has no part train; the rule spikes looks at samples, so name some "
+                "with --calibration"
+            )
+            raise InvalidInput(msg)
+        data = data.model_copy(update={"calibration": data.name})
+    return load_samples(data.held_out)
 
 
 def read_sets(paths: Iterable[Path]) -> list[AttackSet]:

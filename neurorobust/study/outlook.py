@@ -9,6 +9,7 @@ from neurorobust.chips import load_profile
 from neurorobust.errors import BackendUnavailable, InvalidInput, Refused
 from neurorobust.ir import Graph
 from neurorobust.lower import lower
+from neurorobust.render import looks
 from neurorobust.study.board import Board
 from neurorobust.study.cells import KINDS, Cell
 from neurorobust.study.costs import learned
@@ -29,7 +30,7 @@ def outlook(spec: Spec, given: Given, folder: Path) -> dict[str, Any]:
         plan = make_plan(spec, given, Path(spare))
     store = folder if spec.run.store is None else Path(spec.run.store)
     board = Board(plan.cells, Store(store))
-    kinds = {}
+    kinds: dict[str, dict[str, Any]] = {}
     for kind in KINDS:
         own = [cell for cell in plan.cells if cell.kind == kind]
         if own:
@@ -42,7 +43,7 @@ def outlook(spec: Spec, given: Given, folder: Path) -> dict[str, Any]:
     return {
         "kinds": kinds,
         "open": len(open_),
-        "left_s": round(learned(plan.cells, board.ended), 2),
+        "left_s": round(sum(row["left_s"] for row in kinds.values()), 2),
         "bytes": sum(_bytes(cell, given) for cell in open_),
         "excluded": plan.excluded,
         "axes": _axes(plan.cells),
@@ -73,15 +74,15 @@ def _axes(cells: tuple[Cell, ...]) -> dict[str, list[str]]:
         values = dict.fromkeys(
             cell.row[key] for cell in cells if cell.row.get(key) not in (None, "")
         )
-        texts = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in values]
-        if shown := [text for text in texts if text not in ("none", "0")]:
+        texts = [looks.epsilon(v) if isinstance(v, float) else str(v) for v in values if v]
+        if shown := [text for text in texts if text != "none"]:
             found[name] = shown
     return found
 
 
 def _bytes(cell: Cell, given: Given) -> int:
     """What a cell may write, roughly: moves of a byte, four numbers per decision."""
-    size = given.samples.raw[0].size
+    size = int(given.samples.raw[0].size)
     count = int(cell.decided.get("count", 0))
     if cell.kind == "craft":
         return 2000 + count * (size if given.samples.levels else 16 * size)

@@ -12,10 +12,12 @@ from neurorobust.study import crafters
 from neurorobust.study.plan import ALONE
 from neurorobust.study.spec import Spec, make_spec
 
-ATTACKS, GRADIENTS = "noise,pgd,standard", "rga"
+ATTACKS, GRADIENTS = "noise,pgd,fast", "rga"
 """What is run where nothing else is asked: a floor, what papers report, and the worst case."""
 EPSILONS = "2/255,4/255,8/255,16/255"
 PROFILE = "loihi2"
+AUDIT = 16
+"""Samples of an audit."""
 SLOW_SAMPLES = 32
 """Samples of a set that a slow backend replays, at one radius."""
 OPTIONS: Mapping[str, str] = {
@@ -121,7 +123,7 @@ def demo(seed: int = 0, jobs: int = 2) -> Spec:
     return preset(
         [DIGITS],
         Source(DIGITS, seed=seed),
-        attacks="noise,fgsm,pgd,standard",
+        attacks="noise,fgsm,pgd,fast",
         gradients="rga",
         eps="8/255,16/255,32/255",
         study={
