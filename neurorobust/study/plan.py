@@ -222,7 +222,8 @@ class _Planner:
         ]
         for target, cell in crafted:
             row = {**cell.row, "set": cell.key, "crafted_on": target.named}
-            shown.append(Shown(row, cell.key, cell.decided["count"], 0, (cell.key,)))
+            start, count = cell.decided["first"], cell.decided["count"]
+            shown.append(Shown(row, cell.key, count, start, (cell.key,)))
         shown += [_of_set(made, self._data_row(one)) for made in self.given.sets]
         yield from self._replayed(one, targets, shown, costs)
 
@@ -297,8 +298,13 @@ class _Planner:
                 }
                 if self._left_out(axes):
                     continue
-                for start, count in self.ranges:
-                    yield self._craft(one, target, axes, (start, count), costs)
+                for range_ in self._attacked():
+                    yield self._craft(one, target, axes, range_, costs)
+
+    def _attacked(self) -> list[tuple[int, int]]:
+        """The ranges of samples that are attacked."""
+        most = self.spec.craft.samples or sum(self.ranges[-1])
+        return [(start, min(count, most - start)) for start, count in self.ranges if start < most]
 
     def _craft(
         self,
@@ -349,7 +355,7 @@ class _Planner:
         )
 
     def _audited(self, one: Named, target: Target, sets: list[Cell], costs: Costs) -> Cell:
-        count = min(self.spec.audit.samples, self.ranges[0][1])
+        count = min(self.spec.audit.samples, self._attacked()[0][1])
         keys = tuple(cell.key for cell in sets)
         first = sets[0].decided
         return Cell(
@@ -405,8 +411,8 @@ class _Planner:
     ) -> Cell:
         against, drift, base = beside
         count = what.size
-        if lane.samples is not None and what.set is not None:
-            count = min(count, lane.samples)
+        if lane.samples is not None:
+            count = min(count, lane.samples - what.first)
         compare = min(self.spec.replay.compare, count)
         where = {"backend": lane.backend, "rung": lane.rung}
         about = what.row.get("attack") or CLEAN
@@ -419,7 +425,7 @@ class _Planner:
                 "graph": one.model.content_hash,
                 "set": what.set,
                 "data": self.data if what.set is None else None,
-                "first": what.first,
+                "first": what.first if what.set is None else 0,
                 "count": count,
                 "seed": what.row["seed"],
                 "compare": compare,
@@ -494,7 +500,9 @@ def _of_set(made: AttackSet, data: Mapping[str, Any]) -> Shown:
 
 
 def _not_on(lane: Lane, what: Shown) -> bool:
-    """Whether a lane leaves a set out, by its radius."""
+    """Whether a lane leaves a set out, by its radius or since its first samples lie before it."""
+    if lane.samples is not None and what.first >= lane.samples:
+        return True
     if lane.epsilon is None or what.row["set"] == CLEAN:
         return False
     return all(abs(what.row["epsilon"] - one) > 1e-12 for one in lane.epsilon)
