@@ -6,6 +6,9 @@ from pathlib import Path
 
 from neurorobust.errors import InvalidFile
 
+PART = ".part"
+"""Ending of the hidden file that is written before it gets its name."""
+
 
 def write_atomic(path: Path | str, data: bytes | str) -> Path:
     """Write to a temporary file beside the target, then rename it.
@@ -17,7 +20,7 @@ def write_atomic(path: Path | str, data: bytes | str) -> Path:
     payload = data.encode() if isinstance(data, str) else data
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(payload)

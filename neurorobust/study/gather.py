@@ -100,7 +100,8 @@ class Gathering:
                 groups[str(sorted(same.items(), key=lambda item: item[0]))].append(cell.key)
         found: dict[str, str] = {}
         for keys in groups.values():
-            hashes = [e.found["content_hash"] for k in keys if (e := self.ended(k)) and e.found]
+            ended = [self.ended(key) for key in keys]
+            hashes = [e.found["content_hash"] for e in ended if e and e.status == "done"]
             if len(keys) > 1:
                 hashes = [hashlib.sha256(",".join(hashes or keys).encode()).hexdigest()]
             found |= dict.fromkeys(keys, hashes[0][:12] if hashes else keys[0][:12])
@@ -322,7 +323,7 @@ class Gathering:
                     status=status,
                     reason=reason,
                     samples=sum(len(part["sample"]) for runs in every for part in runs.arrays),
-                    wall_s=round(sum(one.found["wall_s"] for one in done), 3),
+                    wall_s=round(sum(one.cost["wall_s"] for one in done), 3),
                     cpu_s=round(sum(one.cost["cpu_s"] for one in done), 3),
                     deviations=list(dict.fromkeys(deviations)),
                 )

@@ -64,9 +64,10 @@ def run_study(
     plan = make_plan(spec, given, folder, **about)
     plan.write(folder)
     store = Store(plan.store)
-    store.release()
+    store.tidy(folder)
     before = _before(plan, store)
     _run(plan, folder, clock, before)
+    store.tidy(folder)
     with clock.stage("Write the report", "report"):
         found = gather(
             plan,

@@ -11,18 +11,21 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, NamedTuple
 
 from neurorobust.errors import InvalidFile, InvalidInput
-from neurorobust.files import write_atomic
+from neurorobust.files import PART, write_atomic
 from neurorobust.study.cells import Status
 
 BEAT_S = 2.0
 """How often a claim is renewed."""
 VOID_S = 5 * BEAT_S
 """Age at which a claim is void: its process is gone."""
+PARTS = ("cells", "claims", "sets", "inputs", "model")
+"""Folders within the folder of a study or a store."""
 ATTEMPTS = 2
 """How often a cell is tried before it stays failed."""
 
@@ -54,8 +57,12 @@ class Ended:
     @property
     def final(self) -> bool:
         """Whether another run of the study would not try it again."""
-        lasting = self.status in ("done", "refused")
-        return lasting or (self.status == "failed" and self.attempts >= ATTEMPTS)
+        return self.result or (self.status == "failed" and self.attempts >= ATTEMPTS)
+
+    @property
+    def result(self) -> bool:
+        """Whether it came to a result, which may be that there is no exact form."""
+        return self.status in ("done", "refused")
 
 
 class Claim:
@@ -163,6 +170,27 @@ class Store:
                 found.append(Holder(path.name, host, int(number), float(since)))
         return found
 
+    def tidy(self, *folders: Path) -> None:
+        """Remove what processes that are gone left behind: claims, and files half-written.
+
+        Args:
+            folders: Of studies, besides the store.
+        """
+        self.release()
+        for path in (self.folder / "claims").glob("[!.]*"):
+            if _void(path):
+                path.unlink(missing_ok=True)
+        # Whoever writes a result holds a claim; of others nothing is known but how old a file is.
+        least = VOID_S if self.claims() else 0.0
+        now = time.time()
+        for folder in dict.fromkeys((self.folder, *folders)):
+            parts = [folder.glob(f".*{PART}")]
+            parts += [(folder / name).rglob(f".*{PART}") for name in PARTS]
+            for path in chain.from_iterable(parts):
+                with suppress(OSError):
+                    if now - path.stat().st_mtime >= least:
+                        path.unlink()
+
     def release(self, process: int | None = None) -> list[Holder]:
         """Void the claims of a process of this machine, or of all that are gone."""
         found = []
@@ -183,12 +211,11 @@ class Store:
         for path in sorted((other.folder / "cells").glob("*/*.json")):
             key = path.stem
             theirs, ours = other.get(key), self.get(key)
-            if theirs is None or (ours is not None and theirs.status != "done" != ours.status):
+            if theirs is None:
                 continue
             if ours is not None and ours.status == "done" == theirs.status:
                 self._require_same(other, ours, theirs)
-                continue
-            if theirs.status == "done" or ours is None:
+            elif ours is None or (theirs.result and not ours.result):
                 for beside in sorted(path.parent.glob(f"{key}.*"), reverse=True):
                     if beside != path:
                         write_atomic(self.path(key, beside.suffix[1:]), beside.read_bytes())
@@ -218,30 +245,31 @@ def _told(versions: Mapping[str, str]) -> str:
 
 
 def _take(path: Path) -> bool:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for _ in range(2):
+    if path.exists():
+        if not _void(path):
+            return False
+        # Of several who find it void, the one whose rename succeeds takes it over.
+        aside = path.with_name(f".{path.name}.{os.getpid()}{PART}")
         try:
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-        except FileExistsError:
-            if not _void(path):
-                return False
-            # Of several who find it void, the one whose rename succeeds takes it over.
-            try:
-                aside = path.with_name(f".{path.name}.{os.getpid()}")
-                path.rename(aside)
-                aside.unlink()
-            except OSError:
-                return False
-            continue
-        with os.fdopen(handle, "w") as file:
-            file.write(f"{platform.node()} {os.getpid()} {time.time():.1f}")
-        return True
-    return False
+            path.rename(aside)
+            aside.unlink()
+        except OSError:
+            return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    own = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}{PART}")
+    own.write_text(f"{platform.node()} {os.getpid()} {time.time():.1f}")
+    try:
+        os.link(own, path)  # it says whose it is from its first moment on
+    except FileExistsError:
+        return False
+    finally:
+        own.unlink(missing_ok=True)
+    return True
 
 
 def _void(path: Path) -> bool:
     """Whether a claim was not renewed for long, by the clock of the folder it lies in."""
-    now = path.with_name(f".now.{os.getpid()}")
+    now = path.with_name(f".now.{os.getpid()}{PART}")
     try:
         now.touch()
         return now.stat().st_mtime - path.stat().st_mtime > VOID_S

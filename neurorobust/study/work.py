@@ -136,7 +136,6 @@ def _replay(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None)
     write_atomic(store.path(cell.key, "safetensors"), save(arrays, metadata=meta))
     index = [int(i) for i in samples.sample[:compared]]
     found: Found = {
-        "wall_s": sum(run.wall_s for run in runs),
         "deviations": list(dict.fromkeys(str(d) for run in runs for d in run.deviations)),
         "agreement": [],
         "drift": None,
