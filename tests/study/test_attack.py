@@ -134,7 +134,7 @@ class TestSpelling:
         ("attacks", "gradients", "text"),
         [
             ("pgd", "", "needs a gradient estimator"),
-            ("pgd(step=3)", "rga", "step"),
+            ("pgd(stride=3)", "rga", "stride"),
             ("pgd", "rgb", "no gradient estimator is named 'rgb'; known are .*rga"),
             ("standard(epochs=3)", "", "epochs"),
             ("pgd", "mix", "members"),
