@@ -70,7 +70,7 @@ class Samples:
             raw = raw.reshape(len(raw), *flat)
         bounds, grid = self.bounds or header.bounds, self.grid or header.levels
         found = replace(self, raw=raw, bounds=bounds, grid=grid)
-        found._within(*header.bounds)  # noqa: SLF001
+        found._within(*header.bounds)
         return found
 
     def _within(self, low: float, high: float) -> None:

@@ -32,7 +32,7 @@ class TestArrays:
             found = load(path)
             assert found.values.dtype == np.float32
             assert np.array_equal(found.values, kept)
-            with pytest.raises(InvalidInput, match="holds no labels; of arrays, .* x=x, y=y"):
+            with pytest.raises(InvalidInput, match=r"holds no labels; of arrays, .* x=x, y=y"):
                 _ = found.labels
 
     def test_a_part_of_it(self, tmp_path):
