@@ -132,10 +132,9 @@ def require_open(reading: Reading, paths: Iterable[Path | str], *besides: str) -
     Raises:
         InvalidInput: naming what is to be left out.
     """
-    files = list(paths)
-    kinds = {kind_of(path) for path in files}
-    said = reading.beyond("saved")
-    if more := [n for n in said if n not in besides and all(n in reading.beyond(k) for k in kinds)]:
+    files, said = list(paths), [name for name in reading.said if name not in besides]
+    beyond = [reading.beyond(kind_of(path)) for path in files] if said else []
+    if more := [name for name in said if all(name in one for one in beyond)]:
         named, given = " and ".join(map(str, files)) or "no file", " and ".join(map(give, more))
         raise InvalidInput(f"{named} says {given} itself, or has no use for it; leave it out")
 

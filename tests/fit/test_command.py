@@ -50,12 +50,12 @@ class TestCommand:
         [
             (["nothing.safetensors", "--profile", "loihi2"], "nothing.safetensors: is no file"),
             (["{saved}", "--profile", "no-such-chip"], "no hardware profile is named"),
-            (["{saved}", "--profile", "loihi2", "--samples", "none.npz"], "cannot be read as"),
+            (["{saved}", "--profile", "loihi2", "--data", "none.npz"], "cannot be read as"),
             (["{text}", "--profile", "loihi2"], "cannot be read as safetensors"),
             (["{text}", "--profile", "loihi2", "--steps", "0"], "--steps"),
-            (["{saved}", "--profile", "loihi2", "--steps", "3"], "steps are for .net files"),
-            (["{saved}", "--profile", "loihi2", "--samples", "{none}"], "at least one sample"),
-            (["{saved}", "--profile", "loihi2", "--samples", "{half}"], "model's 2 levels"),
+            (["{saved}", "--profile", "loihi2", "--steps", "3"], "says --steps itself"),
+            (["{saved}", "--profile", "loihi2", "--data", "{none}"], "at least one sample"),
+            (["{saved}", "--profile", "loihi2", "--data", "{half}"], "model's 2 levels"),
         ],
     )
     def test_cannot_be_checked(self, saved, tmp_path, arguments, message):
@@ -71,7 +71,7 @@ class TestCommand:
     def test_json_is_the_whole_check(self, saved, tmp_path):
         samples = tmp_path / "s.npz"
         np.savez(samples, samples=np.ones((2, 4, 20)))
-        result = run(saved, "--profile", "loihi1", "--samples", samples, "--json")
+        result = run(saved, "--profile", "loihi1", "--data", samples, "--json")
         (found,) = json.loads(result.stdout)
         assert found["ok"]
         assert found["profile"] == "loihi1"

@@ -156,8 +156,12 @@ def test_damaged_files_are_told_by_the_reader_of_their_name(files, tmp_path):
     [
         ("saved", [], "is a saved model"),
         ("nir", ["--from", "netx"], "is a nir model; --from is netx"),
-        ("netx", [], "give --steps"),
-        ("netx", ["--steps", "3", "--reset", "hard"], "--reset: a netx file says so itself"),
+        ("netx", [], "does not say how many steps a sample lasts; give it, as --steps 16"),
+        (
+            "netx",
+            ["--steps", "3", "--reset", "hard"],
+            "says --reset itself, or has no use for it; leave it out",
+        ),
         ("nir", ["--from", "csv"], "--from is 'csv'; known are auto, nir"),
     ],
 )
