@@ -11,6 +11,7 @@ from neurorobust.asking import give
 from neurorobust.data.samples import Samples
 from neurorobust.data.source import DIGITS, Source
 from neurorobust.errors import InvalidFile, InvalidInput
+from neurorobust.files import require_file
 from neurorobust.ir import Array
 from neurorobust.names import known_name
 
@@ -91,6 +92,7 @@ def _read(source: Source) -> Samples:
 
 
 def _arrays(path: Path, source: Source) -> Samples:
+    require_file(path, "samples (.npy or .npz)", ("npy", "npz"))
     try:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
