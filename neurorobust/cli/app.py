@@ -20,7 +20,9 @@ from neurorobust.cli.lower import lower
 from neurorobust.cli.neurobench import neurobench
 from neurorobust.cli.quantise import quantise
 from neurorobust.cli.run import replay, run
+from neurorobust.render.console import take_any_text
 
+take_any_text()
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(env.app, name="env")
 app.add_typer(study.app, name="study")

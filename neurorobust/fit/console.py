@@ -5,6 +5,7 @@ from functools import partial
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from neurorobust.fit.result import Check, Result
 from neurorobust.fit.words import against, amount, quantity, span, verdict
@@ -12,6 +13,7 @@ from neurorobust.render import console as terminal
 from neurorobust.render.console import table
 from neurorobust.render.looks import integer
 
+_MARKS = {"ok": Text("ok", "green"), "fail": Text("fail", "red"), "unchecked": Text("?")}
 _ARTICLE = {"sample": "a sample", "event": "an event"}
 
 
@@ -30,7 +32,7 @@ def print_check(console: Console, check: Check, *, every_rule: bool) -> None:
         say(f"  cores: {check.placement.why}")
     _print_costs(say, check)
     passed = sum(result.status == "ok" for result in check.results)
-    console.print(f"  {passed} results passed, {len(check.unchecked)} unchecked")
+    say(f"  {passed} results passed, {len(check.unchecked)} unchecked")
     for constraint in dict.fromkeys(result.constraint for result in check.unchecked):
         same = [r for r in check.unchecked if r.constraint == constraint]
         places = ", ".join(r.layer for r in same if r.layer)
@@ -44,7 +46,7 @@ def print_check(console: Console, check: Check, *, every_rule: bool) -> None:
 def _rules(results: list[Result]) -> Table:
     shown = table("", "rule", "where", "needs", "kind", "remark")
     for result in results:
-        mark = {"ok": "[green]ok[/]", "fail": "[red]fail[/]", "unchecked": "?"}[result.status]
+        mark = _MARKS[result.status]
         remark = result.advice or result.note
         shown.add_row(mark, result.constraint, result.layer, against(result), result.kind, remark)
     return shown

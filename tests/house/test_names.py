@@ -45,7 +45,7 @@ def test_nothing_one_and_the_kind_of_error():
 
 def test_choices_are_words_of_the_code():
     require_choice("--to", "nir", ("nir", "onnx"))
-    with pytest.raises(InvalidInput, match="^--to is 'NIR'; nearest is nir; known are nir, onnx$"):
+    with pytest.raises(InvalidInput, match=r"^--to is 'NIR'; nearest is nir; known are nir, onnx$"):
         require_choice("--to", "NIR", ("nir", "onnx"))
 
 

@@ -117,7 +117,7 @@ class TestSpelling:
         assert known_name("event-flips", ["event_flips"], "attack") == "event_flips"
         with pytest.raises(
             InvalidInput,
-            match="no attack is named 'pdg'; nearest .*pgd.*known .*square",
+            match=r"no attack is named 'pdg'; nearest .*pgd.*known .*square",
         ):
             known_name("pdg", ["sapgd", "pgd", "square"], "attack")
 
