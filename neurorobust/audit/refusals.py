@@ -74,7 +74,7 @@ def require_sound(bench: Bench, twin_hash: str, only: Collection[str], known: se
         admitted = ", ".join(sorted(kind.name for kind in attack.threats))
         raise InvalidInput(
             f"{attack.name} is not defined for the threat {threat.name}, only for {admitted}; "
-            "name an attack that is, for example attack=EventFlips for event budgets"
+            "name an attack that is, such as event_flips for event budgets"
         )
     (low, high), (least, most) = threat.bounds, bench.target.bounds
     if low < least or high > most:

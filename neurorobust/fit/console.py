@@ -8,7 +8,16 @@ from rich.table import Table
 from rich.text import Text
 
 from neurorobust.fit.result import Check, Result
-from neurorobust.fit.words import against, amount, quantity, span, verdict
+from neurorobust.fit.words import (
+    against,
+    amount,
+    lacking,
+    quantity,
+    span,
+    unknown,
+    verdict,
+    worst,
+)
 from neurorobust.render import console as terminal
 from neurorobust.render.console import table
 from neurorobust.render.looks import integer
@@ -18,7 +27,7 @@ _ARTICLE = {"sample": "a sample", "event": "an event"}
 
 
 def print_check(console: Console, check: Check, *, every_rule: bool) -> None:
-    """The whole check, shortest first."""
+    """The whole check, shortest first; what several layers share is said once."""
     say = partial(terminal.say, console)
     colour = "green" if check.ok else "red"
     say(f"{check.model} on {check.chip}: ", style="bold", end="")
@@ -33,11 +42,8 @@ def print_check(console: Console, check: Check, *, every_rule: bool) -> None:
     _print_costs(say, check)
     passed = sum(result.status == "ok" for result in check.results)
     say(f"  {passed} results passed, {len(check.unchecked)} unchecked")
-    for constraint in dict.fromkeys(result.constraint for result in check.unchecked):
-        same = [r for r in check.unchecked if r.constraint == constraint]
-        places = ", ".join(r.layer for r in same if r.layer)
-        where = f" ({places})" if places else ""
-        say(f"  unchecked: {constraint}{where}: {same[0].note}")
+    for constraint, places, why in unknown(check):
+        say(f"  unchecked: {constraint}{places and f' ({places})'}: {why}")
     for note in check.notes:
         say(f"  note: {note}")
     console.print()
@@ -45,10 +51,16 @@ def print_check(console: Console, check: Check, *, every_rule: bool) -> None:
 
 def _rules(results: list[Result]) -> Table:
     shown = table("", "rule", "where", "needs", "kind", "remark")
+    alike: dict[tuple[str, ...], list[Result]] = {}
     for result in results:
-        mark = _MARKS[result.status]
         remark = result.advice or result.note
-        shown.add_row(mark, result.constraint, result.layer, against(result), result.kind, remark)
+        # What fails is said once with the worst case, what passes with every case of its own.
+        needs = "" if result.status == "fail" else against(result)
+        said = (result.status, result.constraint, result.kind, remark, needs)
+        alike.setdefault(said, []).append(result)
+    for (status, constraint, kind, remark, _), same in alike.items():
+        where = ", ".join(dict.fromkeys(result.layer for result in same if result.layer))
+        shown.add_row(_MARKS[status], constraint, where, against(worst(same)), kind, remark)
     return shown
 
 
@@ -80,10 +92,12 @@ def _print_costs(say: Callable[..., None], check: Check) -> None:
         (f"latency of {_ARTICLE[costs.latency_of]}", costs.latency, "s"),
     )
     for name, estimate, unit in rows:
-        text = span(estimate, unit) if estimate.value is not None else estimate.why
-        say(f"  {name}: {text}")
-        if estimate.value is not None and estimate.basis:
-            say(f"    {estimate.basis}", style="dim")
+        if estimate.value is not None:
+            say(f"  {name}: {span(estimate, unit)}")
+            if estimate.basis:
+                say(f"    {estimate.basis}", style="dim")
+    for names, why in lacking(check):
+        say(f"  {names}: {why}")
     if costs.static.value is not None:
         over = quantity(costs.duration_s, "s")
         say(f"  per sample; static over {over}; boundary: {costs.boundary}")

@@ -50,7 +50,10 @@ class TestCommand:
         [
             (["nothing.safetensors", "--profile", "loihi2"], "nothing.safetensors: is no file"),
             (["{saved}", "--profile", "no-such-chip"], "no hardware profile is named"),
-            (["{saved}", "--profile", "loihi2", "--samples", "none.npz"], "cannot be read as"),
+            (
+                ["{saved}", "--profile", "loihi2", "--samples", "none.npz"],
+                "is no file; give samples",
+            ),
             (["{text}", "--profile", "loihi2"], "cannot be read as safetensors"),
             (["{text}", "--profile", "loihi2", "--steps", "0"], "--steps"),
             (["{saved}", "--profile", "loihi2", "--steps", "3"], "steps are for .net files"),

@@ -62,8 +62,8 @@ class Rule:
     def __post_init__(self) -> None:
         require_choice("scaling", self.scaling, get_args(Scaling))
         if not 0 < self.percentile <= 100:
-            msg = f"percentile is {self.percentile}; it must be above 0 and at most 100"
-            raise InvalidInput(msg)
+            msg = f"is {self.percentile}; it must be above 0 and at most 100"
+            raise InvalidInput(msg, "percentile")
 
 
 Judge = Callable[[Scaled], float]
