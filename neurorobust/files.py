@@ -1,9 +1,7 @@
 """Files: written whole or not at all, and named for what they are when they are of another kind."""
 
 import os
-import secrets
 import stat
-import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,12 +97,24 @@ def content(path: Path | str) -> Content | None:
         return Content("safetensors", "a file of safetensors")
     if head[:1] == b"\x08" and head[2:3] and head[2] in _ONNX_FIELDS:
         return Content("onnx", "an ONNX file")
-    if head.startswith(b"PK") and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            endings = {name.rpartition("/")[2].rpartition(".")[2] for name in archive.namelist()}
-        return next((kind for ending, kind in _ZIPPED.items() if ending in endings), _ZIP)
+    if head.startswith(b"PK"):
+        return _zipped(path)
     text = head.lstrip()
     return next((kind for start, kind in _STARTS if text.startswith(start)), None)
+
+
+def _zipped(path: Path | str) -> Content | None:
+    """What an archive holds; None for a damaged one."""
+    import zipfile  # here, because commands that a shell completes are not to wait for it
+
+    if not zipfile.is_zipfile(path):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            endings = {name.rpartition("/")[2].rpartition(".")[2] for name in archive.namelist()}
+    except zipfile.BadZipFile:
+        return None
+    return next((kind for ending, kind in _ZIPPED.items() if ending in endings), _ZIP)
 
 
 def require_file(
@@ -134,7 +144,7 @@ def require_file(
         found = content(path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InvalidFile(path, f"is no file; {give}{instead and f', or {instead}'}") from error
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidFile(path, f"cannot be read ({reason})") from error
     if found is not None and kinds and found.kind not in kinds:
@@ -190,7 +200,7 @@ def write_atomic(path: Path | str, data: bytes | str) -> Path:
         _require_place(path)
         target = path.resolve() if path.is_symlink() else path
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}")
+        beside = target.with_name(f".{target.name[:100]}.{os.urandom(8).hex()}")
         try:
             with beside.open("xb") as file:
                 file.write(payload)

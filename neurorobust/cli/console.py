@@ -2,14 +2,9 @@
 
 import functools
 import json
-import platform
-import secrets
 import shlex
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -67,6 +62,12 @@ def command(function: Callable[P, None], code: int | None = None) -> Callable[P,
 
 def _fault(error: Exception) -> str:
     """One line for an error that nobody raised on purpose, and a file for those who mend it."""
+    import platform
+    import secrets
+    import tempfile
+    import traceback
+    from importlib.metadata import version
+
     shown = "".join(traceback.format_exception_only(error)).strip().splitlines() or [""]
     line = f"this is a fault of neurorobust, not of what it was given: {shown[-1]}"
     installed = {name: version(name) for name in ("neurorobust", "numpy", "torch", "typer")}
