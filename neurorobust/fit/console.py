@@ -53,7 +53,9 @@ def _rules(results: list[Result]) -> Table:
     shown = table("", "rule", "where", "needs", "kind", "remark")
     alike: dict[tuple[str, ...], list[Result]] = {}
     for result in results:
-        remark = result.advice or result.note
+        # Where there is no number, the note is what was found.
+        found = result.note if result.used is None else ""
+        remark = "; ".join(filter(None, (found, result.advice))) or result.note
         # What fails is said once with the worst case, what passes with every case of its own.
         needs = "" if result.status == "fail" else against(result)
         said = (result.status, result.constraint, result.kind, remark, needs)

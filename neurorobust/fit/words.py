@@ -80,18 +80,19 @@ def cores(check: Check) -> str:
     return f"{integer(used)} of {integer(placement.cores_per_chip)} {noun}"
 
 
-def reasons(check: Check) -> list[str]:
-    """What fails, one line per rule or reason, with the places: ``kernel words: l1, l2``."""
+def reasons(check: Check) -> list[tuple[str, str]]:
+    """What fails, one line per rule or reason with the places, and what to do about it."""
     found: dict[tuple[str, str], list[Result]] = {}
     for result in check.failed:
         spoken = result.note if result.used is None else ""
         found.setdefault((result.constraint, spoken), []).append(result)
-    lines = []
+    lines: list[tuple[str, str]] = []
     for (constraint, _), results in found.items():
         most = worst(results)
         places = ", ".join(dict.fromkeys(r.layer for r in results if r.layer))
         detail = against(most) or most.note
-        lines.append(f"{constraint}: {detail}{f' ({places})' if places else ''}")
+        line = f"{constraint}: {detail}{f' ({places})' if places else ''}"
+        lines.append((line, most.advice))
     return lines
 
 
@@ -125,6 +126,11 @@ def unknown(check: Check) -> list[tuple[str, str, str]]:
 def listing(names: Sequence[str]) -> str:
     """``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def share(part: float) -> str:
+    """Of a whole, in percent: ``12 %``, and never 0 where there is some."""
+    return f"{100 * part:.0f} %" if part >= 0.005 or not part else "< 1 %"
 
 
 def worst(results: Sequence[Result]) -> Result:

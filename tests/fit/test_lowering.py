@@ -34,7 +34,9 @@ class TestRefusals:
             lower(graph, profile(chip))
         lines = [str(refusal) for refusal in refused.value.refusals]
         found = check(graph, profile(chip))
-        said = [f"{r.layer}: {r.note}" for r in found.failed if r.constraint == "lowering"]
+        said = [
+            f"{r.layer}: {r.note}; {r.advice}" for r in found.failed if r.constraint == "lowering"
+        ]
         assert said == lines
         assert lines
         assert [layer.layer for layer in found.placement.layers] == ["l1", "l2"]
