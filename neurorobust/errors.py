@@ -71,17 +71,7 @@ class InvalidModel(NeurorobustError):
 
 
 class InvalidInput(NeurorobustError):
-    """A value given by the caller is out of range, of the wrong shape or not finite.
-
-    Attributes:
-        argument: Name of what was given, where it is one; the message begins with it. A command
-            says its option instead.
-        text: The message without it.
-    """
-
-    def __init__(self, text: str, argument: str = "") -> None:
-        self.text, self.argument = text, argument
-        super().__init__(f"{argument} {text}" if argument else text)
+    """A value given by the caller is out of range, of the wrong shape or not finite."""
 
 
 class InvalidFile(NeurorobustError):

@@ -94,4 +94,4 @@ def require_choice(what: str, given: object, choices: Iterable[object]) -> None:
     """
     listed = list(choices)
     if given not in listed:
-        raise InvalidInput(f"is {given!r}; {known_are(given, listed)}", what)
+        raise InvalidInput(f"{what} is {given!r}; {known_are(given, listed)}")

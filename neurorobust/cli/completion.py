@@ -12,39 +12,20 @@ from typing import Any
 
 from typer.models import ParameterInfo
 
-ATTACKS = [
-    "apgd",
-    "arithmetic",
-    "bim",
-    "cw",
-    "dvs_corner",
-    "dvs_dash",
-    "dvs_frame",
-    "event_flips",
-    "fgsm",
-    "gaussian_noise",
-    "mifgsm",
-    "noise",
-    "pgd",
-    "retiming",
-    "rfgsm",
-    "sapgd",
-    "sda",
-    "sign_noise",
-    "spikefool",
-    "spsa",
-    "square",
-    "standard",
-]
-ESTIMATORS = ["assg", "bptr", "cba", "hart", "mix", "pdsg", "rga", "stbp", "time_extended"]
-THREATS = ["events", "l2", "linf", "retiming"]
-SCALINGS = ["max_abs", "mse", "percentile", "spikes"]
-CODINGS = ["bias", "graded", "host"]
-FORMS = ["lava", "netx", "nir", "norse", "onnx", "snntorch"]
-SOURCES = ["auto", "netx", "nir", "onnx"]
-RESETS = ["hard", "none", "soft"]
-READOUTS = ["count", "first", "last", "max", "mean"]
-ENVIRONMENTS = ["lava", "lava-dl"]
+ATTACKS = (
+    *("apgd", "arithmetic", "bim", "cw", "dvs_corner", "dvs_dash", "dvs_frame", "event_flips"),
+    *("fast", "fgsm", "gaussian_noise", "mifgsm", "noise", "pgd", "retiming", "rfgsm", "sapgd"),
+    *("sda", "sign_noise", "spikefool", "spsa", "square", "standard", "swarm"),
+)
+ESTIMATORS = ("assg", "bptr", "cba", "hart", "mix", "pdsg", "rga", "stbp", "time_extended")
+THREATS = ("events", "l2", "linf", "retiming")
+SCALINGS = ("max_abs", "mse", "percentile", "spikes")
+CODINGS = ("bias", "graded", "host")
+FORMS = ("lava", "netx", "nir", "norse", "onnx", "snntorch")
+SOURCES = ("auto", "netx", "nir", "onnx", "script")
+RESETS = ("hard", "none", "soft")
+READOUTS = ("count", "first", "last", "max", "mean")
+ENVIRONMENTS = ("lava", "lava-dl")
 _FILES = frozenset((".nir", ".net", ".onnx", ".safetensors", ".py"))
 
 
@@ -112,7 +93,7 @@ COMPLETED: Mapping[str, Callable[[str], Iterable[str]]] = {
     "model": _model,
     "twin": _model,
     "profile": _one(profiles),
-    "backend": _one(backends),
+    "backend": _several(backends),
     "attack": _several(lambda: ATTACKS),
     "gradient": _several(lambda: ESTIMATORS),
     "threat": _one(lambda: THREATS),

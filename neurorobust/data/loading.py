@@ -15,10 +15,8 @@ from neurorobust.files import require_file
 from neurorobust.ir import Array
 from neurorobust.names import known_name
 
-_KNOWN = (
-    f"give {DIGITS}, a file of arrays (.npz, .npy), image Parquet (a file or a folder), or a "
-    "folder of images by class"
-)
+_WANTED = "a file of arrays (.npz, .npy), image Parquet (a file or folder), a folder of images"
+_KNOWN = f"give {DIGITS} or {_WANTED}"
 
 
 def load(source: Source | str | Path, part: str | None = None, **said: Any) -> Samples:
@@ -79,6 +77,7 @@ def _read(source: Source) -> Samples:
         if parquet.parts_of(path):
             return parquet.load_folder(path, source)
         return folders.load_folder(path, source)
+    require_file(path, _WANTED, ("npy", "npz", "parquet"), instead=DIGITS)
     if source.part is not None:
         reason = f"has no parts, and so no {source.part!r}; leave out {give(Source, 'part')}"
         raise InvalidFile(path, reason)
@@ -92,7 +91,6 @@ def _read(source: Source) -> Samples:
 
 
 def _arrays(path: Path, source: Source) -> Samples:
-    require_file(path, "samples (.npy or .npz)", ("npy", "npz"))
     try:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)

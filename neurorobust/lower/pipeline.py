@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from neurorobust.asking import argument
 from neurorobust.chips.arithmetic import (
     FloatArithmetic,
     InputCoding,
@@ -98,11 +99,15 @@ def lower(
         "calibration": calibration is not None,
     }
     if given := [name for name, used in integer_only.items() if used]:
-        msg = f"has no effect: {profile.id} has no integers to scale; lower for another target"
-        raise InvalidInput(msg, given[0])
+        name = argument(given[0])
+        msg = (
+            f"{name} has no effect: {profile.id} has no integers to scale; lower for another target"
+        )
+        raise InvalidInput(msg)
     if isinstance(arithmetic, FloatArithmetic):
         if weight_bits is not None:
-            raise InvalidInput(f"is {weight_bits}; {profile.id} rounds nothing", "weight_bits")
+            name = argument("weight_bits")
+            raise InvalidInput(f"{name} is {weight_bits}; {profile.id} rounds nothing")
         return graph
     if not isinstance(arithmetic, WeightArithmetic):
         raise LowerError(
@@ -112,9 +117,8 @@ def lower(
     most = whole(arithmetic.weight_bits, "weight_bits")
     bits = most if weight_bits is None else weight_bits
     if bits > most:
-        raise InvalidInput(
-            f"is {bits}; {profile.id} has {most}, choose from 2..{most}", "weight_bits"
-        )
+        name = argument("weight_bits")
+        raise InvalidInput(f"{name} is {bits}; {profile.id} has {most}, choose from 2..{most}")
     return round_weights(fold_batch_norm(graph), bits)
 
 
@@ -134,7 +138,7 @@ def _bits(name: str, value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise InvalidInput(f"is {value!r}; it must be a whole number", name)
+        raise InvalidInput(f"{argument(name)} is {value!r}; it must be a whole number")
     return int(value)
 
 
@@ -148,8 +152,8 @@ def _coding(
     if wanted is None:
         return allowed[0]
     if wanted not in allowed:
-        msg = f"is {wanted!r}; {profile} takes {' or '.join(allowed)}"
-        raise InvalidInput(msg, "input_coding")
+        name = argument("input_coding")
+        raise InvalidInput(f"{name} is {wanted!r}; {profile} takes {' or '.join(allowed)}")
     return wanted
 
 
@@ -171,8 +175,8 @@ def _integers(
     samples: Array | None,
 ) -> Program:
     if rule.scaling == "spikes" and samples is None:
-        msg = "is 'spikes', which chooses on data; give samples for the calibration as well"
-        raise InvalidInput(msg, "scaling")
+        name, data = argument("scaling"), argument("calibration")
+        raise InvalidInput(f"{name} is 'spikes', which chooses on data; give {data}, samples")
     log = Log()
     # A current that is computed on the host holds the shift of the reset, too.
     coding, *others = codings

@@ -119,7 +119,9 @@ class TestColumns:
     def test_a_column_that_is_not_there(self, tmp_path):
         path = self.columns(tmp_path)
         for option in ("image_column", "label_column"):
-            with pytest.raises(InvalidFile, match=rf"no column 'x' \({option}\); it has img, label"):
+            with pytest.raises(
+                InvalidFile, match=rf"no column 'x' \({option}\); it has img, label"
+            ):
                 load(path, **{option: "x"})
 
     def test_no_labels(self, tmp_path):
@@ -241,7 +243,9 @@ class TestRefusals:
         path = written(tmp_path / "a.parquet", files, [0, 1])
         self.refused(path, "row 1: image is RGB, 4 x 4 pixels, those before are RGB, 4 x 5 pixels")
         grey = written(tmp_path / "train-1.parquet", [encoded(GREY[0])], [0])
-        with pytest.raises(InvalidFile, match="row 0: image is grey.* save all in one mode") as caught:
+        with pytest.raises(
+            InvalidFile, match="row 0: image is grey.* save all in one mode"
+        ) as caught:
             load(tmp_path, "train")
         assert caught.value.path == grey
 
@@ -318,7 +322,9 @@ class TestFolders:
 
     def test_images_outside_of_the_classes(self, folders):
         (folders / "test" / "stray.png").write_bytes(encoded(RGB[0]))
-        with pytest.raises(InvalidFile, match=r"stray\.png: lies beside the folders of the classes"):
+        with pytest.raises(
+            InvalidFile, match=r"stray\.png: lies beside the folders of the classes"
+        ):
             load(folders)
 
     def test_classes_and_parts_at_once(self, folders):

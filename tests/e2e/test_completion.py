@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from neurorobust.attacks import THREATS, attack_names
+from neurorobust.attacks.ensemble import ENSEMBLES
 from neurorobust.backends import backend_names
 from neurorobust.backends.worker.environments import registered
 from neurorobust.chips import profile_names
@@ -19,7 +20,6 @@ from neurorobust.formats.load import model_names
 from neurorobust.ir.neurons import ResetMode
 from neurorobust.ir.ports import Readout
 from neurorobust.lower import Scaling
-from neurorobust.study.attack.crafters import ENSEMBLES
 from tests.support.running import python
 
 RUN = "import sys; sys.argv = ['neurorobust']; from neurorobust.cli import app; app()"

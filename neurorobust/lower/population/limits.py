@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from neurorobust.asking import argument
 from neurorobust.chips.arithmetic import LoihiArithmetic
 from neurorobust.chips.leaf import Leaf, whole
 from neurorobust.errors import InvalidInput, ProfileError
@@ -71,8 +72,8 @@ class Limits:
             ("decay_bits", decay_bits, 1, decays),
         ):
             if bits is not None and not low <= bits <= high:
-                msg = f"is {bits}; this target has {high}, choose from {low}..{high}"
-                raise InvalidInput(msg, name)
+                said = f"{argument(name)} is {bits}"
+                raise InvalidInput(f"{said}; this target has {high}, choose from {low}..{high}")
         return replace(
             self,
             weight_bits=self.weight_bits if weight_bits is None else weight_bits,

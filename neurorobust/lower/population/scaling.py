@@ -18,6 +18,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from neurorobust.asking import argument
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, Conv2d
 from neurorobust.lower.population.scaled import Population
@@ -60,10 +61,10 @@ class Rule:
     percentile: float = 99.9
 
     def __post_init__(self) -> None:
-        require_choice("scaling", self.scaling, get_args(Scaling))
+        require_choice(argument("scaling"), self.scaling, get_args(Scaling))
         if not 0 < self.percentile <= 100:
-            msg = f"is {self.percentile}; it must be above 0 and at most 100"
-            raise InvalidInput(msg, "percentile")
+            name = argument("percentile")
+            raise InvalidInput(f"{name} is {self.percentile}; it must be above 0 and at most 100")
 
 
 Judge = Callable[[Scaled], float]
