@@ -70,7 +70,10 @@ class TestArrays:
         for name in ("a.npz", "b.npz", "d.npy"):
             with pytest.raises(InvalidFile, match="cannot be read as"):
                 load(tmp_path / name)
-        for name, message in (("c.npy", "is empty"), ("none.npz", "is no file; give .*, or digits")):
+        for name, message in (
+            ("c.npy", "is empty"),
+            ("none.npz", "is no file; give .*, or digits"),
+        ):
             with pytest.raises(InvalidFile, match=message):
                 load(tmp_path / name)
 
