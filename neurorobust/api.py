@@ -20,7 +20,7 @@ from neurorobust.formats.load import load as read
 from neurorobust.formats.reading import give
 from neurorobust.formats.sides import open_side, side_file
 from neurorobust.ir import Array, Graph, Model, Program, Shape
-from neurorobust.names import known_name
+from neurorobust.names import known_are, known_name
 from neurorobust.progress import Progress, Silent, Stages
 
 if TYPE_CHECKING:
@@ -289,8 +289,8 @@ def _study(
     of_data = {name: given[name] for name in questions(Source) if given.get(name) is not None}
     of_model = {name: given[name] for name in given if name in questions(Reading)}
     if unknown := sorted(set(given) - set(questions(Source)) - set(questions(Reading))):
-        known = ", ".join((*questions(Reading), *questions(Source)))
-        raise InvalidInput(f"{', '.join(unknown)}: is no option; known are {known}")
+        known = known_are(unknown[0], (*questions(Reading), *questions(Source)))
+        raise InvalidInput(f"{', '.join(unknown)}: is no option; {known}")
     samples = None
     if isinstance(data, str | Path | Source):
         source = data if isinstance(data, Source) else Source(data)

@@ -208,7 +208,7 @@ class TestRefusals:
         self.refused(rgb, "cannot be read as Parquet")
 
     def test_no_file_and_no_rows(self, tmp_path):
-        self.refused(tmp_path / "none.parquet", "cannot be read as Parquet")
+        self.refused(tmp_path / "none.parquet", "is no file")
         self.refused(written(tmp_path / "a.parquet", [], pl.Series([], dtype=pl.Int64)), "no rows")
 
     @pytest.mark.parametrize("bad", [b"", b"not an image", encoded(RGB[0])[:60]])

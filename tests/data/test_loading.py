@@ -67,8 +67,14 @@ class TestArrays:
         for name, data in (("a.npz", b"no zip"), ("b.npz", whole[:-9]), ("c.npy", b"")):
             (tmp_path / name).write_bytes(data)
         np.save(tmp_path / "d.npy", np.array([{}], dtype=object), allow_pickle=True)
-        for name in ("a.npz", "b.npz", "c.npy", "d.npy", "none.npz"):
+        for name in ("a.npz", "b.npz", "d.npy"):
             with pytest.raises(InvalidFile, match="cannot be read as"):
+                load(tmp_path / name)
+        for name, message in (
+            ("c.npy", "is empty"),
+            ("none.npz", "is no file; give .*, or digits"),
+        ):
+            with pytest.raises(InvalidFile, match=message):
                 load(tmp_path / name)
 
 
@@ -78,7 +84,7 @@ def test_digits():
     assert len(training) + len(test) == 1797
     assert np.array_equal(load("digits", first=5, limit=2).raw, test.raw[5:7])
     assert test.note == ""
-    with pytest.raises(InvalidInput, match="known are test, train"):
+    with pytest.raises(InvalidInput, match="known are train, test"):
         load("digits", "validation")
 
 

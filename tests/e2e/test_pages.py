@@ -118,7 +118,10 @@ def test_a_table_is_saved_as_csv_as_it_is_filtered(tab, pages):
         & ((rows["epsilon"] * 255).round() == int(row["Radius"].split()[1].split("/")[0]))
         & (rows["crafted_on"] == rows["model_hash"])
     ).row(0, named=True)
-    assert (int(row["Fooled count"]), int(row["Fooled n"])) == (known["fooled"], known["attackable"])
+    assert (int(row["Fooled count"]), int(row["Fooled n"])) == (
+        known["fooled"],
+        known["attackable"],
+    )
     assert float(row["Fooled"]) == pytest.approx(known["success"])
     assert float(row["Fooled low"]) == pytest.approx(known["success_low"], abs=6e-4)
     assert int(row["Kept count"]) == known["kept"]
@@ -178,7 +181,9 @@ def test_more_is_further_from_the_paper_and_can_be_read(tab, pages, page, dark):
     paper, fields, texts = tab.run(LUMINANCE)
     assert (paper < 0.1) == dark
     assert len(fields) == len(texts) > 20
-    found = sorted((share, abs(field - paper)) for (share, _), field in zip(texts, fields, strict=True))
+    found = sorted(
+        (share, abs(field - paper)) for (share, _), field in zip(texts, fields, strict=True)
+    )
     least, most = found[0], found[-1]
     assert least[0] < 5 < 60 < most[0]
     assert least[1] < 0.2 * most[1]

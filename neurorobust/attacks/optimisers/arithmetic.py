@@ -107,7 +107,7 @@ class ArithmeticAttack(GradientAttack):
         """
         network = case.target.network
         if not isinstance(network, IntegerTarget):
-            msg = "integers are strained on a Program only: attack IntegerTarget(program)"
+            msg = "integers are strained on a Program only; lower the network first"
             raise InvalidInput(msg)
         climb = _Climb(self, case, network)
         threat = case.threat
