@@ -9,7 +9,7 @@ from neurorobust.data import DIGITS, Source
 from neurorobust.errors import InvalidInput
 from neurorobust.formats.reading import Reading
 from neurorobust.study import crafters
-from neurorobust.study.plan import ALONE
+from neurorobust.study.planner import ALONE
 from neurorobust.study.spec import Spec, make_spec
 
 ATTACKS, GRADIENTS = "noise,pgd,fast", "rga"
