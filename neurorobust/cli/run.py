@@ -1,6 +1,9 @@
 """``neurorobust run`` and ``replay``: from anyone's model, or a study file, to the report."""
 
+import json
 from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,6 +49,7 @@ _RUN = "Run"
 @options.reads()
 @options.shows(limit=256)
 def run(
+    context: typer.Context,
     model: Models,
     profile: Profiles = None,
     attack: Annotated[
@@ -92,6 +96,7 @@ def run(
 
     Exit code 0: done. 1: a step failed; the others are in the report. 2: it cannot be done.
     """
+    from neurorobust.errors import InvalidInput
     from neurorobust.study import presets
     from neurorobust.study.crafters import split
     from neurorobust.study.presets import whole_numbers
@@ -99,11 +104,14 @@ def run(
 
     execution = _execution(jobs, memory_mb, minutes_per_cell, store)
     if len(model) == 1 and model[0].endswith(".toml"):
-        changes = [*(set_ or []), *(f"run.{k}={v!r}" for k, v in execution.items() if k != "store")]
+        _require_none_else(context)
         if jobs == 1:
-            changes = [change for change in changes if change != "run.jobs=1"]
+            del execution["jobs"]
+        changes = [*(set_ or []), *(f"run.{k}={json.dumps(v)}" for k, v in execution.items())]
         _go(read_spec(model[0], changes), out, "study", plan=plan, as_json=as_json)
         return
+    if set_:
+        raise InvalidInput("--set changes a study file; of a model, say it with its option")
     lower: dict[str, Any] = {
         "profile": profile or [presets.PROFILE],
         "scaling": split(scaling),
@@ -187,9 +195,38 @@ def _execution(
         "jobs": jobs,
         "memory_mb": memory_mb,
         "minutes_per_cell": minutes_per_cell,
-        "store": None if store is None else str(store),
+        "store": None if store is None else str(store.absolute()),
     }
     return {key: value for key, value in said.items() if value is not None}
+
+
+OF_EXECUTION = frozenset(
+    ("model", "set_", "jobs", "memory_mb", "minutes_per_cell", "store", "out", "plan", "as_json")
+)
+"""What is said beside a study file; it says the rest itself."""
+
+
+def _require_none_else(context: typer.Context) -> None:
+    """Refuse options that a study file would leave unheard.
+
+    Raises:
+        InvalidInput: naming them.
+    """
+    from neurorobust.errors import InvalidInput
+
+    def typed(name: str | None) -> bool:
+        source = context.get_parameter_source(name or "")
+        return source is not None and source.name == "COMMANDLINE"
+
+    more = [
+        max(one.opts, key=len)
+        for one in context.command.params
+        if one.name not in OF_EXECUTION and typed(one.name)
+    ]
+    if more:
+        raise InvalidInput(
+            f"a study file says {', '.join(more)} itself; change it with --set section.key=value"
+        )
 
 
 def _go(spec: "Spec", out: Path, preset: str, *, plan: bool, as_json: bool) -> None:
@@ -245,8 +282,12 @@ def show_plan(spec: "Spec", out: Path, *, as_json: bool) -> None:
     from neurorobust.study.given import read_given
     from neurorobust.study.outlook import outlook
 
-    given, _ = read_given(spec, out, stages=stages(as_json=True))
-    found = outlook(spec, given, out)
+    with TemporaryDirectory() as spare:
+        # Models that are known by name are made in the folder of a study; a plan makes none there.
+        if (made := out / "model").is_dir():
+            copytree(made, Path(spare) / "model")
+        given, _ = read_given(spec, Path(spare), stages=stages(as_json=True))
+        found = outlook(spec, given, out)
     if as_json:
         print_json(found)
         return

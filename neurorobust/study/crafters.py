@@ -65,7 +65,7 @@ def known_gradients(spelling: str) -> str:
 
 def takes_gradient(attack: str) -> bool:
     """Whether an attack, as it is spelled, is made with one estimator."""
-    ((name, _),) = spelled(attack)
+    ((name, _),) = spelled(_one(attack, "attack"))
     found = known_name(name, (*attack_names(), *ENSEMBLES), "attack")
     return found not in ENSEMBLES and issubclass(ATTACKS[found], GradientAttack)
 

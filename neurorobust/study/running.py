@@ -1,6 +1,7 @@
 """A study from its file to its page: read, plan, run, gather, report."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ def run_study(
     begin(folder)
     clock = Clock(stages)
     plan = make_plan(spec, given, folder, **about)
+    (folder / MANIFEST).unlink(missing_ok=True)  # from now on it is not whole
     plan.write(folder)
     store = Store(plan.store)
     store.tidy(folder)
@@ -84,15 +86,18 @@ def run_study(
 
 
 def begin(folder: Path) -> None:
-    """Find out before the work whether the folder can be written; from now on it is not whole.
+    """Find out before the work whether the folder can be written; it is left as it was.
 
     Raises:
         InvalidFile: if nothing can be written there.
     """
     if folder.exists() and not folder.is_dir():
-        raise InvalidFile(folder, "is no folder; choose another with --out")
+        raise InvalidFile(folder, "is no folder; choose another")
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
     write_atomic(folder / ".writable", b"").unlink()
-    (folder / MANIFEST).unlink(missing_ok=True)
+    for place in missing:
+        with suppress(OSError):  # another process has begun there
+            place.rmdir()
 
 
 def _before(plan: Plan, store: Store) -> set[str]:
@@ -179,6 +184,12 @@ def retry(folder: Path, keys: Iterable[str] = ()) -> int:
         raise InvalidInput(f"cell {', '.join(sorted(missing))} has not failed in {folder}")
     for key in found:
         store.forget(key)
+    # What waited for them came to its end without them.
+    again = set(found)
+    for cell in plan.cells:
+        if again & {*cell.needs, *cell.after}:
+            again.add(cell.key)
+            store.forget(cell.key)
     return len(found)
 
 

@@ -4,6 +4,7 @@ Every list is an axis; a study is the product of its axes, less what ``exclude``
 of a file are told at once.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -16,8 +17,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from neurorobust.backends import SIMULATED, Rung, backend_names
 from neurorobust.chips.arithmetic import InputCoding
 from neurorobust.data.loading import parts_of
-from neurorobust.data.source import Source
+from neurorobust.data.source import DIGITS, Source
 from neurorobust.errors import InvalidFile, InvalidInput, NeurorobustError, listed
+from neurorobust.formats.load import model_names
 from neurorobust.lower.population.scaling import Scaling
 from neurorobust.methods import number
 from neurorobust.names import known_name
@@ -33,8 +35,20 @@ class Section(BaseModel):
 
 
 def _numbers(given: Any) -> Any:
-    many = given if isinstance(given, list | tuple) else [given]
-    return [_value(number, one) if isinstance(one, str) else one for one in many]
+    return _every(lambda one: number(one) if isinstance(one, str) else one, given)
+
+
+def _every(read: Any, given: Any) -> list[Any]:
+    """What is read of each of a list; all its faults at once."""
+    found, faults = [], []
+    for one in _list(given):
+        try:
+            found.append(read(one))
+        except (NeurorobustError, AttributeError, TypeError) as error:
+            faults.append(str(error) if isinstance(error, NeurorobustError) else f"no name: {one}")
+    if faults:
+        raise ValueError("; ".join(faults))
+    return found
 
 
 def _value(read: Any, given: Any) -> Any:
@@ -50,7 +64,7 @@ def _list(given: Any) -> Any:
 
 def _each(read: Any) -> Any:
     """A list of names, or one name."""
-    return BeforeValidator(lambda given: [_value(read, one) for one in _list(given)])
+    return BeforeValidator(lambda given: _every(read, given))
 
 
 def _backend(name: str) -> str:
@@ -283,7 +297,35 @@ def read_spec(path: Path | str, changes: Iterable[str] = ()) -> Spec:
         raise InvalidFile(path, f"is not TOML ({error})") from error
     for change in changes:
         _set(said, change)
-    return make_spec(said, path)
+    return _located(make_spec(said, path), path.parent)
+
+
+def _located(spec: Spec, folder: Path) -> Spec:
+    """The same with paths that begin in a folder."""
+
+    def at(name: str) -> str:
+        return name if name == DIGITS or name in model_names() else str(folder / name)
+
+    def of_chip(name: str) -> str:
+        return at(name) if Path(name).suffix else name
+
+    def changed(part: BaseModel, read: Any, *names: str) -> dict[str, Any]:
+        said = {name: getattr(part, name) for name in names}
+        return {
+            name: tuple(map(read, value)) if isinstance(value, tuple) else read(value)
+            for name, value in said.items()
+            if value
+        }
+
+    paths = {
+        "models": changed(spec.models, at, "use", "twin"),
+        "data": changed(spec.data, at, "name", "calibration"),
+        "lower": changed(spec.lower, of_chip, "profile"),
+        "replay": changed(spec.replay, at, "sets"),
+        "run": changed(spec.run, at, "store"),
+    }
+    parts = {name: getattr(spec, name).model_copy(update=own) for name, own in paths.items()}
+    return spec.model_copy(update=parts)
 
 
 def make_spec(
@@ -337,7 +379,7 @@ def _missing(said: Mapping[str, Any]) -> list[tuple[Place, str]]:
             "names no radius for the attacks; give one, as 8/255",
         ),
         ("models", "twin"): (
-            "twin" in craft.get("box", ()) and not models.get("twin"),
+            "twin" in _list(craft.get("box", ())) and not models.get("twin"),
             "names no model, and craft.box asks for a twin",
         ),
         ("craft", "gradient"): (
@@ -377,7 +419,8 @@ def _set(said: dict[str, Any], change: str) -> None:
     try:
         new = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        new = [part.strip() for part in value.split(",")] if "," in value else value.strip()
+        parts = [part.strip() for part in re.split(r",(?![^(]*\))", value)]
+        new = parts if len(parts) > 1 else parts[0]
     at: Any = said
     for key in keys[:-1]:
         at = at.setdefault(key, {})
