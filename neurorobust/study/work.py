@@ -4,15 +4,13 @@ import json
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors.numpy import load, save
 
 from neurorobust.attacks import craft, make_threat
 from neurorobust.attacks.request import Request
-from neurorobust.audit import EvaluationCard
-from neurorobust.backends import RunResult
 from neurorobust.compare.spikes import SpikeComparison, compare_spikes, first_divergence
 from neurorobust.data import Samples, encode
 from neurorobust.errors import InvalidInput
@@ -26,6 +24,10 @@ from neurorobust.study.cells import Cell, Kind
 from neurorobust.study.crafters import crafters
 from neurorobust.study.inputs import Inputs
 from neurorobust.study.store import Store
+
+if TYPE_CHECKING:
+    from neurorobust.audit import EvaluationCard
+    from neurorobust.backends import RunResult
 
 BATCH = 100
 """Samples that run at once."""
