@@ -1,22 +1,25 @@
 """Which attacks survive the trip from a float network to a chip's integers?
 
-Run it anywhere: ``python examples/transfer.py``. Models and attacks are kept in ``out/transfer``.
+Run it anywhere: ``python examples/transfer.py``. Everything is kept in ``out/transfer``, and a
+second run uses it again.
 """
 
 import neurorobust as nr
 
-# The network as trained, and the same network in Loihi 2's integers.
-graph = nr.load("digits", folder="out/transfer/model")
-program = nr.lower(graph, "loihi2")
-
-# The attacker sees the float network, may move every pixel by 32 grey values, and knows that the
-# sensor has 256 of them. The set is frozen: a second run finds it in the folder.
-test = nr.load_samples("digits")
-attacks = nr.attack(graph, test, [nr.Pgd(nr.Rga())], 32 / 255, folder="out/transfer/attacks")
-
-# Every backend and rung that can run this model here. Real Lava takes minutes, so it is left out.
-names = ("reference", "torch", "snntorch", "norse")
-done = nr.replay(graph, program, [test, *attacks], backends=names)
+# The attacker sees the float network and may move every pixel by 32 grey values. The attack is
+# frozen and replayed on every backend, as trained and in Loihi 2's integers. Real Lava takes
+# minutes, so it is left out.
+done = nr.run(
+    "digits",
+    "digits",
+    out="out/transfer",
+    profiles=["loihi2"],
+    attacks="pgd",
+    gradients="rga",
+    eps="32/255",
+    backends=["reference", "torch", "snntorch", "norse"],
+    sections={"audit": {"samples": 0}},
+)
 
 # Rates are over the samples that every lane decides rightly when clean.
 for row in nr.transfer(done.outcomes, surrogate=nr.Column("torch", "float")):
@@ -26,5 +29,7 @@ for row in nr.transfer(done.outcomes, surrogate=nr.Column("torch", "float")):
         f" kept {row.churn.kept.count}, lost {row.churn.lost.count},"
         f" gained {row.churn.gained.count}, p {row.churn.p_value:.2g}"
     )
-for left_out in done.closed:
-    print(f"{left_out.lane}: {left_out.reason}")
+for lane in done.results.manifest.lanes:
+    if lane.status != "done":
+        print(f"{lane.backend} {lane.rung}: {lane.reason}")
+print(done.report)

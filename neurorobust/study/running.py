@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.files import write_atomic
 from neurorobust.progress import Silent, Stages
@@ -36,6 +38,16 @@ class Done:
     folder: Path
     results: Results
     report: Path
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """A row per model, lowering, backend and set: see ``neurorobust.study.tables.ROWS``."""
+        return self.results.rows
+
+    @property
+    def outcomes(self) -> pl.DataFrame:
+        """A row per sample of each: see ``neurorobust.study.tables.OUTCOMES``."""
+        return self.results.outcomes
 
 
 def run_study(
