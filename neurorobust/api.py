@@ -20,7 +20,7 @@ from neurorobust.formats.load import load as read
 from neurorobust.formats.reading import give
 from neurorobust.formats.sides import open_side, side_file
 from neurorobust.ir import Array, Graph, Model, Program, Shape
-from neurorobust.names import known_name
+from neurorobust.names import known_are, known_name
 from neurorobust.progress import Progress, Silent, Stages
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def run(
     said["lower"] = {"profile": list(profiles), **said.get("lower", {})}
     said["run"] = {"jobs": jobs, **said.get("run", {})}
     given = {"limit": limit, "seed": seed, **left_open}
-    return _study(model, data, Path(out), "run", asked, said, given, stages)
+    return _study(model, data, Path(out), asked, (said, given), stages=stages, preset="run")
 
 
 def replay(
@@ -265,20 +265,22 @@ def replay(
     said["run"] = {"jobs": jobs, **said.get("run", {})}
     given = {"limit": limit, "seed": seed, **left_open}
     asked = {"backends": backends, "slow": backends is None}
-    return _study(model, data, Path(out), "replay", asked, said, given, stages, frozen)
+    how: dict[str, Any] = {"stages": stages, "preset": "replay", "sets": frozen}
+    return _study(model, data, Path(out), asked, (said, given), **how)
 
 
 def _study(
     model: "Named | Sequence[Named]",
     data: "Shown",
     out: Path,
-    preset: str,
     asked: Mapping[str, Any],
-    sections: Mapping[str, Any],
-    given: Mapping[str, Any],
+    said: tuple[Mapping[str, Any], Mapping[str, Any]],
+    *,
     stages: Stages,
+    preset: str,
     sets: "Sequence[AttackSet]" = (),
 ) -> "Done":
+    """Of what was asked by name, as sections, and as options of models and data."""
     from dataclasses import replace
 
     from neurorobust.data import Source
@@ -286,11 +288,12 @@ def _study(
     from neurorobust.study.given import read_given
     from neurorobust.study.running import begin, run_study
 
+    sections, given = said
     of_data = {name: given[name] for name in questions(Source) if given.get(name) is not None}
     of_model = {name: given[name] for name in given if name in questions(Reading)}
     if unknown := sorted(set(given) - set(questions(Source)) - set(questions(Reading))):
-        known = ", ".join((*questions(Reading), *questions(Source)))
-        raise InvalidInput(f"{', '.join(unknown)}: is no option; known are {known}")
+        known = known_are(unknown[0], (*questions(Reading), *questions(Source)))
+        raise InvalidInput(f"{', '.join(unknown)}: is no option; {known}")
     samples = None
     if isinstance(data, str | Path | Source):
         source = data if isinstance(data, Source) else Source(data)

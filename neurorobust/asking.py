@@ -154,6 +154,11 @@ def give(of: type, name: str, *values: Any) -> str:
     return " or ".join([asked.said(first), *more])
 
 
+def argument(name: str) -> str:
+    """How an argument is called that no record declares: ``weight_bits``, ``--weight-bits``."""
+    return f"--{name.replace('_', '-')}" if in_options() else name
+
+
 def spelled(value: Any) -> str:
     """A value as people type it after an option."""
     if isinstance(value, Mapping):

@@ -36,6 +36,25 @@ class Refusal:
         return f"{where}{self.why}{f'; {self.way_out}' if self.way_out else ''}"
 
 
+def grouped(refusals: Iterable[Refusal], noun: str = "") -> str:
+    """One line for each reason, with all nodes that share it, in the order of their first.
+
+    Args:
+        refusals: Any, of any nodes.
+        noun: Before the names of the nodes, as ``layer`` where these are numbers.
+    """
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for refusal in refusals:
+        same = places.setdefault((refusal.code, refusal.why, refusal.way_out), [])
+        if refusal.node is not None and str(refusal.node) not in same:
+            same.append(str(refusal.node))
+    lines = []
+    for reason, named in places.items():
+        before = f"{noun}{'s' if len(named) > 1 else ''} " if noun and named else ""
+        lines.append(Refusal(before + ", ".join(named) if named else None, *reason))
+    return listed(lines)
+
+
 class NeurorobustError(Exception):
     """Base of all errors raised on purpose; the command line prints it without a traceback."""
 

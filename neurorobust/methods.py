@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any, ClassVar, TypeVar
 
 from neurorobust.errors import InvalidInput
-from neurorobust.names import known_name
+from neurorobust.names import known_are, known_name
 
 METHODS: dict[str, type["Method"]] = {}
 """Every attack and every gradient estimator by name."""
@@ -52,7 +52,7 @@ class Option:
     def refusal(self, value: Any) -> str:
         """What a value must be, if it is not; empty for one that fits."""
         if self.among is not None and value not in self.among:
-            return f"known are {', '.join(map(str, self.among))}"
+            return known_are(value, self.among)
         if not self.bounded or (isinstance(value, Real) and self._holds(float(value))):
             return ""
         finite = self.below == math.inf

@@ -1,4 +1,4 @@
-"""Options of the suite; a backend named with --require-backend fails instead of skipping."""
+"""Options of the suite: what is required fails instead of skipping."""
 
 import os
 
@@ -16,4 +16,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="NAME",
         help="fail, rather than skip, the tests of this backend when it cannot run",
+    )
+    parser.addoption(
+        "--require-browser",
+        action="store_true",
+        help="fail, rather than skip, the tests of pages where there is no Chromium",
     )

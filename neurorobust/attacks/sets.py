@@ -17,7 +17,7 @@ from neurorobust.attacks.knowledge import Knowledge
 from neurorobust.attacks.request import Crafter, Request
 from neurorobust.attacks.threats import Threat, make_threat
 from neurorobust.errors import InvalidFile
-from neurorobust.files import write_atomic
+from neurorobust.files import require_file, write_atomic
 from neurorobust.ir import Array
 from neurorobust.ir.identity import canonical_json
 from neurorobust.metrics.success import Outcomes
@@ -27,6 +27,7 @@ FORMAT = 1
 UNFINISHED = "unfinished"
 """Folder of the finished batches of sets that are not whole yet."""
 _KEY = "neurorobust_attackset"
+_WANTED = "an attack set (.safetensors), as an attack writes it"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -155,6 +156,7 @@ class AttackSet:
         Raises:
             InvalidFile: if the file is missing, damaged, altered, or for another model.
         """
+        require_file(path, _WANTED, ("safetensors",))
         try:
             with safe_open(path, framework="numpy") as file:
                 described = json.loads((file.metadata() or {})[_KEY])
@@ -185,6 +187,7 @@ def read_request(path: Path) -> Mapping[str, Any] | None:
     Raises:
         InvalidFile: if the file is missing or damaged.
     """
+    require_file(path, _WANTED, ("safetensors",))
     try:
         with safe_open(path, framework="numpy") as file:
             described = (file.metadata() or {}).get(_KEY)

@@ -1,11 +1,57 @@
 """What iterated attacks share: the steepest direction, who is left, when to look back."""
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.threats import L2, Threat
 from neurorobust.attacks.threats.base import norm, per_sample
+from neurorobust.errors import InvalidInput
+
+
+class Stepping(Protocol):
+    """An attack whose step is stated in the unit of the threat or in units of epsilon."""
+
+    @property
+    def title(self) -> str:
+        """The attack as papers write it."""
+        ...
+
+    @property
+    def step(self) -> float | None:
+        """In the unit of the threat."""
+        ...
+
+    @property
+    def relative_step(self) -> float | None:
+        """In units of epsilon; the usual one where neither was given."""
+        ...
+
+
+def settle_step(attack: Stepping, usual: float) -> None:
+    """Give an attack its usual relative step where none was stated.
+
+    Raises:
+        InvalidInput: if both were.
+    """
+    if attack.step is None:
+        if attack.relative_step is None:
+            object.__setattr__(attack, "relative_step", usual)
+    elif attack.relative_step is not None:
+        raise InvalidInput(
+            f"{attack.title}: step is {attack.step:g} and relative_step is "
+            f"{attack.relative_step:g}; give one of them"
+        )
+
+
+def step_size(attack: Stepping, threat: Threat) -> float:
+    """Of a step, in the unit of the threat."""
+    if attack.step is not None:
+        return attack.step
+    assert attack.relative_step is not None  # noqa: S101  # settled
+    return attack.relative_step * threat.epsilon
 
 
 def steepest(gradient: Tensor, threat: Threat) -> Tensor:

@@ -10,6 +10,7 @@ from neurorobust.audit.bench import Bench
 from neurorobust.audit.evaluation import Evaluation
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array
+from neurorobust.names import known_are
 
 SAME = 1e-6
 """Relative difference up to which two radii are one: that of single precision."""
@@ -66,13 +67,14 @@ def require_sound(bench: Bench, twin_hash: str, only: Collection[str], known: se
             those of the model, or a twin that is the model.
     """
     if unknown := sorted(set(only) - known):
-        raise InvalidInput(f"no check is named {', '.join(unknown)}; known are C1 to C{len(known)}")
+        listed = sorted(known, key=lambda name: (len(name), name))
+        raise InvalidInput(f"no check is named {unknown[0]!r}; {known_are(unknown[0], listed)}")
     threat, attack = bench.threat, bench.prototype
     if not isinstance(threat, attack.threats):
         admitted = ", ".join(sorted(kind.name for kind in attack.threats))
         raise InvalidInput(
             f"{attack.name} is not defined for the threat {threat.name}, only for {admitted}; "
-            "name an attack that is, for example attack=EventFlips for event budgets"
+            "name an attack that is, such as event_flips for event budgets"
         )
     (low, high), (least, most) = threat.bounds, bench.target.bounds
     if low < least or high > most:

@@ -86,7 +86,7 @@ def audit(
     shown = torch.as_tensor(case.x).to(torch.float64)
     sources = _targets(model, named, shown, known)
     if not sources:
-        msg = "an audit needs at least one gradient, for example gradients=['rga', 'stbp']"
+        msg = "an audit needs at least one gradient, such as rga or stbp"
         raise InvalidInput(msg)
     require_labels(case.y, len(shown), next(iter(sources.values())).classes)
     bench = Bench(

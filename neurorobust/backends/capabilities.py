@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from neurorobust import ir
-from neurorobust.errors import Refusal, Unsupported, listed
+from neurorobust.errors import Refusal, Unsupported, grouped
 
 Test = Callable[[ir.Node], bool]
 
@@ -178,8 +178,8 @@ def require_support(backend: str, capabilities: Capabilities, model: ir.Model, r
         gaps = capabilities.gaps(model, rung) + _foreign(model, rung)
     if gaps:
         msg = (
-            f"backend {backend!r} cannot run this model exactly on rung {rung!r}:\n{listed(gaps)}\n"
-            "`neurorobust backends` shows which backends can"
+            f"backend {backend!r} cannot run this model exactly on rung {rung!r}:\n"
+            f"{grouped(gaps)}\n`neurorobust backends` shows which backends can"
         )
         raise Unsupported(msg, gaps)
 

@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from neurorobust.backends.contract import Backend
 from neurorobust.errors import BackendUnavailable
+from neurorobust.names import known_name
 
 GROUP = "neurorobust.backends"
 
@@ -26,9 +27,7 @@ def get_backend(name: str) -> Backend:
     Raises:
         BackendUnavailable: if no backend of this name is registered, or its import fails.
     """
-    if name not in _found():
-        msg = f"no backend is named {name!r}; registered are {', '.join(backend_names())}"
-        raise BackendUnavailable(msg)
+    name = known_name(name, backend_names(), "backend", BackendUnavailable)
     try:
         found = _found()[name].load()
     except Exception as error:  # a third party's import may raise anything

@@ -10,6 +10,7 @@ from neurorobust.data.stimulus import Stimulus
 from neurorobust.errors import InvalidInput, Unsupported
 from neurorobust.ir import Array, Model
 from neurorobust.ir.ports import Readout
+from neurorobust.names import require_choice
 
 
 def require_run(
@@ -37,9 +38,8 @@ def require_run(
     """
     if closed:
         raise InvalidInput("this executable is closed; compile the model again")
-    if unknown := set(record) - set(get_args(Record)):
-        msg = f"cannot record {sorted(unknown)}; known are {', '.join(get_args(Record))}"
-        raise InvalidInput(msg)
+    for name in record:
+        require_choice("record", name, get_args(Record))
     if "membrane" in record and not membrane:
         msg = "membranes cannot be recorded here; record them with the backend 'reference'"
         raise Unsupported(msg)
@@ -62,9 +62,7 @@ def require_precision(precision: Precision) -> None:
     Raises:
         InvalidInput: naming those there are.
     """
-    if precision not in get_args(Precision):
-        msg = f"precision is {precision!r}; known are {', '.join(get_args(Precision))}"
-        raise InvalidInput(msg)
+    require_choice("precision", precision, get_args(Precision))
 
 
 def read_out(readout: Readout, arrived: Array) -> Array:

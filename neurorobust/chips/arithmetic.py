@@ -29,6 +29,8 @@ class LoihiArithmetic(Strict):
     """The integer law of ``neurorobust.ir.fixed`` and the widths it runs in.
 
     Attributes:
+        neuron: Whose neuron it is, in a word or two: what has no form is missing there, which says
+            nothing about what the chip could be made to do.
         weight_bits: Of a weight in the law: 8 is -256..254 in even steps with mixed signs.
         state_bits: Of current and membrane.
         decay_bits: Of a decay factor.
@@ -44,6 +46,7 @@ class LoihiArithmetic(Strict):
     """
 
     law: Literal["loihi"]
+    neuron: Leaf
     weight_bits: Leaf
     state_bits: Leaf
     decay_bits: Leaf

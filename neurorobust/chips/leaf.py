@@ -72,6 +72,8 @@ class Leaf(Strict):
         kind: ``wall``, ``budget`` or ``observed``; every limit that is checked has one.
         band: Factors on the value between which the truth is believed to lie.
         why: Reason for an absent value.
+        of: Whose it is where it is known of a program for the chip only, and the chip itself may
+            do more: ``Lava's LIF``.
     """
 
     value: int | float | str | list[int] | list[float] | list[str] | None = None
@@ -83,6 +85,7 @@ class Leaf(Strict):
     kind: Kind | None = None
     band: tuple[float, float] | None = None
     why: str | None = None
+    of: str | None = None
 
     @field_validator("value", mode="before")
     @classmethod

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from neurorobust.chips.schema import Profile
 from neurorobust.errors import ProfileError
+from neurorobust.files import require_file
+from neurorobust.names import known_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,13 @@ def load_profile(name: str | Path) -> LoadedProfile:
 
     Raises:
         ProfileError: if it is unknown, no TOML, or breaks the schema (all faults are listed).
+        InvalidFile: if the file is missing or of another kind.
     """
     path = Path(name)
-    if path.suffix != ".toml":
-        named = (folder / f"{name}.toml" for folder in profile_folders())
-        path = next((candidate for candidate in named if candidate.exists()), path)
-    if not path.is_file():
-        msg = f"no hardware profile is named {str(name)!r}; known are {', '.join(profile_names())}"
-        raise ProfileError(msg)
+    if path.suffix != ".toml" and len(path.parts) == 1:
+        found = known_name(str(name), profile_names(), "hardware profile", ProfileError)
+        path = next(p for f in profile_folders() if (p := f / f"{found}.toml").exists())
+    require_file(path, "a hardware profile (TOML)", ("toml",), instead=", ".join(profile_names()))
     raw = path.read_bytes()
     try:
         profile = Profile.model_validate(tomllib.loads(raw.decode()))

@@ -8,6 +8,7 @@ from neurorobust.chips.facts import BLOCK, NUMBERS, TEXTS
 from neurorobust.chips.formula import Formula, parse
 from neurorobust.chips.leaf import Leaf, Strict, count
 from neurorobust.errors import ProfileError
+from neurorobust.names import known_are
 
 Scope = Literal["network", "layer", "synapse", "run"]
 Sense = Literal["most", "least", "one_of"]
@@ -24,9 +25,8 @@ def known(text: str, names: set[str]) -> Formula:
     except ProfileError as error:
         raise ValueError(str(error)) from error
     if unknown := sorted(formula.names - names):
-        raise ValueError(
-            f"formula {text!r}: unknown {', '.join(unknown)}; known are {', '.join(sorted(names))}"
-        )
+        listed = known_are(unknown[0], sorted(names))
+        raise ValueError(f"formula {text!r}: unknown {', '.join(unknown)}; {listed}")
     return formula
 
 

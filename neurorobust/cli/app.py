@@ -10,6 +10,7 @@ from neurorobust.cli.audit import audit
 from neurorobust.cli.backends import backends
 from neurorobust.cli.check import check
 from neurorobust.cli.cite import cite
+from neurorobust.cli.completion import completed
 from neurorobust.cli.console import command
 from neurorobust.cli.demo import demo, report
 from neurorobust.cli.diff import diff
@@ -20,8 +21,10 @@ from neurorobust.cli.lower import lower
 from neurorobust.cli.neurobench import neurobench
 from neurorobust.cli.quantise import quantise
 from neurorobust.cli.run import replay, run
+from neurorobust.render.console import take_any_text
 
-app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+take_any_text()
+app = typer.Typer(pretty_exceptions_enable=False)
 app.add_typer(env.app, name="env")
 app.add_typer(study.app, name="study")
 # An error ends a command with its own code where "no form there" is an answer, and otherwise with
@@ -44,7 +47,7 @@ for function, code in (
     (report, 2),
     (backends, 1),
 ):
-    app.command(name=function.__name__.strip("_"))(command(function, code))
+    app.command(name=function.__name__.strip("_"))(command(completed(function), code))
 
 
 @app.callback(invoke_without_command=True)

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from neurorobust.cli import options
 from neurorobust.cli.console import console, print_json, say
 from neurorobust.cli.inputs import graphs_of, samples_of
-from neurorobust.render.console import table
+from neurorobust.render.console import table, visible
 
 if TYPE_CHECKING:
     from neurorobust.audit import EvaluationCard
@@ -97,10 +98,10 @@ def _print(card: "EvaluationCard") -> None:
     """One row per check, then the headline or why there is none."""
     shown = table("id", "status", "check", "what was seen", padding=(0, 1), pad_edge=False)
     for finding in card.findings:
-        status = f"[{_COLOURS[finding.status]}]{finding.status.value}[/]"
-        seen = finding.summary.replace("[", r"\[")
+        status = Text(finding.status.value, _COLOURS[finding.status])
+        seen = Text(visible(finding.summary))
         if finding.status.value in ("red", "amber"):
-            seen += f"\n[dim]{finding.remedy}[/]"
+            seen.append(f"\n{visible(finding.remedy)}", "dim")
         shown.add_row(finding.id, status, finding.title, seen)
     console.print(shown)
     if card.headline is None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from rich.text import Text
+
 from neurorobust.cli import options
 from neurorobust.cli.console import console, print_json, say
 from neurorobust.render import console as terminal
@@ -56,15 +58,15 @@ def _print(table: dict[str, Any]) -> None:
         for column in shown.columns[1:]:
             column.justify = "center"
         notes: dict[str, list[str]] = {}
+        yes = Text("yes", "green")
         for feature in known_features(rung):
-            cells = []
+            cells = list[Text]()
             for name, lane in lanes.items():
                 reason = lane["features"][feature]
                 if reason:
                     notes.setdefault(reason, []).append(f"{name}: {feature}")
-                cells.append(
-                    f"[red]no[/] {list(notes).index(reason) + 1}" if reason else "[green]yes[/]"
-                )
+                note = f" {list(notes).index(reason) + 1}" if reason else ""
+                cells.append(Text.assemble(("no", "red"), note) if reason else yes)
             shown.add_row(feature, *cells)
         console.print(shown)
         for number, (reason, where) in enumerate(notes.items(), 1):

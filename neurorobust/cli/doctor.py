@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from neurorobust.cli import options
 from neurorobust.cli.console import console, print_json, say
@@ -72,7 +73,6 @@ def _print(file: Path, found: "tuple[Finding, ...]") -> None:
     shown = table(*columns, title=str(file), show_lines=True)
     for finding in found:
         layer = "" if finding.layer is None else str(finding.layer)
-        severity = f"[{_COLOURS[finding.severity]}]{finding.severity}[/]"
-        cells = (finding.code, finding.message, finding.avoid)
-        shown.add_row(severity, layer, *(cell.replace("[", r"\[") for cell in cells))
+        severity = Text(finding.severity, _COLOURS[finding.severity])
+        shown.add_row(severity, layer, finding.code, finding.message, finding.avoid)
     console.print(shown)

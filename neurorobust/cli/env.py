@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from neurorobust.cli import options
+from neurorobust.cli.completion import completed
 from neurorobust.cli.console import command, print_json, say
 
 app = typer.Typer(help="Environments of backends that need their own Python.", no_args_is_help=True)
@@ -66,4 +67,4 @@ def remove(name: Name) -> None:
 
 
 for function in (build, status, path, remove):
-    app.command()(command(function, 1))
+    app.command()(command(completed(function), 1))

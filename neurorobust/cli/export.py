@@ -9,6 +9,7 @@ from neurorobust.cli import options
 from neurorobust.cli.console import print_file, print_json, say
 from neurorobust.cli.inputs import if_named, models_of
 from neurorobust.errors import InvalidInput
+from neurorobust.names import require_choice
 
 if TYPE_CHECKING:
     from neurorobust.data import Source
@@ -50,8 +51,7 @@ def export(
     from neurorobust import api
     from neurorobust.cli.stages import stages
 
-    if to not in (*CODE, *FILES):
-        raise InvalidInput(f"--to is {to!r}; known are {', '.join((*CODE, *FILES))}")
+    require_choice("--to", to, (*CODE, *FILES))
     if profile is not None and to not in ("nir", *IN_INTEGERS):
         raise InvalidInput(f"--profile is for nir, lava and netx; {to} has none")
     if exact and to in FILES:

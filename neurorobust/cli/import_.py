@@ -9,6 +9,7 @@ from neurorobust.cli import options
 from neurorobust.cli.console import print_file, print_json, say
 from neurorobust.cli.inputs import models_of
 from neurorobust.errors import InvalidInput
+from neurorobust.names import require_choice
 
 if TYPE_CHECKING:
     from neurorobust.formats.reading import Reading
@@ -37,8 +38,7 @@ def import_(
     from neurorobust.formats.load import kind_of
     from neurorobust.ir import save_model
 
-    if source not in ("auto", *KINDS):
-        raise InvalidInput(f"{file}: --from is {source!r}; known are auto, {', '.join(KINDS)}")
+    require_choice("--from", source, ("auto", *KINDS))
     kind = kind_of(file)
     if kind not in KINDS or source not in ("auto", kind):
         raise InvalidInput(f"{file}: is a {kind} model; --from is {source}, of {', '.join(KINDS)}")

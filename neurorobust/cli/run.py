@@ -239,12 +239,13 @@ def _go(spec: "Spec", out: Path, preset: str, *, plan: bool, as_json: bool) -> N
 def go(spec: "Spec", out: Path, preset: str, *, as_json: bool) -> None:
     """Run a study and print what it found."""
     from neurorobust.cli.stages import stages
+    from neurorobust.files import require_folder
     from neurorobust.study.given import read_given
     from neurorobust.study.report import print_summary
     from neurorobust.study.running import begin, run_study
 
     told = stages(as_json)
-    begin(out)
+    begin(require_folder(out))
     given, before = read_given(spec, out, stages=told)
     done = run_study(
         spec,

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from neurorobust.cli.console import console, errors
+from neurorobust.render.console import say, visible
 
 
 class ConsoleStages:
@@ -26,22 +27,23 @@ class ConsoleStages:
         start = time.perf_counter()
         if self._console.is_terminal:
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
             )
             with Progress(*columns, console=self._console, transient=True) as bar:
-                task = bar.add_task(name, total=None)
+                task = bar.add_task(visible(name), total=None)
 
                 def advance(what: str, done: int, total: int) -> None:
-                    bar.update(task, description=f"{name}: {what}", completed=done, total=total)
+                    shown = visible(f"{name}: {what}")
+                    bar.update(task, description=shown, completed=done, total=total)
 
                 yield advance
         else:
-            self._console.print(f"{name} ...")
+            say(self._console, f"{name} ...")
             yield lambda *_: None
-        self._console.print(f"{name}: {time.perf_counter() - start:.1f} s")
+        say(self._console, f"{name}: {time.perf_counter() - start:.1f} s")
 
 
 def stages(as_json: bool = False) -> ConsoleStages:

@@ -4,6 +4,7 @@ from functools import partial
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from neurorobust.compare.result import Cause, Difference, Divergence
 from neurorobust.render import console as terminal
@@ -87,7 +88,7 @@ def _layers(found: Difference) -> Table:
     numbers = ("differ", "of", "membranes apart", "break the law")
     table = terminal.table("layer", "verdict", *numbers, "", right=numbers)
     for layer in found.layers:
-        verdict = f"[{_COLOURS[layer.verdict]}]{layer.verdict}[/]"
+        verdict = Text(layer.verdict, _COLOURS[layer.verdict])
         handed = "handed on" if layer.verdict == "systematic" and not layer.own else ""
         table.add_row(
             layer.name,

@@ -11,13 +11,12 @@ from neurorobust.asking import give
 from neurorobust.data.samples import Samples
 from neurorobust.data.source import DIGITS, Source
 from neurorobust.errors import InvalidFile, InvalidInput
+from neurorobust.files import require_file
 from neurorobust.ir import Array
 from neurorobust.names import known_name
 
-_KNOWN = (
-    f"give {DIGITS}, a file of arrays (.npz, .npy), image Parquet (a file or a folder), or a "
-    "folder of images by class"
-)
+_WANTED = "a file of arrays (.npz, .npy), image Parquet (a file or folder), a folder of images"
+_KNOWN = f"give {DIGITS} or {_WANTED}"
 
 
 def load(source: Source | str | Path, part: str | None = None, **said: Any) -> Samples:
@@ -78,6 +77,7 @@ def _read(source: Source) -> Samples:
         if parquet.parts_of(path):
             return parquet.load_folder(path, source)
         return folders.load_folder(path, source)
+    require_file(path, _WANTED, ("npy", "npz", "parquet"), instead=DIGITS)
     if source.part is not None:
         reason = f"has no parts, and so no {source.part!r}; leave out {give(Source, 'part')}"
         raise InvalidFile(path, reason)

@@ -21,6 +21,7 @@ from neurorobust.data.images import decode
 from neurorobust.data.samples import LEVELS, Samples
 from neurorobust.data.source import Source
 from neurorobust.errors import InvalidFile
+from neurorobust.files import require_file
 from neurorobust.ir import Array
 
 _NUMBER = re.compile(r"-\d.*$")
@@ -123,6 +124,7 @@ def read_images(files: Sequence[Path], source: Source) -> Samples:
 
 def _rows(path: Path, source: Source, limit: int | None) -> tuple[_Columns, pl.DataFrame]:
     """The columns, and the rows as ``bytes`` and, if there are labels, ``label``."""
+    require_file(path, "a Parquet file of images", ("parquet",))
     try:
         file = io.BytesIO(path.read_bytes())
         schema, features = pl.read_parquet_schema(file), _features(file)

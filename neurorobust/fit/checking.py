@@ -99,9 +99,10 @@ def _lowering(seen: OnChip, model: Model | Network, results: list[Result]) -> It
     for refusal in seen.refusals:
         if failed.isdisjoint(_SAME.get(refusal.code, ())):
             known = refusal.node in places
-            note = str(replace(refusal, node=None) if known else refusal)
+            where = "" if known or refusal.node is None else f"{refusal.node}: "
             layer = str(refusal.node) if known else ""
-            yield Result(**named, layer=layer, status="fail", note=note)
+            note, way_out = f"{where}{refusal.why}", refusal.way_out
+            yield Result(**named, layer=layer, status="fail", note=note, advice=way_out)
 
 
 def _apply(

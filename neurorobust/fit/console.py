@@ -5,18 +5,29 @@ from functools import partial
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from neurorobust.fit.result import Check, Result
-from neurorobust.fit.words import against, amount, quantity, span, verdict
+from neurorobust.fit.words import (
+    against,
+    amount,
+    lacking,
+    quantity,
+    span,
+    unknown,
+    verdict,
+    worst,
+)
 from neurorobust.render import console as terminal
 from neurorobust.render.console import table
 from neurorobust.render.looks import integer
 
+_MARKS = {"ok": Text("ok", "green"), "fail": Text("fail", "red"), "unchecked": Text("?")}
 _ARTICLE = {"sample": "a sample", "event": "an event"}
 
 
 def print_check(console: Console, check: Check, *, every_rule: bool) -> None:
-    """The whole check, shortest first."""
+    """The whole check, shortest first; what several layers share is said once."""
     say = partial(terminal.say, console)
     colour = "green" if check.ok else "red"
     say(f"{check.model} on {check.chip}: ", style="bold", end="")
@@ -30,12 +41,9 @@ def print_check(console: Console, check: Check, *, every_rule: bool) -> None:
         say(f"  cores: {check.placement.why}")
     _print_costs(say, check)
     passed = sum(result.status == "ok" for result in check.results)
-    console.print(f"  {passed} results passed, {len(check.unchecked)} unchecked")
-    for constraint in dict.fromkeys(result.constraint for result in check.unchecked):
-        same = [r for r in check.unchecked if r.constraint == constraint]
-        places = ", ".join(r.layer for r in same if r.layer)
-        where = f" ({places})" if places else ""
-        say(f"  unchecked: {constraint}{where}: {same[0].note}")
+    say(f"  {passed} results passed, {len(check.unchecked)} unchecked")
+    for constraint, places, why in unknown(check):
+        say(f"  unchecked: {constraint}{places and f' ({places})'}: {why}")
     for note in check.notes:
         say(f"  note: {note}")
     console.print()
@@ -43,10 +51,18 @@ def print_check(console: Console, check: Check, *, every_rule: bool) -> None:
 
 def _rules(results: list[Result]) -> Table:
     shown = table("", "rule", "where", "needs", "kind", "remark")
+    alike: dict[tuple[str, ...], list[Result]] = {}
     for result in results:
-        mark = {"ok": "[green]ok[/]", "fail": "[red]fail[/]", "unchecked": "?"}[result.status]
-        remark = result.advice or result.note
-        shown.add_row(mark, result.constraint, result.layer, against(result), result.kind, remark)
+        # Where there is no number, the note is what was found.
+        found = result.note if result.used is None else ""
+        remark = "; ".join(filter(None, (found, result.advice))) or result.note
+        # What fails is said once with the worst case, what passes with every case of its own.
+        needs = "" if result.status == "fail" else against(result)
+        said = (result.status, result.constraint, result.kind, remark, needs)
+        alike.setdefault(said, []).append(result)
+    for (status, constraint, kind, remark, _), same in alike.items():
+        where = ", ".join(dict.fromkeys(result.layer for result in same if result.layer))
+        shown.add_row(_MARKS[status], constraint, where, against(worst(same)), kind, remark)
     return shown
 
 
@@ -78,10 +94,12 @@ def _print_costs(say: Callable[..., None], check: Check) -> None:
         (f"latency of {_ARTICLE[costs.latency_of]}", costs.latency, "s"),
     )
     for name, estimate, unit in rows:
-        text = span(estimate, unit) if estimate.value is not None else estimate.why
-        say(f"  {name}: {text}")
-        if estimate.value is not None and estimate.basis:
-            say(f"    {estimate.basis}", style="dim")
+        if estimate.value is not None:
+            say(f"  {name}: {span(estimate, unit)}")
+            if estimate.basis:
+                say(f"    {estimate.basis}", style="dim")
+    for names, why in lacking(check):
+        say(f"  {names}: {why}")
     if costs.static.value is not None:
         over = quantity(costs.duration_s, "s")
         say(f"  per sample; static over {over}; boundary: {costs.boundary}")

@@ -78,8 +78,7 @@ def _estimate(law: Law, counts: Mapping[str, float]) -> Estimate:
             return _unpublished(f"{name}: {leaf.why}")
     value = evaluate(law, counts)
     if value is None:
-        why = f"{GIVE_SAMPLES} ({law.use})"
-        return Estimate(why=why, lack="needs samples", basis=_basis(law))
+        return Estimate(why=GIVE_SAMPLES, lack="needs samples", basis=_basis(law))
     low, high = (value * factor for factor in law.band)
     return Estimate(value=value, low=low, high=high, basis=_basis(law))
 

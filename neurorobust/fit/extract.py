@@ -138,7 +138,7 @@ def _pass(path: _Path, name: str, node: ir.Node, shape: ir.Shape) -> str | None:
             _convolve(path, name, node, shape)
             return None
         case ir.BatchNorm():
-            return "is a BatchNorm that cannot be folded; put it right behind an Affine or Conv"
+            return "is a BatchNorm that cannot be folded; put it right behind a linear layer"
         case _:
             return f"is a {node.kind}, which no chip here has as a synapse"
 

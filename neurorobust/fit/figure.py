@@ -1,4 +1,4 @@
-"""Cores and how full they are, a panel per chip."""
+"""Cores that are used and how full they are, a panel per chip."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -13,13 +13,12 @@ from matplotlib.patches import Patch
 from neurorobust.files import write_atomic
 from neurorobust.fit.result import Check
 from neurorobust.fit.words import cores as cores_used
-from neurorobust.fit.words import verdict
-from neurorobust.render.colours import INK, LAYERS, RULE, theme
+from neurorobust.fit.words import share, verdict
+from neurorobust.render.colours import INK, LAYERS, theme
+from neurorobust.render.looks import integer
 from neurorobust.render.svg import WIDTH, Drawing, drawn, styled
 
-SHOWN_UNUSED = 160
-"""Chips with more cores show used ones only."""
-COLUMNS = 64
+COLUMNS = 48
 _CELL = WIDTH / COLUMNS
 _SIDE = 0.84
 """Side of a square, as a share of its cell."""
@@ -29,7 +28,7 @@ _TITLE, _APART, _LEGEND = 0.24, 0.16, 0.3
 
 
 def cores_figure(checks: Sequence[Check], name: str = "cores") -> Drawing | None:
-    """A panel per chip: every core, filled as far as it is used.
+    """A panel per chip: every core that is used, filled as far as it is; free ones are counted.
 
     Args:
         checks: Of one network on several chips. Those that it fits are drawn; if it fits none,
@@ -45,7 +44,7 @@ def cores_figure(checks: Sequence[Check], name: str = "cores") -> Drawing | None
         return None
     layers = list(dict.fromkeys(at.layer for c in shown for at in c.placement.layers))
     colours = {layer: LAYERS[i % len(LAYERS)] for i, layer in enumerate(layers)}
-    heights = [_TITLE + _CELL * ceil(_cells(check) / COLUMNS) for check in shown]
+    heights = [_TITLE + _CELL * ceil(len(check.placement.cores) / COLUMNS) for check in shown]
     legend = _LEGEND * ceil(len(layers) / 8)
     with styled():
         height = legend + sum(heights) + _APART * len(shown)
@@ -69,8 +68,8 @@ def cores_figure(checks: Sequence[Check], name: str = "cores") -> Drawing | None
             figure,
             name,
             title="Where the layers go",
-            caption="Every square is a core, filled as far as its fullest resource is used; grey "
-            f"squares are free cores (shown for chips of up to {SHOWN_UNUSED}).",
+            caption="Every square is a core that is used, filled as far as its fullest resource "
+            "is; layers that share a core stand side by side.",
             alt=f"Use of every core by {checks[0].model} on {names}",
         )
 
@@ -84,42 +83,32 @@ def save_figure(drawing: Drawing, path: Path | str) -> Path:
     return write_atomic(path, whole + "\n")
 
 
-def _cells(check: Check) -> int:
-    """Squares in a chip's panel."""
-    used = max(core.index for core in check.placement.cores) + 1
-    chip = check.placement.cores_per_chip
-    return max(used, chip) if chip <= SHOWN_UNUSED else used
-
-
 def _chip(axes: Axes, check: Check, colours: dict[str, str]) -> None:
-    cells = _cells(check)
-    free = set(range(cells)) - {core.index for core in check.placement.cores}
-    outlines = [_box(index, 0.0, 1.0, 1.0) for index in sorted(free)]
-    axes.add_collection(
-        PolyCollection(outlines, facecolors="none", edgecolors=RULE, linewidths=0.7)
-    )
     frames, fills, edges, faces = [], [], [], []
-    for core in check.placement.cores:
-        frames.append(_box(core.index, 0.0, 1.0, 1.0))
+    for place, core in enumerate(check.placement.cores):
+        frames.append(_box(place, 0.0, 1.0, 1.0))
         edges.append(colours[core.layers[0]])
         level = min(max(core.utilisation, _LEAST), 1.0)
-        share = 1 / len(core.layers)
+        part = 1 / len(core.layers)
         for k, layer in enumerate(core.layers):  # layers that share a core stand side by side
-            fills.append(_box(core.index, k * share, (k + 1) * share, level))
+            fills.append(_box(place, k * part, (k + 1) * part, level))
             faces.append(colours[layer])
     axes.add_collection(PolyCollection(fills, facecolors=faces, edgecolors="none"))
     axes.add_collection(PolyCollection(frames, facecolors="none", edgecolors=edges, linewidths=0.7))
-    axes.set(xlim=(-0.08, COLUMNS - 0.08), ylim=(ceil(cells / COLUMNS), -0.08))
+    axes.set(xlim=(-0.08, COLUMNS - 0.08), ylim=(ceil(len(frames) / COLUMNS), -0.08))
     axes.set_axis_off()
     mean = float(np.mean([core.utilisation for core in check.placement.cores]))
-    state = cores_used(check) if check.ok else f"{cores_used(check)}, but {verdict(check)}"
-    title = f"{check.chip}: {state}, {100 * mean:.0f} % full on average"
+    free = max(check.placement.cores_per_chip * check.placement.chips - len(frames), 0)
+    state = (
+        f"{cores_used(check)}, {integer(free)} free; those used are {share(mean)} full on average"
+    )
+    title = f"{check.chip}: {state}{'' if check.ok else f'; but it {verdict(check)}'}"
     axes.set_title(title, color=INK, pad=4)
 
 
-def _box(index: int, left: float, right: float, level: float) -> list[tuple[float, float]]:
-    """A core's square between two shares of its width, filled up to a level."""
-    row, column = divmod(index, COLUMNS)
+def _box(place: int, left: float, right: float, level: float) -> list[tuple[float, float]]:
+    """The square of a place between two shares of its width, filled up to a level."""
+    row, column = divmod(place, COLUMNS)
     x0, x1 = (column + _SIDE * edge for edge in (left, right))
     bottom, top = row + _SIDE, row + _SIDE * (1 - level)
     return [(x0, bottom), (x1, bottom), (x1, top), (x0, top)]

@@ -40,6 +40,9 @@ def page(checks: Sequence[Check], title: str = "Which network fits on which chip
         cores=words.cores,
         quantity=words.quantity,
         reasons=words.reasons,
+        lacking=words.lacking,
+        unknown=words.unknown,
+        share=words.share,
     )
 
 

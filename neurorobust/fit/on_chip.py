@@ -62,7 +62,7 @@ def on_chip(model: Model, profile: Profile, activity: Activity | None, known: Ne
         network=network,
         program=program,
         activity=activity and _sent(activity, program, first),
-        notes=(", ".join([f"lowered with input_coding {coding!r}", *done]),),
+        notes=(", ".join([f"lowered with the input coding {coding!r}", *done]),),
     )
 
 

@@ -30,6 +30,7 @@ class Result:
         confidence: In the limit: H, M, L.
         note: Condition of the limit, or why it is unchecked.
         advice: What to do about a failure.
+        of: Whose limit it is, where the chip itself may do more.
     """
 
     constraint: str
@@ -46,6 +47,7 @@ class Result:
     confidence: str = ""
     note: str = ""
     advice: str = ""
+    of: str = ""
 
 
 def held(
@@ -111,7 +113,12 @@ def _plain(value: Any) -> Any:
 
 def _origin(limit: Leaf, profile: Profile) -> dict[str, Any]:
     source = profile.sources[limit.source].cite if limit.source else ""
-    return {"unit": limit.unit or "1", "source": source, "confidence": limit.confidence or ""}
+    return {
+        "unit": limit.unit or "1",
+        "source": source,
+        "confidence": limit.confidence or "",
+        "of": limit.of or "",
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,7 @@ def _messages(
         profile,
         "graded" if graded else "spikes",
         limit=allowed,
-        advice="lower with input_coding 'bias' or 'host'",
+        advice="lower with the input coding 'bias' or 'host'",
         kind="wall",
         layer=program.input,
         sense="one_of",

@@ -1,5 +1,7 @@
 """Numbers and verdicts of a check as people read them, the same in console, figure and page."""
 
+from collections.abc import Sequence
+
 from neurorobust.chips.leaf import SI
 from neurorobust.fit.result import Check, Estimate, Result
 from neurorobust.render.looks import integer
@@ -38,17 +40,23 @@ def amount(value: object) -> str:
 
 
 def against(result: Result) -> str:
-    """Use against limit: ``802 816 of 65 536 words`` or ``hard, allowed is soft``."""
+    """Use against limit: ``802 816 of 65 536 words``, ``soft, allowed: hard``.
+
+    A limit that is not the chip's own says whose it is: ``soft, Lava's LIF: hard``.
+    """
     plural = "" if result.unit in SI or "/" in result.unit else "s"
     unit = "" if result.unit == "1" else f" {result.unit}{plural}"
     if result.used is None:
         return ""
     if result.headroom is None:
-        return f"{amount(result.used)}{unit}, allowed: {amount(result.limit)}"
+        return f"{amount(result.used)}{unit}, {result.of or 'allowed'}: {amount(result.limit)}"
     if result.sense == "least":
         return f"{amount(result.used)}{unit}, at least {amount(result.limit)}"
-    if result.limit == 0 and result.used == 1:
-        return "not allowed"
+    if result.of:
+        most = amount(result.limit) if result.limit else "none"
+        return f"{amount(result.used)}{unit}, {result.of}: {most}"
+    if result.limit == 0:
+        return "not allowed" if result.used == 1 else f"{amount(result.used)}{unit}, allowed: none"
     return f"{amount(result.used)} of {amount(result.limit)}{unit}"
 
 
@@ -72,19 +80,62 @@ def cores(check: Check) -> str:
     return f"{integer(used)} of {integer(placement.cores_per_chip)} {noun}"
 
 
-def reasons(check: Check) -> list[str]:
-    """What fails, one line per rule or reason, with the places: ``kernel words: l1, l2``."""
+def reasons(check: Check) -> list[tuple[str, str]]:
+    """What fails, one line per rule or reason with the places, and what to do about it."""
     found: dict[tuple[str, str], list[Result]] = {}
     for result in check.failed:
         spoken = result.note if result.used is None else ""
         found.setdefault((result.constraint, spoken), []).append(result)
-    lines = []
+    lines: list[tuple[str, str]] = []
     for (constraint, _), results in found.items():
-        worst = min(results, key=_ratio)
+        most = worst(results)
         places = ", ".join(dict.fromkeys(r.layer for r in results if r.layer))
-        detail = against(worst) or worst.note
-        lines.append(f"{constraint}: {detail}{f' ({places})' if places else ''}")
+        detail = against(most) or most.note
+        line = f"{constraint}: {detail}{f' ({places})' if places else ''}"
+        lines.append((line, most.advice))
     return lines
+
+
+def lacking(check: Check) -> list[tuple[str, str]]:
+    """Energies and times without a number: names that share a reason, and the reason."""
+    costs = check.costs
+    named = (
+        ("static energy", costs.static),
+        ("dynamic energy", costs.dynamic),
+        ("total energy", costs.total),
+        ("latency", costs.latency),
+    )
+    found: dict[str, list[str]] = {}
+    for name, estimate in named:
+        if estimate.value is None:
+            found.setdefault(estimate.why, []).append(name)
+    return [(listing(names), why) for why, names in found.items()]
+
+
+def unknown(check: Check) -> list[tuple[str, str, str]]:
+    """What could not be checked, once per rule: its name, the places, and why."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for result in check.unchecked:
+        found.setdefault((result.constraint, result.note), []).append(result.layer)
+    return [
+        (constraint, ", ".join(dict.fromkeys(filter(None, layers))), why)
+        for (constraint, why), layers in found.items()
+    ]
+
+
+def listing(names: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def share(part: float) -> str:
+    """Of a whole, in percent: ``12 %``, and never 0 where there is some."""
+    return f"{100 * part:.0f} %" if part >= 0.005 or not part else "< 1 %"
+
+
+def worst(results: Sequence[Result]) -> Result:
+    """The one that is furthest from its limit."""
+    return min(results, key=_ratio)
 
 
 def _ratio(result: Result) -> float:

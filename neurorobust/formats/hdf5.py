@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from neurorobust.errors import InvalidFile
+from neurorobust.files import require_file
 from neurorobust.ir import Array
 
 BYTES_MAX = 1 << 30
@@ -38,8 +39,8 @@ def open_bounded(
     Raises:
         InvalidFile: if it is missing, no HDF5 or damaged, or what ``read`` raises.
     """
-    if stream is None and not path.is_file():
-        raise InvalidFile(path, "is no file; give the path of one")
+    if stream is None:
+        require_file(path, "the path of one of HDF5", ("hdf5",))
     try:
         with h5py.File(stream or path, "r") as file:
             return read(file)

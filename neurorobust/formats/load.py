@@ -1,8 +1,7 @@
 """A model as users name it: a file, whose content says which reader it needs, or a name."""
 
 import json
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -13,6 +12,7 @@ import h5py
 from safetensors import SafetensorError, safe_open
 
 from neurorobust.errors import InvalidFile, InvalidInput
+from neurorobust.files import Content, require_file
 from neurorobust.formats.netx.load import load_netx
 from neurorobust.formats.nir.load import load_nir
 from neurorobust.formats.onnx.load import load_onnx
@@ -41,24 +41,8 @@ _NAMES: Mapping[Kind, str] = {
     "onnx": "ONNX file",
     "script": "file of Python",
 }
-_HEADER_MAX = 100_000_000
-"""Bytes before the arrays of a safetensors file, as its library limits them."""
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_ONNX_FIELDS = frozenset(b"\x12\x1a\x22\x28\x32\x3a\x42\x72\xa2\xca")
-"""What follows the version of the format in an ONNX file: keys of the record's other fields."""
-_NEVER = "can run code when it is opened and never is; save the network with its own framework"
-_FOREIGN = (
-    (b"version https://git-lfs", "is a pointer of Git LFS; fetch the file with `git lfs pull`"),
-    *((b"\x80" + bytes([n]), f"is a pickle, which {_NEVER}") for n in range(2, 6)),
-    (b"\x93NUMPY", "is a NumPy array, such as samples; give a model"),
-    (b"PAR1", "is a Parquet table, such as images; give a model"),
-    *((start, "is an image; give a model") for start in (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")),
-    (b"\x1f\x8b", "is compressed (gzip); unpack it first"),
-    (b"%PDF", "is a PDF; give a model"),
-    (b"<", "is a page (HTML or XML): what was meant to be loaded was not; load it anew"),
-    (b"{", "is JSON; give the model that it may belong to"),
-    (b"[", "is JSON; give the model that it may belong to"),
-)
+_KINDS = ("safetensors", "hdf5", "onnx")
+"""Contents that a model may have; each has its reader."""
 
 
 def load(
@@ -132,10 +116,9 @@ def require_open(reading: Reading, paths: Iterable[Path | str], *besides: str) -
     Raises:
         InvalidInput: naming what is to be left out.
     """
-    files = list(paths)
-    kinds = {kind_of(path) for path in files}
-    said = reading.beyond("saved")
-    if more := [n for n in said if n not in besides and all(n in reading.beyond(k) for k in kinds)]:
+    files, said = list(paths), [name for name in reading.said if name not in besides]
+    beyond = [reading.beyond(kind_of(path)) for path in files] if said else []
+    if more := [name for name in said if all(name in one for one in beyond)]:
         named, given = " and ".join(map(str, files)) or "no file", " and ".join(map(give, more))
         raise InvalidInput(f"{named} says {given} itself, or has no use for it; leave it out")
 
@@ -160,39 +143,15 @@ def kind_of(path: Path | str) -> Kind:
     if path.suffix == ".py":
         raise InvalidFile(path, f"is a file of Python; name the model in it, as {path.name}:net")
     named = ENDINGS.get(path.suffix, "saved")
-    try:
-        with path.open("rb") as file:
-            head = file.read(64)
-    except IsADirectoryError as error:
-        raise InvalidFile(path, "is no file but a folder; give the path of a model") from error
-    except FileNotFoundError as error:
-        known = ", ".join(_models())
-        raise InvalidFile(path, f"is no file; give the path of a model, or {known}") from error
-    except OSError:
-        return named
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= _HEADER_MAX:
-        return "saved"
-    if head.startswith(_HDF5):
-        return _of_hdf5(path, named)
-    if head[:1] == b"\x08" and head[2:3] and head[2] in _ONNX_FIELDS:
-        return "onnx"
-    if what := next(_strange(path, head), ""):
-        raise InvalidFile(path, what)
+    wanted = "the path of a model (saved, .nir, .net or .onnx)"
+    match require_file(path, wanted, _KINDS, instead=", ".join(_models())):
+        case Content(kind="safetensors"):
+            return "saved"
+        case Content(kind="onnx"):
+            return "onnx"
+        case Content(kind="hdf5"):
+            return _of_hdf5(path, named)
     return named
-
-
-def _strange(path: Path, head: bytes) -> Iterator[str]:
-    """What a file of another kind is, and the way out."""
-    if head.startswith(b"PK") and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            endings = {name.rpartition("/")[2].rpartition(".")[2] for name in archive.namelist()}
-        if "pkl" in endings:
-            yield f"is a file of torch.save, which {_NEVER}"
-        elif "npy" in endings:
-            yield "is an archive of NumPy arrays, such as samples; give a model"
-        else:
-            yield "is a zip archive; unpack it first"
-    yield from (what for start, what in _FOREIGN if head.lstrip().startswith(start))
 
 
 def _of_hdf5(path: Path, named: Kind) -> Kind:

@@ -10,6 +10,7 @@ from neurorobust import asking
 from neurorobust.asking import in_range, numbers, option, questions, sizes
 from neurorobust.data.source import checked_bounds
 from neurorobust.errors import InvalidInput
+from neurorobust.names import known_are
 
 if TYPE_CHECKING:
     from neurorobust.ir import Header, Shape
@@ -168,8 +169,7 @@ class Reading:
             given = getattr(self, name)
             for value in given.values() if isinstance(given, Mapping) else (given,):
                 if value is not None and value not in allowed:
-                    listed = ", ".join(map(repr, allowed))
-                    raise InvalidInput(f"{give(name)} is {value!r}; known are {listed}")
+                    raise InvalidInput(f"{give(name)} is {value!r}; {known_are(value, allowed)}")
         for name in ("dt_s", "time_unit_s"):
             number = getattr(self, name)
             if number is not None and not (isfinite(number) and number > 0):

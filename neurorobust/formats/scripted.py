@@ -124,6 +124,14 @@ def _offered(module: ModuleType) -> str:
 
 
 def converted(found: Any, reading: Reading, shape: Shape | None, name: str) -> Graph | Program:
+    """What a name stands for as a Graph or Program: a module of torch is read.
+
+    Args:
+        found: A Graph, a Program, or a module.
+        reading: What a module leaves open.
+        shape: Of a sample that it is to be shown, where ``input_shape`` is not said.
+        name: Of the network.
+    """
     if isinstance(found, Graph | Program):
         return _agreeing(found, reading)
     module: nn.Module = found.eval().cpu()

@@ -10,6 +10,7 @@ from neurorobust.errors import InvalidInput
 from neurorobust.formats.load import Reading, fitting, load
 from neurorobust.ir import Graph, Model, Shape
 from neurorobust.lower import lower
+from neurorobust.names import known_name, require_choice
 
 
 def open_side(
@@ -59,13 +60,10 @@ def _named(text: str, reading: Reading, profile: str, shape: Shape | None) -> Si
     path, lane = _parted(text)
     backend, _, rest = lane.partition(":")
     rung, _, precision = rest.partition(":")
-    if backend not in backend_names():
-        known = ", ".join(backend_names())
-        raise InvalidInput(f"{text}: no backend is named {backend!r}; known are {known}")
-    if rung and rung not in RUNGS:
-        raise InvalidInput(f"{text}: no rung is named {rung!r}; known are {', '.join(RUNGS)}")
-    if precision not in ("", "double", "single"):
-        raise InvalidInput(f"{text}: precision is {precision!r}; known are double, single")
+    backend = known_name(backend, backend_names(), "backend")
+    rung = rung and known_name(rung, RUNGS, "rung")
+    if precision:
+        require_choice(f"{text}: precision", precision, ("double", "single"))
     model: Model = load(path, fitting(reading, path), shape=shape)
     if rung == "quantised" and isinstance(model, Graph):
         model = lower(model, load_profile(profile).profile)

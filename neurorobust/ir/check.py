@@ -11,6 +11,7 @@ from neurorobust.ir.base import Node, Shape, ShapeError, per_neuron_fault
 from neurorobust.ir.edges import undelayed_cycle
 from neurorobust.ir.header import Coding, Header
 from neurorobust.ir.ports import Input, Output
+from neurorobust.names import known_are
 
 if TYPE_CHECKING:
     from neurorobust.ir.model import Model
@@ -58,7 +59,7 @@ def _header_faults(header: Header) -> Iterable[str]:
     if header.steps < 1:
         yield f"header: steps is {header.steps}; at least one step is needed"
     if header.coding not in get_args(Coding):
-        yield f"header: coding is {header.coding!r}; known are {', '.join(get_args(Coding))}"
+        yield f"header: coding is {header.coding!r}; {known_are(header.coding, get_args(Coding))}"
     low, high = header.bounds
     for name in ("bounds", "mean", "std"):
         if not all(math.isfinite(value) for value in getattr(header, name)):

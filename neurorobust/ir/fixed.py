@@ -19,6 +19,7 @@ from neurorobust.ir.header import Header
 from neurorobust.ir.linear import Conv2d
 from neurorobust.ir.model import Graph, Model
 from neurorobust.ir.ports import Input
+from neurorobust.names import known_are
 
 SignMode = Literal["mixed", "exc", "inh"]
 Storage = Literal["dense", "sparse"]
@@ -110,12 +111,13 @@ class FixedDense(Node):
         if self.weight.ndim != 2:
             yield f"weight has shape {self.weight.shape}; a FixedDense takes (out, in)"
         if self.sign_mode not in get_args(SignMode):
-            yield f"sign_mode is {self.sign_mode!r}; known are {', '.join(get_args(SignMode))}"
+            known = known_are(self.sign_mode, get_args(SignMode))
+            yield f"sign_mode is {self.sign_mode!r}; {known}"
         yield from _range_fault("weight_bits", self.weight_bits, 1, 8)
         yield from _range_fault("weight_exp", self.weight_exp, -8, 7)
         yield from _range_fault("message_bits", self.message_bits, 0, 24)
         if self.storage not in get_args(Storage):
-            yield f"storage is {self.storage!r}; known are {', '.join(get_args(Storage))}"
+            yield f"storage is {self.storage!r}; {known_are(self.storage, get_args(Storage))}"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

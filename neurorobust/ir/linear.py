@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from neurorobust.ir.base import Array, Node, Shape, ShapeError, array, geometry_faults, windows
+from neurorobust.names import known_are
 
 PoolKind = Literal["avg", "sum", "max"]
 
@@ -172,7 +173,7 @@ class Pool2d(Node):
     def faults(self) -> Iterable[str]:
         """Faults of geometry and kind."""
         if self.op not in get_args(PoolKind):
-            yield f"op is {self.op!r}; known are {', '.join(get_args(PoolKind))}"
+            yield f"op is {self.op!r}; {known_are(self.op, get_args(PoolKind))}"
         if {len(self.kernel), len(self.stride), len(self.padding)} != {2}:
             yield "kernel, stride and padding take two entries (height, width)"
             return

@@ -18,6 +18,7 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from neurorobust.ir.base import Array, Node, array
+from neurorobust.names import known_are
 
 Compare = Literal[">", ">="]
 ResetMode = Literal["hard", "soft", "none"]
@@ -98,7 +99,8 @@ class LIF(Node):
             ("reset_timing", ResetTiming),
         ):
             if getattr(self, name) not in get_args(allowed):
-                yield f"{name} is {getattr(self, name)!r}; known are {', '.join(get_args(allowed))}"
+                given = getattr(self, name)
+                yield f"{name} is {given!r}; {known_are(given, get_args(allowed))}"
         if not 1 <= self.max_spikes <= 255:
             yield f"max_spikes is {self.max_spikes}; spikes of a step are counted in 8 bits, 1..255"
         if self.refractory < 0:

@@ -6,6 +6,7 @@ from math import prod
 from typing import ClassVar, Literal, get_args
 
 from neurorobust.ir.base import Arithmetic, Node, Shape, ShapeError
+from neurorobust.names import known_are
 
 Readout = Literal["count", "mean", "last", "max", "first"]
 
@@ -64,4 +65,4 @@ class Output(Node):
     def faults(self) -> Iterable[str]:
         """Faults of the readout's name."""
         if self.readout not in get_args(Readout):
-            yield f"readout is {self.readout!r}; known are {', '.join(get_args(Readout))}"
+            yield f"readout is {self.readout!r}; {known_are(self.readout, get_args(Readout))}"

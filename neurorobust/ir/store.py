@@ -9,12 +9,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from neurorobust.errors import InvalidFile, InvalidModel
-from neurorobust.files import write_atomic
+from neurorobust.files import require_file, write_atomic
 from neurorobust.ir.base import KINDS, Array, Node
 from neurorobust.ir.edges import Edge
 from neurorobust.ir.header import Header
 from neurorobust.ir.identity import FORMAT, arrays_of, canonical_json, describe
 from neurorobust.ir.model import Graph, Model
+from neurorobust.names import known_are
 
 _KEY = "neurorobust"
 M = TypeVar("M", bound=Model)
@@ -41,6 +42,7 @@ def load_model(path: Path | str, kind: type[M]) -> M:
         InvalidFile: if the file is missing, truncated, foreign or altered.
     """
     path = Path(path)
+    require_file(path, f"a saved {kind.__name__}", ("safetensors",))
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -88,7 +90,7 @@ def rebuild(described: dict[str, Any], arrays: dict[str, Array], kind: type[M]) 
 def _build_node(entry: dict[str, Any], arrays: dict[str, Array]) -> Node:
     name, kind = entry.pop("name"), entry.pop("kind")
     if kind not in KINDS:
-        msg = f"{name}: unknown node kind {kind!r}; known are {', '.join(sorted(KINDS))}"
+        msg = f"{name}: unknown node kind {kind!r}; {known_are(kind, sorted(KINDS))}"
         raise ValueError(msg)
     own = {
         key.removeprefix(f"{name}/"): v for key, v in arrays.items() if key.startswith(f"{name}/")

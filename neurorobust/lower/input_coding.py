@@ -10,7 +10,7 @@ host      those and the population itself             its spikes
 ========  ==========================================  ==============================================
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,24 +38,28 @@ class Coded:
     first: str = ""
 
 
-def coded(graph: ir.Graph, coding: InputCoding, log: Log) -> Coded:
+def coded(
+    graph: ir.Graph, coding: InputCoding, log: Log, *, others: Sequence[str] = ("graded", "host")
+) -> Coded:
     """Cut a network by its input coding.
 
     Args:
         graph: As trained.
         coding: See above.
         log: Takes notes and refusals.
+        others: Codings that the target takes as well.
 
     Returns:
         The parts; the whole network as ``graded`` if the cut is refused.
     """
     if coding == "graded":
         return Coded(graph)
-    first = _first_population(graph, log)
+    instead = f"take the input coding {' or '.join(map(repr, others))}" if others else ""
+    first = _first_population(graph, log, instead)
     if first is None:
         return Coded(graph)
     cut = _constant_current if coding == "bias" else _first_on_host
-    return cut(graph, first, log) or Coded(graph)
+    return cut(graph, first, log, instead) or Coded(graph)
 
 
 def binary_input(header: ir.Header) -> bool:
@@ -63,7 +67,7 @@ def binary_input(header: ir.Header) -> bool:
     return header.coding == "bernoulli" or (header.levels == 2 and header.bounds[0] == 0)
 
 
-def _first_population(graph: ir.Graph, log: Log) -> str | None:
+def _first_population(graph: ir.Graph, log: Log, instead: str) -> str | None:
     """The one population that the input reaches."""
     names = set(_reached(graph))
     found = sorted(name for name in names if graph.nodes[name].population)
@@ -71,15 +75,13 @@ def _first_population(graph: ir.Graph, log: Log) -> str | None:
         found.append(graph.output)
     if len(found) == 1 and found[0] != graph.output:
         return found[0]
-    why = (
-        f"feeds {found}; the host computes one first population: give the others the spikes of "
-        "that one, or take input_coding='graded'"
-    )
-    log.refuse(graph.input, "several first populations", why)
+    why = f"feeds {_listed(found)}; the host computes one first population"
+    way_out = f"give the others the spikes of that one{instead and f', or {instead}'}"
+    log.refuse(graph.input, "several first populations", why, way_out)
     return None
 
 
-def _constant_current(graph: ir.Graph, first: str, log: Log) -> Coded | None:
+def _constant_current(graph: ir.Graph, first: str, log: Log, instead: str) -> Coded | None:
     """Cut before the neurons of a population; None if that is refused.
 
     The host ends in what drives each neuron per step, gain and bias included, in membrane units.
@@ -106,7 +108,7 @@ def _constant_current(graph: ir.Graph, first: str, log: Log) -> Coded | None:
         "edges without delay": not any(edge.delay for edge in leaving),
     }
     faults = {f"a constant current needs {need}": not met for need, met in needs.items()}
-    way_out = "change that or take input_coding='graded' or 'host'"
+    way_out = f"change that{instead and f' or {instead}'}"
     if log.refuse_found(first, "constant current", faults, way_out):
         return None
     shape = graph.shapes[first]
@@ -139,7 +141,7 @@ def _drive(graph: ir.Graph, maps: set[str], first: str, gain: ir.Array, bias: ir
     return _host(graph, kept, ends, tail)
 
 
-def _first_on_host(graph: ir.Graph, first: str, log: Log) -> Coded | None:
+def _first_on_host(graph: ir.Graph, first: str, log: Log, instead: str) -> Coded | None:
     """Cut behind a population; None if that is refused."""
     neuron = graph.nodes[first]
     before = _ancestors(graph, first) | {first}
@@ -154,12 +156,14 @@ def _first_on_host(graph: ir.Graph, first: str, log: Log) -> Coded | None:
     left = [n for n, node in graph.nodes.items() if node.population and n not in inside]
     faults = {
         "gives no spikes that could be sent": not isinstance(neuron, ir.LIF),
-        f"depends on {strangers} as well; the host computes one population": bool(strangers),
-        f"{leaks} also feed what stays on the chip": bool(leaks),
+        f"depends on {_listed(strangers)} as well; the host computes one population": bool(
+            strangers
+        ),
+        f"{_listed(leaks)} also feed what stays on the chip": bool(leaks),
         "is all there is; nothing would be left for the chip": not left,
         "feeds nothing on the chip": not behind,
     }
-    if log.refuse_found(first, "first on host", faults, "take input_coding='graded' or 'bias'"):
+    if log.refuse_found(first, "first on host", faults, instead):
         return None
     assert isinstance(neuron, ir.LIF)  # noqa: S101  # a fault otherwise
     most = neuron.max_spikes
@@ -217,6 +221,10 @@ def _ancestors(graph: ir.Graph, name: str) -> set[str]:
                 found.add(edge.source)
                 ahead.append(edge.source)
     return found
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names)
 
 
 def _fresh(graph: ir.Graph, name: str) -> str:

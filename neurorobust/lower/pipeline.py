@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from neurorobust.asking import argument
 from neurorobust.chips.arithmetic import (
     FloatArithmetic,
     InputCoding,
@@ -88,7 +89,9 @@ def lower(
     if isinstance(arithmetic, LoihiArithmetic):
         limits = Limits.of(arithmetic).narrowed(weight_bits=weight_bits, decay_bits=decay_bits)
         coding = _coding(arithmetic, profile.id, graph, input_coding)
-        return _integers(graph, limits, profile.id, rule=rule, coding=coding, samples=calibration)
+        others = tuple(other for other in _codings(arithmetic) if other != coding)
+        codings = (coding, *others)
+        return _integers(graph, limits, profile.id, rule=rule, codings=codings, samples=calibration)
     integer_only = {
         "scaling": scaling != "max_abs",
         "decay_bits": decay_bits is not None,
@@ -96,21 +99,26 @@ def lower(
         "calibration": calibration is not None,
     }
     if given := [name for name, used in integer_only.items() if used]:
-        msg = f"{', '.join(given)}: {profile.id} has no integers to scale; lower for another target"
+        name = argument(given[0])
+        msg = (
+            f"{name} has no effect: {profile.id} has no integers to scale; lower for another target"
+        )
         raise InvalidInput(msg)
     if isinstance(arithmetic, FloatArithmetic):
         if weight_bits is not None:
-            raise InvalidInput(f"weight_bits is {weight_bits}; {profile.id} rounds nothing")
+            name = argument("weight_bits")
+            raise InvalidInput(f"{name} is {weight_bits}; {profile.id} rounds nothing")
         return graph
     if not isinstance(arithmetic, WeightArithmetic):
         raise LowerError(
-            f"{profile.id} computes by the law {arithmetic.law!r}, which has no engine here; lower "
-            "for a profile of the law 'loihi' or 'weights'"
+            f"{profile.id} computes by a law of its own ({arithmetic.law!r}), which has no engine "
+            "here; lower for another target, such as loihi2, or check the network against this one"
         )
     most = whole(arithmetic.weight_bits, "weight_bits")
     bits = most if weight_bits is None else weight_bits
     if bits > most:
-        raise InvalidInput(f"weight_bits is {bits}; {profile.id} has {most}, choose from 2..{most}")
+        name = argument("weight_bits")
+        raise InvalidInput(f"{name} is {bits}; {profile.id} has {most}, choose from 2..{most}")
     return round_weights(fold_batch_norm(graph), bits)
 
 
@@ -130,7 +138,7 @@ def _bits(name: str, value: object) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise InvalidInput(f"{name} is {value!r}; it must be a whole number")
+        raise InvalidInput(f"{argument(name)} is {value!r}; it must be a whole number")
     return int(value)
 
 
@@ -138,18 +146,23 @@ def _coding(
     arithmetic: LoihiArithmetic, profile: str, graph: Graph, wanted: InputCoding | None
 ) -> InputCoding:
     """The coding that is asked for, or the profile's first; spikes enter any target as they are."""
-    leaf = arithmetic.input_codings
-    listed = leaf.value if leaf is not None else None
-    allowed = [c for c in CODINGS if not isinstance(listed, list) or c in listed]
-    first = [c for c in (listed if isinstance(listed, list) else allowed) if c in CODINGS]
+    allowed = _codings(arithmetic)
     if binary_input(graph.header) and wanted in (None, "graded"):
         return "graded"
     if wanted is None:
-        return next(c for c in CODINGS if c == first[0])
+        return allowed[0]
     if wanted not in allowed:
-        msg = f"input_coding is {wanted!r}; {profile} takes {', '.join(map(str, first))}"
-        raise InvalidInput(msg)
+        name = argument("input_coding")
+        raise InvalidInput(f"{name} is {wanted!r}; {profile} takes {' or '.join(allowed)}")
     return wanted
+
+
+def _codings(arithmetic: LoihiArithmetic) -> list[InputCoding]:
+    """Those that a target takes, its first one first."""
+    leaf = arithmetic.input_codings
+    listed = leaf.value if leaf is not None else None
+    order = listed if isinstance(listed, list) else CODINGS
+    return [known for coding in order for known in CODINGS if known == coding]
 
 
 def _integers(
@@ -158,16 +171,17 @@ def _integers(
     profile: str,
     *,
     rule: Rule,
-    coding: InputCoding,
+    codings: tuple[InputCoding, ...],
     samples: Array | None,
 ) -> Program:
     if rule.scaling == "spikes" and samples is None:
-        msg = "scaling 'spikes' compares on data: pass calibration, samples as encode takes them"
-        raise InvalidInput(msg)
+        name, data = argument("scaling"), argument("calibration")
+        raise InvalidInput(f"{name} is 'spikes', which chooses on data; give {data}, samples")
     log = Log()
     # A current that is computed on the host holds the shift of the reset, too.
+    coding, *others = codings
     counted = shift_reset(graph, log) if coding == "bias" else graph
-    parts = coded(counted, coding, log)
+    parts = coded(counted, coding, log, others=others)
     log.end_pass()
     rest = parts.graph
     for change in PASSES:

@@ -1,6 +1,8 @@
-"""What of a Graph has no integer form, all of it at once."""
+"""What of a Graph has no integer form: all of it at once, and of what follows only the root."""
 
-from neurorobust.ir import LI, LIF, Affine, Conv2d, Flatten, Graph, Header, Input, Output
+from collections.abc import Iterable
+
+from neurorobust.ir import LI, LIF, Affine, Conv2d, Flatten, Graph, Header, Input, Node, Output
 from neurorobust.lower.log import Log
 from neurorobust.lower.population.limits import GROUPS_MAX, Limits
 
@@ -19,64 +21,97 @@ def refuse(graph: Graph, limits: Limits, log: Log, *, driven: bool = False) -> N
     """
     _refuse_header(graph.header, log)
     for name, node in graph.nodes.items():
-        match node:
-            case LIF():
-                _refuse_lif(name, node, log)
-                _refuse_wiring(graph, name, log, driven=driven)
-            case LI():
-                _refuse_wiring(graph, name, log, driven=driven)
-                if node.v_init.any():
-                    why = "starts from a state other than 0"
-                    log.refuse(name, "initial state", why, "set v_init to 0")
-                readers = {edge.target for edge in graph.outgoing(name)}
-                if _seen_through_flatten(graph, name) != {graph.output}:
-                    why = f"feeds {sorted(readers)}; only an Output takes membranes"
-                    log.refuse(name, "membrane read", why)
-            case Affine() | Conv2d():
-                _refuse_synapse(graph, name, node, log)
-            case Output():
-                feeding = [graph.nodes[source] for source in sources_of(graph, name)]
-                if not all(isinstance(n, LIF | LI) for n in feeding) or len(feeding) != 1:
-                    why = f"is fed by {[n.kind for n in feeding]}; needs one LIF or LI"
-                    log.refuse(name, "output", why)
-            case Input() | Flatten():
-                pass
-            case _:
-                way_out = _INSTEAD.get(node.kind, "leave it out")
-                log.refuse(name, "node kind", f"{node.kind} has no integer form here", way_out)
+        _refuse_node(graph, name, node, limits, log)
+    # How nodes are wired is looked at where all on the way between two populations has a form.
+    for name in graph.nodes:
+        if not log.follows(graph, name):
+            _refuse_place(graph, name, log, driven=driven)
     for edge in graph.edges:
         if edge.delay > limits.delay_max:
             where = f"edge {edge.source} -> {edge.target}"
             log.refuse(where, "delay", f"delay {edge.delay} exceeds {limits.delay_max} steps")
 
 
+def _refuse_node(graph: Graph, name: str, node: Node, limits: Limits, log: Log) -> None:
+    """Record what a node is and the law has not."""
+    match node:
+        case LIF():
+            _refuse_lif(name, node, limits.neuron, log)
+        case LI():
+            _refuse_li(graph, name, node, log)
+        case Affine() | Conv2d() | Output() | Input() | Flatten():
+            pass
+        case _:
+            way_out = _INSTEAD.get(node.kind, "leave it out")
+            log.refuse(name, "node kind", f"{node.kind} has no integer form here", way_out)
+
+
+def _refuse_place(graph: Graph, name: str, log: Log, *, driven: bool) -> None:
+    """Record how a node is wired and the law has no such wiring."""
+    match node := graph.nodes[name]:
+        case LIF() | LI():
+            _refuse_wiring(graph, name, log, driven=driven)
+        case Affine() | Conv2d():
+            _refuse_synapse(graph, name, node, log)
+        case Output():
+            feeding = [graph.nodes[source] for source in sources_of(graph, name)]
+            if not all(isinstance(n, LIF | LI) for n in feeding) or len(feeding) != 1:
+                why = f"is fed by {_and(n.kind for n in feeding)}; one population is read out"
+                log.refuse(name, "output", why)
+
+
+_BETWEEN = "put a linear layer or a convolution between"
+
+
+def instead(source: Node) -> str:
+    """What to put between neurons and what feeds them without a synapse."""
+    return "put the Flatten behind the neurons" if isinstance(source, Flatten) else _BETWEEN
+
+
 _INSTEAD = {
-    "BatchNorm": "put it right behind an Affine or Conv that feeds nothing else, and it is folded",
-    "Pool2d": "run pool_to_conv first",
+    "BatchNorm": "put it right behind a linear layer or convolution that feeds nothing else",
+    "Pool2d": "write it as a convolution",
     "Conv1d": "write it as a Conv2d of height 1",
 }
+
+
+def _and(names: Iterable[str]) -> str:
+    """Names in a sentence."""
+    return " and ".join(names) or "nothing"
+
+
+def _refuse_li(graph: Graph, name: str, node: LI, log: Log) -> None:
+    if node.v_init.any():
+        why = "starts from a state other than 0"
+        log.refuse(name, "initial state", why, "let it start from 0", own=True)
+    if _seen_through_flatten(graph, name) != {graph.output}:
+        readers = _and(sorted({edge.target for edge in graph.outgoing(name)}))
+        why = f"feeds {readers}; only an Output takes membranes"
+        log.refuse(name, "membrane read", why)
 
 
 def _refuse_synapse(graph: Graph, name: str, node: Affine | Conv2d, log: Log) -> None:
     readers = sorted({edge.target for edge in graph.outgoing(name)})
     if len(readers) != 1:
-        log.refuse(name, "readers", f"feeds {readers}; one population per synapse")
+        why = f"feeds {_and(readers)}; one population per synapse"
+        log.refuse(name, "readers", why, "give each its own")
     sources = sources_of(graph, name)
     if len(sources) != 1:
-        why = f"reads the sum of {sorted(sources)}"
+        why = f"reads the sum of {_and(sorted(sources))}"
         log.refuse(name, "sources", why, "give each its own synapse")
     else:
         source = graph.nodes[sources[0]]
-        if not isinstance(source, Input | LIF | LI) and not log.refused_before(sources[0]):
+        if not isinstance(source, Input | LIF | LI):
             why = f"reads {source.kind} {sources[0]!r}"
             log.refuse(name, "sources", why, "put a LIF between")
     if node.bias is not None:
-        log.refuse(name, "bias", "has a bias", "run fold_gains first, it belongs to the neurons")
+        why = "has a bias, which the law has in neurons only"
+        log.refuse(name, "bias", why, "move it to the neurons behind it")
     if isinstance(node, Conv2d):
         largest = max(*node.stride, *node.padding, *node.dilation, node.groups)
         if largest > GROUPS_MAX:
             why = (
-                f"stride, padding, dilation or groups reach {largest}, the chip counts them to "
+                f"stride, padding, dilation or groups reach {largest}, the law counts them to "
                 f"{GROUPS_MAX}"
             )
             log.refuse(name, "geometry", why, "put a LIF between the maps it was merged from")
@@ -114,54 +149,62 @@ def _refuse_header(header: Header, log: Log) -> None:
             f"input of {header.levels or SENSOR_LEVELS} levels from {low:g} to {high:g} has no "
             "level at 0, a message of 0 means nothing"
         )
-        way_out = "shift it to start at 0, or take input_coding='bias' or 'host'"
+        way_out = "shift it to start at 0, or take the input coding 'bias' or 'host'"
         log.refuse("header", "input grid", why, way_out)
 
 
 _WHOLE = (
     "exact only without a current and with beta 0 or 1 everywhere, so that membranes stay whole: "
-    "set compare to '>', which differs where a membrane meets its threshold exactly"
+    "compare with '>', which differs where a membrane meets its threshold exactly"
 )
 
 
-def _refuse_lif(name: str, node: LIF, log: Log) -> None:
+def _refuse_lif(name: str, node: LIF, whose: str, log: Log) -> None:
+    """Record what the target's neuron lacks.
+
+    Args:
+        name: Of the population.
+        node: The population.
+        whose: Neuron it is: ``Lava's LIF``.
+        log: Takes the refusals.
+    """
     whole = (node.reset, node.reset_timing) == ("hard", "same")
     rules = (
         (
             not whole,
             "reset",
-            f"resets {node.reset} in the {node.reset_timing} step, the chip hard in the same",
-            "train with that, or run a first layer with input_coding='host'",
+            f"resets {node.reset} in the {node.reset_timing} step, {whose} hard in the same",
+            "train with that, or run a first layer with the input coding 'host'",
         ),
         (
             node.reset == "hard" and node.reset_to.any(),
             "reset value",
             "resets to a value other than 0",
-            "run shift_reset first",
+            "count its membrane from there",
         ),
         (
             node.v_init.any() or node.i_init.any(),
             "initial state",
             "starts from a state other than the one it resets to",
-            "set v_init to that and i_init to 0",
+            "let it start from there, and without a current",
         ),
         (
             node.v_min is not None,
             "lower bound",
-            "has a lower bound of the membrane that inputs can reach",
-            "leave out v_min and train again",
+            f"has a lower bound of the membrane that inputs can reach, {whose} none",
+            "train without it",
         ),
         (
             node.max_spikes > 1,
             "spikes per step",
-            f"emits up to {node.max_spikes} spikes per step, the chip one",
-            "set max_spikes to 1",
+            f"emits up to {node.max_spikes} spikes per step, {whose} one",
+            "train with one spike per step",
         ),
         (
             node.refractory > 0,
             "refractory",
-            f"rests {node.refractory} steps after a spike, which Lava's LIF cannot",
-            "set refractory to 0",
+            f"rests {node.refractory} steps after a spike, {whose} none",
+            "train without that",
         ),
         (
             (node.threshold < 0).any(),
@@ -172,13 +215,13 @@ def _refuse_lif(name: str, node: LIF, log: Log) -> None:
         (
             node.compare == ">=" and not moves_on_grid(node),
             "compare",
-            "compares with '>=', the chip with '>'",
+            f"compares with '>=', {whose} with '>'",
             _WHOLE,
         ),
     )
     for broken, code, why, way_out in rules:
         if broken:
-            log.refuse(name, code, why, way_out)
+            log.refuse(name, code, why, way_out, own=True)
 
 
 def moves_on_grid(node: LIF) -> bool:
@@ -190,15 +233,15 @@ def _refuse_wiring(graph: Graph, name: str, log: Log, *, driven: bool) -> None:
     node = graph.nodes[name]
     gains = ("gain_in", "gain_syn") if isinstance(node, LIF) else ("gain_in",)
     if any((getattr(node, gain) != 1).any() for gain in gains):
-        log.refuse(name, "gain", "has a gain other than 1", "run fold_gains first")
+        why = "has a gain other than 1"
+        log.refuse(name, "gain", why, "multiply the weights before it by its gain")
     for edge in graph.incoming(name):
         source = graph.nodes[edge.source]
-        if isinstance(source, Affine | Conv2d) or log.refused_before(edge.source):
+        if isinstance(source, Affine | Conv2d):
             continue
         if not isinstance(source, Input):
-            why = f"is fed by {source.kind} {edge.source!r}; needs Affine or Conv2d"
-            flat = "put the Flatten behind the neurons" if source.kind == "Flatten" else ""
-            log.refuse(name, "synapse", why, flat)
+            why = f"is fed by {source.kind} {edge.source!r}"
+            log.refuse(name, "synapse", why, instead(source))
         elif not driven:
-            way_out = "put an Affine between, or input_coding='bias'"
+            way_out = f"{_BETWEEN}, or take the input coding 'bias'"
             log.refuse(name, "synapse", "reads the input itself", way_out)

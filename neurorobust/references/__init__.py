@@ -74,7 +74,7 @@ def cite(wanted: Iterable[str]) -> tuple[tuple[Reference, ...], tuple[str, ...]]
                 uncited |= set() if plain(name) in index else {name}
         else:
             names = (name.partition(":")[2] for r in references() for name in r.names)
-            known_name(given, names, "method, backend, chip, data or attack set")
+            known_name(given, sorted(names), "method, backend, chip, data or attack set")
     chosen = tuple(reference for reference in references() if reference.key in keys)
     return chosen, tuple(sorted(uncited))
 

@@ -20,6 +20,7 @@ _NAMES = {
     "dvs_dash": "DVS dash",
     "dvs_frame": "DVS frame",
     "event_flips": "event flips",
+    "fast": "Fast ensemble",
     "fgsm": "FGSM",
     "gaussian_noise": "Gaussian noise",
     "hart": "HART",

@@ -111,11 +111,13 @@ def drawn(figure: Figure, name: str, *, title: str, caption: str, alt: str) -> D
         caption: What is drawn, over which samples, how uncertain.
         alt: What the figure shows, for those who do not see it.
     """
+    svg = _svg(figure, name, alt)
+    # What the layout has placed stays in its place.
+    figure.set_layout_engine("none")
     buffer = io.BytesIO()
     nothing = dict.fromkeys(("CreationDate", "Creator", "Producer"))
     figure.savefig(buffer, format="pdf", metadata=nothing)
-    pdf = base64.b64encode(buffer.getvalue()).decode()
-    return Drawing(name, title, caption, _svg(figure, name, alt), pdf)
+    return Drawing(name, title, caption, svg, base64.b64encode(buffer.getvalue()).decode())
 
 
 def _svg(figure: Figure, name: str, alt: str) -> str:

@@ -52,9 +52,8 @@ class Board:
 
     def refresh(self) -> list[Cell]:
         """See what other processes have finished; the cells that are new."""
-        new = [key for key in self._store.keys() if key in self.cells and key not in self.ended]
         found = []
-        for key in new:
+        for key in self._store.keys() & self.cells.keys() - self.ended.keys():
             ended = self._store.get(key)
             if ended is not None and self.see(ended):
                 found.append(self.cells[key])

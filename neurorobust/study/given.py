@@ -1,8 +1,9 @@
 """What a study file names, read: models, samples, attack sets."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from neurorobust.attacks import AttackSet
 from neurorobust.data import Samples
@@ -13,9 +14,36 @@ from neurorobust.formats.load import Reading, fitting, load_named, model_names, 
 from neurorobust.formats.load import load as load_model
 from neurorobust.ir import Model
 from neurorobust.progress import Silent, Stages
-from neurorobust.study.plan import Given, Named
 from neurorobust.study.spec import Spec
 from neurorobust.study.stages import Clock
+
+
+class Named(NamedTuple):
+    """A model of a study."""
+
+    label: str
+    named: str
+    model: Model
+    card: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """What a study is made of, read.
+
+    Attributes:
+        models: The networks.
+        samples: What they are shown.
+        calibration: What lowering looks at.
+        twin: Of the black box.
+        sets: Frozen attacks that are replayed besides those that are crafted.
+    """
+
+    models: Sequence[Named]
+    samples: Samples
+    calibration: Samples | None = None
+    twin: Model | None = None
+    sets: Sequence[AttackSet] = ()
 
 
 def read_given(
@@ -84,9 +112,7 @@ def read_given(
 
 
 def _calibration(spec: Spec) -> Samples | None:
-    """Samples that lowering looks at: those that are named; for the rule ``spikes`` those of the
-    training part by default.
-    """
+    """Samples that lowering looks at: for the rule ``spikes`` the training part by default."""
     data = spec.data
     if data.calibration is None and "spikes" not in spec.lower.scaling:
         return None

@@ -13,7 +13,8 @@ from neurorobust.render import looks
 from neurorobust.study.board import Board
 from neurorobust.study.cells import KINDS, Cell
 from neurorobust.study.costs import learned
-from neurorobust.study.plan import Given, make_plan
+from neurorobust.study.given import Given
+from neurorobust.study.plan import make_plan
 from neurorobust.study.spec import Spec
 from neurorobust.study.store import Store
 

@@ -5,61 +5,24 @@ made of a study that has not come to its end.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from neurorobust.attacks import THREATS, Threat
-from neurorobust.attacks.sets import AttackSet
-from neurorobust.backends import get_backend, require_support
-from neurorobust.chips import LoadedProfile, load_profile
-from neurorobust.data import Samples
-from neurorobust.errors import BackendUnavailable, InvalidFile, InvalidInput, Unsupported
+from neurorobust.chips import LoadedProfile
+from neurorobust.data import Samples, encode
+from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.files import write_atomic
-from neurorobust.ir import Graph, Model, Program
-from neurorobust.methods import spelled
-from neurorobust.metrics import CLEAN
-from neurorobust.names import known_name
 from neurorobust.study.cells import Cell
-from neurorobust.study.costs import Costs
-from neurorobust.study.crafters import crafters, takes_gradient
 from neurorobust.study.folder import DataInfo, ModelInfo, ProfileInfo
-from neurorobust.study.inputs import GIVEN, Inputs, samples_digest
-from neurorobust.study.spec import Lane, Spec, excluded
+from neurorobust.study.given import Given, Named
+from neurorobust.study.inputs import Inputs, samples_digest
+from neurorobust.study.planner import Planner
+from neurorobust.study.spec import Spec
+from neurorobust.study.stages import versions
 from neurorobust.study.store import Store
-from neurorobust.study.work import REFERENCE
 
 PLAN = "plan.json"
-
-
-class Named(NamedTuple):
-    """A model of a study."""
-
-    label: str
-    named: str
-    model: Model
-    card: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Given:
-    """What a study is made of, read.
-
-    Attributes:
-        models: The networks.
-        samples: What they are shown.
-        calibration: What lowering looks at.
-        twin: Of the black box.
-        sets: Frozen attacks that are replayed besides those that are crafted.
-    """
-
-    models: Sequence[Named]
-    samples: Samples
-    calibration: Samples | None = None
-    twin: Model | None = None
-    sets: Sequence[AttackSet] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +96,7 @@ def make_plan(spec: Spec, given: Given, folder: Path, **about: Any) -> Plan:
     inputs = Inputs(folder, Store(folder))
     for one in given.models:
         _require_fit(one, given.samples, labelled=True)
-    planner = _Planner(spec, given, inputs)
+    planner = Planner(spec, given, inputs)
     cells = {cell.key: cell for cell in planner.cells()}
     store = folder if spec.run.store is None else Path(spec.run.store).resolve()
     said = about | {
@@ -141,396 +104,17 @@ def make_plan(spec: Spec, given: Given, folder: Path, **about: Any) -> Plan:
         "profiles": [_profile_info(p).model_dump(mode="json") for p in planner.profiles],
         "data": [_data_info(spec, given).model_dump(mode="json")],
     }
-    return Plan(spec, tuple(cells.values()), store, versions(), said, planner.excluded)
-
-
-def versions() -> dict[str, str]:
-    """Of what decides results beside the cells."""
-    from neurorobust.study.stages import versions as of
-
-    return of("neurorobust", "numpy", "torch")
-
-
-class Target(NamedTuple):
-    """A model that runs: its Graph, or a Program by its hash or the cell that lowers it."""
-
-    named: str
-    rung: str
-    row: dict[str, Any]
-    needs: tuple[str, ...] = ()
-
-
-class Shown(NamedTuple):
-    """What is replayed: clean samples, or the set of a cell or of a file."""
-
-    row: dict[str, Any]
-    set: str | None = None
-    size: int = 0
-    first: int = 0
-    needs: tuple[str, ...] = ()
-
-
-class _Planner:
-    """Lists the cells of a study."""
-
-    def __init__(self, spec: Spec, given: Given, inputs: Inputs) -> None:
-        self.spec, self.given, self.inputs = spec, given, inputs
-        self.profiles = [load_profile(name) for name in spec.lower.profile]
-        self.data = inputs.add_samples(given.samples)
-        self.calibration = given.calibration and inputs.add_samples(given.calibration)
-        self.twin = given.twin and inputs.add_model(given.twin)
-        self.excluded = 0
-        size = spec.data.chunk or len(given.samples)
-        self.ranges = [
-            (start, min(size, len(given.samples) - start))
-            for start in range(0, len(given.samples), size)
-        ]
-        for profile in self.profiles:
-            inputs.add_profile(profile)
-        for made in given.sets:
-            inputs.add_set(made)
-
-    def cells(self) -> Iterator[Cell]:
-        """All of them, each after those that it needs."""
-        for one in self.given.models:
-            self.inputs.add_model(one.model)
-            yield from self._of_model(one, Costs(one.model, self.given.samples))
-
-    def _of_model(self, one: Named, costs: Costs) -> Iterator[Cell]:
-        where = {"model": one.label, "model_hash": one.model.content_hash[:12]}
-        own = Target(one.model.content_hash, _rung(one.model), where | _as_given(one.model))
-        targets = [own]
-        if self.spec.fit.check:
-            yield from self._fits(one, costs)
-        if isinstance(one.model, Graph):
-            for cell in self._lowered(one, costs):
-                yield cell
-                row = where | {k: cell.row[k] for k in ("profile", *_LOWERING)}
-                targets.append(Target(cell.key, "quantised", row, (cell.key,)))
-        crafted: list[tuple[Target, Cell]] = []
-        for target in targets:
-            if target.rung in self.spec.craft.on or (target is own and isinstance(own, Program)):
-                for cell in self._crafted(one, target, costs):
-                    yield cell
-                    crafted.append((target, cell))
-        first = [(target, cell) for target, cell in crafted if cell.decided["first"] == 0]
-        if self.spec.audit.samples and (sets := [c for t, c in first if t is own]):
-            yield self._audited(one, own, sets, costs)
-        shown = [
-            Shown(_CLEAN_ROW | self._data_row(one), None, count, start)
-            for start, count in self.ranges
-        ]
-        for target, cell in crafted:
-            row = {**cell.row, "set": cell.key, "crafted_on": target.named}
-            shown.append(Shown(row, cell.key, cell.decided["count"], 0, (cell.key,)))
-        shown += [_of_set(made, self._data_row(one)) for made in self.given.sets]
-        yield from self._replayed(one, targets, shown, costs)
-
-    def _fits(self, one: Named, costs: Costs) -> Iterator[Cell]:
-        count = min(self.spec.fit.samples, len(self.given.samples))
-        for profile in self.profiles:
-            yield Cell(
-                "fit",
-                {
-                    "model": one.model.content_hash,
-                    "profile": profile.sha256,
-                    "data": self.data,
-                    "samples": count,
-                    "seed": 0,
-                },
-                row={"model": one.label, "profile": profile.profile.id},
-                what=f"check {one.label} against {profile.profile.id}",
-                group=f"lower {one.label}",
-                estimate_s=costs.fit(count),
-            )
-
-    def _lowered(self, one: Named, costs: Costs) -> Iterator[Cell]:
-        low = self.spec.lower
-        for profile, decay, scaling, bits in product(
-            self.profiles, low.decay_bits, low.scaling, low.weight_bits
-        ):
-            axes = {
-                "model": one.label,
-                "profile": profile.profile.id,
-                "weight_bits": bits,
-                "scaling": scaling,
-                "decay_bits": decay,
-            }
-            if self._left_out(axes):
-                continue
-            yield Cell(
-                "lower",
-                {
-                    "model": one.model.content_hash,
-                    "profile": profile.sha256,
-                    "calibration": self.calibration,
-                    "options": {
-                        "scaling": scaling,
-                        "percentile": low.percentile,
-                        "weight_bits": bits,
-                        "decay_bits": decay,
-                        "input_coding": low.input_coding,
-                    },
-                },
-                row=axes,
-                what=f"lower {_told(axes)}",
-                group=f"lower {one.label}",
-                estimate_s=costs.lower(scaling),
-            )
-
-    def _crafted(self, one: Named, target: Target, costs: Costs) -> Iterator[Cell]:
-        craft = self.spec.craft
-        for box, attack, seed, epsilon in product(
-            craft.box, craft.attack, craft.seed, craft.epsilon
-        ):
-            takes = takes_gradient(attack)
-            if box == "twin" and not takes:
-                continue  # from the twin come attacks with gradients; the others are as they were
-            for gradient in craft.gradient if takes else ("",):
-                axes = target.row | {
-                    "attack": attack,
-                    "gradient": gradient or "none",
-                    "box": box,
-                    "epsilon": epsilon,
-                    "seed": seed,
-                    "rung": target.rung,
-                }
-                if self._left_out(axes):
-                    continue
-                for start, count in self.ranges:
-                    yield self._craft(one, target, axes, (start, count), costs)
-
-    def _craft(
-        self,
-        one: Named,
-        target: Target,
-        axes: Mapping[str, Any],
-        range_: tuple[int, int],
-        costs: Costs,
-    ) -> Cell:
-        craft = self.spec.craft
-        attack, gradient = axes["attack"], "" if axes["gradient"] == "none" else axes["gradient"]
-        twin = self.twin if axes["box"] == "twin" else None
-        crafter = crafters(attack, gradient or "rga")[-1]
-        threat = _threat(craft.threat, axes["epsilon"], one.model)
-        start, count = range_
-        about = f"{crafter} {gradient} {threat.epsilon:.4g}".replace("  ", " ")
-        return Cell(
-            "craft",
-            {
-                "model": target.named,
-                "data": self.data,
-                "first": start,
-                "count": count,
-                "attack": crafter.describe(),
-                "gradient": crafter.gradient_record() if gradient else None,
-                "threat": threat.parameters(),
-                "twin": twin,
-                "seed": axes["seed"],
-                "eot": craft.eot,
-                "votes": craft.votes,
-                "dtype": {"single": "float32", "double": "float64"}[craft.precision],
-            },
-            needs=target.needs,
-            using={"attack": attack, "gradient": gradient},
-            row=self._data_row(one)
-            | {
-                "attack": str(crafter),
-                "gradient": _gradient(crafter, gradient),
-                "knowledge": "black_box" if twin else str(crafter.knowledge),
-                "threat": threat.name,
-                "epsilon": threat.epsilon,
-                "seed": axes["seed"],
-            }
-            | {"model": one.label},
-            what=f"craft {about} on {_told(target.row)}{_range(range_, self.ranges)}",
-            group=f"craft {target.named}",
-            estimate_s=costs.craft(crafter, count, target.rung),
-        )
-
-    def _audited(self, one: Named, target: Target, sets: list[Cell], costs: Costs) -> Cell:
-        count = min(self.spec.audit.samples, self.ranges[0][1])
-        keys = tuple(cell.key for cell in sets)
-        first = sets[0].decided
-        return Cell(
-            "audit",
-            {
-                "model": target.named,
-                "data": self.data,
-                "samples": count,
-                "sets": list(keys),
-                "twin": self.twin,
-                "seed": first["seed"],
-                "dtype": first["dtype"],
-            },
-            after=keys,
-            row={"model": one.label},
-            what=f"audit {one.label}",
-            group=f"craft {target.named}",
-            estimate_s=costs.audit(count),
-        )
-
-    def _replayed(
-        self, one: Named, targets: Sequence[Target], shown: Sequence[Shown], costs: Costs
-    ) -> Iterator[Cell]:
-        graph = one.model.content_hash
-        kept: dict[tuple[str, Any, int], str] = {}  # spikes of the first lane, by target and set
-        for target in targets:
-            lanes = [lane for lane in self.spec.replay.lanes if lane.rung == target.rung]
-            lanes.sort(key=lambda lane: lane.backend != REFERENCE)
-            for number, lane in enumerate(lanes):
-                axes = target.row | {"backend": lane.backend, "rung": lane.rung}
-                # One refusal says it all: of a closed lane only the clean samples are asked for.
-                for what in shown[: len(self.ranges)] if _closed(lane, one.model) else shown:
-                    if self._left_out(axes | what.row) or _not_on(lane, what):
-                        continue
-                    at = target.named, what.set, what.first
-                    against = kept.get(at) if number else None
-                    drift = None if number or target.rung == "float" else kept.get((graph, *at[1:]))
-                    cell = self._replay(
-                        one, target, lane, what, (against, drift, lanes[0].backend), costs
-                    )
-                    if not number:
-                        kept[at] = cell.key
-                    yield cell
-
-    def _replay(
-        self,
-        one: Named,
-        target: Target,
-        lane: Lane,
-        what: Shown,
-        beside: tuple[str | None, str | None, str],
-        costs: Costs,
-    ) -> Cell:
-        against, drift, base = beside
-        count = what.size
-        if lane.samples is not None and what.set is not None:
-            count = min(count, lane.samples)
-        compare = min(self.spec.replay.compare, count)
-        where = {"backend": lane.backend, "rung": lane.rung}
-        about = what.row.get("attack") or CLEAN
-        return Cell(
-            "replay",
-            where
-            | {
-                "execution": "clocked",
-                "model": target.named,
-                "graph": one.model.content_hash,
-                "set": what.set,
-                "data": self.data if what.set is None else None,
-                "first": what.first,
-                "count": count,
-                "seed": what.row["seed"],
-                "compare": compare,
-                "keep": bool(compare) and against is None and lane.backend == base,
-                "against": against,
-                "float": drift,
-                "base": base,
-            },
-            needs=(*target.needs, *what.needs),
-            after=tuple(key for key in (against, drift) if key),
-            row=target.row | where | {"execution": "clocked"} | what.row,
-            what=f"replay {about} of {_told(target.row)} on {lane.backend} {lane.rung}",
-            group=f"replay {target.named} {lane.backend}",
-            wants=(f"backend-{lane.backend}",) if lane.backend in ALONE else (),
-            estimate_s=costs.replay(lane.backend, lane.rung, count),
-        )
-
-    def _data_row(self, one: Named) -> dict[str, Any]:
-        spec = self.spec.data
-        name = self.given.samples.name
-        return {"data": name, "part": spec.part or "", "coding": one.model.header.coding}
-
-    def _left_out(self, axes: Mapping[str, Any]) -> bool:
-        if excluded(self.spec, axes):
-            self.excluded += 1
-            return True
-        return False
-
-
-ALONE = ("lava",)
-"""Backends that run outside of this process, and take a core and more: one at a time."""
-_LOWERING = ("weight_bits", "scaling", "decay_bits")
-_CLEAN_ROW = {
-    "set": CLEAN,
-    "crafted_on": "",
-    "attack": "none",
-    "gradient": "none",
-    "knowledge": "none",
-    "threat": "none",
-    "epsilon": 0.0,
-    "seed": 0,
-}
-
-
-def _rung(model: Model) -> str:
-    return "float" if isinstance(model, Graph) else "quantised"
-
-
-def _as_given(model: Model) -> dict[str, Any]:
-    """What rows say of the lowering of a model that was given as it is."""
-    if isinstance(model, Program):
-        hash_ = model.content_hash[:12]
-        return {"profile": model.profile, "program": hash_, "scaling": ""}
-    return {"profile": "", "program": "", "scaling": ""}
-
-
-def _of_set(made: AttackSet, data: Mapping[str, Any]) -> Shown:
-    from neurorobust.methods import spelling
-
-    row = {
-        **data,
-        "set": made.content_hash[:12],
-        "crafted_on": made.request["model"],
-        "attack": spelling(made.request["attack"]),
-        "gradient": spelling(made.request["gradient"]),
-        "knowledge": str(made.knowledge),
-        "threat": made.threat.name,
-        "epsilon": made.epsilon,
-        "seed": made.request["seed"],
-    }
-    return Shown(row, f"{GIVEN}{made.content_hash}", len(made.label))
-
-
-def _not_on(lane: Lane, what: Shown) -> bool:
-    """Whether a lane leaves a set out, by its radius."""
-    if lane.epsilon is None or what.row["set"] == CLEAN:
-        return False
-    return all(abs(what.row["epsilon"] - one) > 1e-12 for one in lane.epsilon)
-
-
-def _closed(lane: Lane, model: Model) -> bool:
-    """Whether a backend does not offer a rung, or cannot run the model on it, or not here."""
-    try:
-        backend = get_backend(lane.backend)
-        if lane.rung in backend.capabilities().rungs and lane.rung == _rung(model):
-            require_support(lane.backend, backend.capabilities(), model, lane.rung)
-    except (BackendUnavailable, Unsupported):
-        return True
-    return lane.rung not in backend.capabilities().rungs or backend.missing() is not None
-
-
-def _gradient(crafter: Any, gradient: str) -> str:
-    from neurorobust.methods import spelling
-
-    return spelling(crafter.gradient_record()) if gradient else "none"
-
-
-def _threat(spelling: str, epsilon: float, model: Model) -> Threat:
-    named = spelled(spelling)
-    if len(named) != 1:
-        raise InvalidInput(f"craft.threat is {spelling!r}; it names one threat, as linf")
-    ((name, budgets),) = named
-    threat = THREATS[known_name(name, THREATS, "threat model")]
-    try:
-        return threat.of(model.header, epsilon, **budgets)
-    except TypeError as error:
-        raise InvalidInput(f"threat {spelling!r}: {error}") from error
+    return Plan(
+        spec,
+        tuple(cells.values()),
+        store,
+        versions("neurorobust", "numpy", "torch"),
+        said,
+        planner.excluded,
+    )
 
 
 def _require_fit(one: Named, samples: Samples, *, labelled: bool) -> None:
-    from neurorobust.data import encode
 
     model = one.model
     if model.header.coding != "bernoulli":
@@ -545,19 +129,6 @@ def _require_fit(one: Named, samples: Samples, *, labelled: bool) -> None:
                 f"{samples.name} has labels up to {largest}, {one.label} decides between {classes} "
                 f"classes, 0..{classes - 1}; give the data it was trained for"
             )
-
-
-def _told(row: Mapping[str, Any]) -> str:
-    parts = [row["model"], row.get("profile")]
-    parts += [f"{row['weight_bits']} bits" if row.get("weight_bits") is not None else ""]
-    parts += [f"decay {row['decay_bits']} bits" if row.get("decay_bits") is not None else ""]
-    if row.get("weight_bits") is not None:
-        parts.append(row.get("scaling"))
-    return " ".join(filter(None, parts))
-
-
-def _range(own: tuple[int, int], every: Sequence[tuple[int, int]]) -> str:
-    return "" if len(every) == 1 else f", samples {own[0]}..{own[0] + own[1] - 1}"
 
 
 def _model_info(one: Named) -> ModelInfo:

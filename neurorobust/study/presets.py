@@ -9,7 +9,7 @@ from neurorobust.data import DIGITS, Source
 from neurorobust.errors import InvalidInput
 from neurorobust.formats.reading import Reading
 from neurorobust.study import crafters
-from neurorobust.study.plan import ALONE
+from neurorobust.study.planner import ALONE
 from neurorobust.study.spec import Spec, make_spec
 
 ATTACKS, GRADIENTS = "noise,pgd,fast", "rga"
@@ -18,6 +18,8 @@ EPSILONS = "2/255,4/255,8/255,16/255"
 PROFILE = "loihi2"
 AUDIT = 16
 """Samples of an audit."""
+DEMO_SAMPLES = 192
+"""Samples of the demo that are attacked."""
 SLOW_SAMPLES = 32
 """Samples of a set that a slow backend replays, at one radius."""
 OPTIONS: Mapping[str, str] = {
@@ -126,6 +128,7 @@ def demo(seed: int = 0, jobs: int = 2) -> Spec:
         attacks="noise,fgsm,pgd,fast",
         gradients="rga",
         eps="8/255,16/255,32/255",
+        craft={"samples": DEMO_SAMPLES},
         study={
             "name": "demo",
             "title": "Handwritten digits: from a trained network to a chip's integers",

@@ -15,7 +15,8 @@ from neurorobust.study.cells import Cell
 from neurorobust.study.executors import local
 from neurorobust.study.folder import MANIFEST, Results
 from neurorobust.study.gather import gather
-from neurorobust.study.plan import Given, Plan, make_plan
+from neurorobust.study.given import Given
+from neurorobust.study.plan import Plan, make_plan
 from neurorobust.study.report import write_report
 from neurorobust.study.spec import Spec
 from neurorobust.study.stages import Clock, now

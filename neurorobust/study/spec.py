@@ -168,6 +168,7 @@ class Craft(Section):
 
     Attributes:
         on: The rung of what the attacker sees.
+        samples: First samples that are attacked; all by default.
         box: Whether the attacker has the model itself or a twin.
         threat: As ``linf`` or ``events(insert=0)``.
         eot: Draws per gradient of drawn inputs; ``votes`` per decision.
@@ -180,6 +181,7 @@ class Craft(Section):
     on: Annotated[tuple[Rung, ...], _each(_rung)] = ("float",)
     epsilon: Numbers = ()
     threat: str = "linf"
+    samples: int | None = Field(default=None, ge=1)
     seed: Seeds = (0,)
     eot: int = Field(default=10, ge=1)
     votes: int = Field(default=10, ge=1)
@@ -190,7 +192,7 @@ class Lane(Section):
     """Where sets are replayed.
 
     Attributes:
-        samples: Most samples of an attack set; all by default.
+        samples: Most samples of a set, the first ones; all by default.
         epsilon: Radii that are replayed; all by default.
     """
 

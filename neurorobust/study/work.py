@@ -4,15 +4,13 @@ import json
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors.numpy import load, save
 
 from neurorobust.attacks import craft, make_threat
 from neurorobust.attacks.request import Request
-from neurorobust.audit import EvaluationCard
-from neurorobust.backends import RunResult
 from neurorobust.compare.spikes import SpikeComparison, compare_spikes, first_divergence
 from neurorobust.data import Samples, encode
 from neurorobust.errors import InvalidInput
@@ -26,6 +24,10 @@ from neurorobust.study.cells import Cell, Kind
 from neurorobust.study.crafters import crafters
 from neurorobust.study.inputs import Inputs
 from neurorobust.study.store import Store
+
+if TYPE_CHECKING:
+    from neurorobust.audit import EvaluationCard
+    from neurorobust.backends import RunResult
 
 BATCH = 100
 """Samples that run at once."""
@@ -44,7 +46,7 @@ def run_cell(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None
     return _KINDS[cell.kind](cell, inputs, store, progress)
 
 
-def _fit(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None) -> Found:
+def _fit(cell: Cell, inputs: Inputs, *_: object) -> Found:
     from neurorobust.fit.activity import measure
     from neurorobust.fit.checking import check
 
@@ -55,7 +57,7 @@ def _fit(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None) ->
     return {"check": check(model, inputs.profile(said["profile"]), activity).as_json()}
 
 
-def _lower(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None) -> Found:
+def _lower(cell: Cell, inputs: Inputs, store: Store, *_: object) -> Found:
     said = cell.decided
     profile = inputs.profile(said["profile"])
     graph, calibration = inputs.model(said["model"]), None
@@ -142,7 +144,7 @@ def _replay(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None)
     }
     if spikes and (other := _kept(store, said["against"])):
         parted = _compare(spikes, other, model, index)
-        explained = _explained(parted, spikes, other, said, inputs, samples, compared)
+        explained = _explained(parted, spikes, other, samples[:compared], inputs, said)
         found["agreement"] = [asdict(row) for row in explained]
     if spikes and (other := _kept(store, said["float"])):
         rows = _compare(spikes, other, inputs.model(said["graph"]), index)
@@ -213,14 +215,13 @@ def _compare(
     )
 
 
-def _explained(
+def _explained(  # noqa: PLR0917  # what was compared, and from where
     rows: tuple[SpikeComparison, ...],
     spikes: Mapping[str, Array],
     other: Mapping[str, Array],
-    said: Mapping[str, Any],
-    inputs: Inputs,
     samples: Samples,
-    compared: int,
+    inputs: Inputs,
+    said: Mapping[str, Any],
 ) -> list[SpikeComparison]:
     """The same, with how far from its threshold the membrane was where two runs first part.
 
@@ -230,7 +231,7 @@ def _explained(
     model = inputs.model(said["model"])
     if not parted or said["base"] != REFERENCE or model.header.coding == "bernoulli":
         return list(rows)
-    at = np.flatnonzero(np.isin(samples.sample[:compared], parted))
+    at = np.flatnonzero(np.isin(samples.sample, parted))
     from neurorobust.backends import compiled
 
     with compiled(model, REFERENCE, said["rung"]) as executable:

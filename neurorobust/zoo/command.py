@@ -12,6 +12,7 @@ from rich.console import Console
 from neurorobust.data import Samples, load
 from neurorobust.errors import InvalidInput, NeurorobustError
 from neurorobust.files import write_atomic
+from neurorobust.names import known_are
 from neurorobust.train.loop import Trainer
 from neurorobust.zoo.card import model_card
 
@@ -67,7 +68,7 @@ def changes(given: Sequence[str], recipe: Mapping[str, Any]) -> dict[str, Any]:
     for text in given:
         key, _, value = text.partition("=")
         if key not in known:
-            msg = f"{text!r} sets nothing that can be changed; known are {', '.join(known)}"
+            msg = f"{text!r} sets nothing that can be changed; {known_are(key, known)}"
             raise InvalidInput(msg)
         kind = type(recipe[key])
         try:

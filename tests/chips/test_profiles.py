@@ -10,7 +10,7 @@ import pytest
 from neurorobust.chips import load_profile, profile_names, whole
 from neurorobust.chips.arithmetic import LoihiArithmetic
 from neurorobust.chips.load import profile_folders
-from neurorobust.errors import LowerError, ProfileError
+from neurorobust.errors import InvalidFile, LowerError, ProfileError
 from neurorobust.ir import LIF, Affine, Header
 from neurorobust.lower import Limits, lower
 from tests.support.networks import stack
@@ -162,11 +162,20 @@ class TestRefused:
         path.write_bytes(raw)
         assert "is not TOML" in refused(path)
 
-    @pytest.mark.parametrize("name", ["no-such-chip", "no/such.toml"])
-    def test_unknown(self, name):
-        found = refused(name)
-        assert f"no hardware profile is named {name!r}" in found
-        assert "loihi2" in found
+    def test_unknown(self):
+        found = refused("loihi-3")
+        assert "no hardware profile is named 'loihi-3'; nearest are loihi2 and loihi1" in found
+        assert all(name in found for name in profile_names())
+
+    def test_what_is_no_profile(self, tmp_path):
+        with pytest.raises(InvalidFile, match=r"no/such.toml: is no file; give .*, or .*loihi2"):
+            load_profile("no/such.toml")
+        (tmp_path / "page.toml").write_text("<!DOCTYPE html>")
+        with pytest.raises(InvalidFile, match="is a page"):
+            load_profile(tmp_path / "page.toml")
+
+    def test_names_as_people_type_them(self):
+        assert load_profile("Loihi_2").profile.id == "loihi2"
 
     def test_a_width_that_lowering_needs(self, tmp_path):
         path = tmp_path / "x.toml"
@@ -313,7 +322,7 @@ class TestChipSchema:
     @pytest.mark.parametrize(
         ("old", "new", "text"),
         [
-            ("max(kx, ky)", "max(kx, kz)", "unknown kz; known are"),
+            ("max(kx, ky)", "max(kx, kz)", "unknown kz; nearest"),
             ("max(kx, ky)", "kx^2", r"write ** for powers"),
             ("max(kx, ky)", "kx.real", "outside the grammar"),
             ('"max(kx, ky)"', '"map"', "map is a word; give sense = 'one_of' and a list"),

@@ -277,7 +277,7 @@ def test_command(files, tmp_path):
     assert text.count("<svg") >= 1
     assert not re.search(r"(?:src|href)=\"(?!#)", text), "the page loads something"
     assert len(re.findall(r'id="([^"]+)"', text)) == len(set(re.findall(r'id="([^"]+)"', text)))
-    again = invoke(a, b, "--samples", 0, "--inputs", small, "--json")
+    again = invoke(a, b, "--samples", 0, "--data", small, "--json")
     assert again.exit_code == 1
     found = json.loads(again.stdout)
     assert found["samples"] == {"given": 1}

@@ -90,7 +90,7 @@ class TestWiring:
     def test_what_no_chip_has_as_a_synapse(self):
         norm = ir.BatchNorm(mean=[0.0] * 4, var=[1.0] * 4, scale=[1.0] * 4, shift=[0.0] * 4)
         assert extract(small.graph(4, norm=norm, l1=lif())).faults == (
-            ("norm", "is a BatchNorm that cannot be folded; put it right behind an Affine or Conv"),
+            ("norm", "is a BatchNorm that cannot be folded; put it right behind a linear layer"),
         )
         ((name, why),) = extract(small.graph(4, a=dense(3, 4), b=dense(2, 3), l1=lif())).faults
         assert name == "b"

@@ -32,9 +32,11 @@ class TestRefusals:
         graph = changed(mlp(8, 4, 3, **change), header={"levels": 2})
         with pytest.raises(LowerError) as refused:
             lower(graph, profile(chip))
-        lines = [line[4:] for line in str(refused.value).split("\n") if line.startswith("  - ")]
+        lines = [str(refusal) for refusal in refused.value.refusals]
         found = check(graph, profile(chip))
-        said = [f"{r.layer}: {r.note}" for r in found.failed if r.constraint == "lowering"]
+        said = [
+            f"{r.layer}: {r.note}; {r.advice}" for r in found.failed if r.constraint == "lowering"
+        ]
         assert said == lines
         assert lines
         assert [layer.layer for layer in found.placement.layers] == ["l1", "l2"]
@@ -60,7 +62,7 @@ def test_the_first_layer_of_loihi1_is_fed_by_biases():
     assert found.ok
     assert found.placement == own.placement
     assert found.content_hash == graph.content_hash
-    assert found.notes[0] == "lowered with input_coding 'bias'"
+    assert found.notes[0] == "lowered with the input coding 'bias'"
     assert found.synapses == {"l1": 0, "l2": 120}
     activity = measure(graph, np.random.default_rng(0).random((2, 5000)))
     synops = 3 * activity.events["l1"].sum()

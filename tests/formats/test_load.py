@@ -96,7 +96,7 @@ def hdf5(path, **groups) -> bytes:
 
 
 STRANGE = {
-    "nothing": (b"", "cannot be read as safetensors"),
+    "nothing": (b"", "is empty"),
     "pickle": (b"\x80\x04\x95pickled", "is a pickle, which can run code"),
     "torch": (zipped(lambda s: torch.save({"w": torch.ones(2)}, s)), "is a file of torch.save"),
     "npz": (zipped(lambda s: np.savez(s, x=np.ones(2))), "archive of NumPy arrays"),
@@ -144,7 +144,7 @@ def test_damaged_files_are_told_by_the_reader_of_their_name(files, tmp_path):
     missing = {
         "none.nir": "is no file",
         "": "is no file but a folder",
-        "x": "is no file; give the path of a model, or digits",
+        "x": r"is no file; give the path of a model \(saved, .nir, .net or .onnx\), or digits",
     }
     for name, message in missing.items():
         with pytest.raises(InvalidFile, match=message):
@@ -156,8 +156,12 @@ def test_damaged_files_are_told_by_the_reader_of_their_name(files, tmp_path):
     [
         ("saved", [], "is a saved model"),
         ("nir", ["--from", "netx"], "is a nir model; --from is netx"),
-        ("netx", [], "give --steps"),
-        ("netx", ["--steps", "3", "--reset", "hard"], "--reset: a netx file says so itself"),
+        ("netx", [], "does not say how many steps a sample lasts; give it, as --steps 16"),
+        (
+            "netx",
+            ["--steps", "3", "--reset", "hard"],
+            "says --reset itself, or has no use for it; leave it out",
+        ),
         ("nir", ["--from", "csv"], "--from is 'csv'; known are auto, nir"),
     ],
 )

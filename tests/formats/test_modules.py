@@ -137,7 +137,7 @@ def test_the_framework_is_found_from_the_classes_in_the_module(request):
     mixed = torch.nn.Sequential(leaky, norse.LIFBoxCell())
     for module, given, message in (
         (torch.nn.Linear(4, 3), {}, "has no class of snntorch, norse, spikingjelly; say whose"),
-        (mixed, {}, "has classes of snntorch and norse; say whose module it is with framework="),
+        (mixed, {}, "has classes of snntorch and norse; say whose module it is with framework"),
         (leaky, {"framework": "sinabs"}, "framework is 'sinabs'; known are snntorch, norse"),
         (norse.LIFBoxCell(), {"output": "membrane"}, "output is 'membrane'; of Norse it can be"),
     ):

@@ -361,8 +361,8 @@ def test_what_has_no_effect_on_the_output_is_an_error(snn):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"dt_s": None}, "dt_s is None and steps is 6"),
-        ({"steps": None}, "dt_s is 0.001 and steps is None"),
+        ({"dt_s": None}, "say what is meant, as dt_s=0.001$"),
+        ({"steps": None}, "say what is meant, as steps=25$"),
         ({"header": Header(dt_s=1e-3, steps=T)}, "not both"),
         ({"steps": T + 1}, "forward runs 6 steps, not 7; give steps=6"),
         ({"input_shape": (5,)}, r"fc1: .*takes \(4,\), got \(5,\)"),
@@ -389,7 +389,7 @@ def test_readouts_that_forward_computes_must_be_the_one_asked_for(snn):
         (lambda s: s[-1], "last", "count"),
     ):
         assert imported(Reduced(how), readout=readout).nodes["output"].readout == readout
-        with pytest.raises(InvalidInput, match=f"is readout '{readout}', not '{wrong}'"):
+        with pytest.raises(InvalidInput, match=f"is readout='{readout}', not '{wrong}'"):
             imported(Reduced(how), readout=wrong)
     for part in (
         lambda s: s[0],

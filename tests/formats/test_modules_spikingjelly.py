@@ -137,7 +137,7 @@ def test_forward_may_take_the_mean_and_merge_time_and_batch_itself():
         run(Stimulus(x.transpose(0, 1).numpy(), T)).scores, expected, rtol=1e-4, atol=1e-5
     )
     functional.reset_net(net)
-    with pytest.raises(InvalidInput, match="the mean over 6 steps, which is readout 'mean'"):
+    with pytest.raises(InvalidInput, match="the mean over 6 steps, which is readout='mean'"):
         imported(net, input_shape=(2, 4), readout="count")
 
 
@@ -151,7 +151,7 @@ def test_the_last_step_of_all_is_a_readout_of_its_own():
             return self.sn(x)[-1]
 
     assert imported(Last(), readout="last").incoming("output")[0].delay == 0
-    with pytest.raises(InvalidInput, match="what step 5 gives, which is readout 'last'"):
+    with pytest.raises(InvalidInput, match="what step 5 gives, which is readout='last'"):
         imported(Last())
 
 

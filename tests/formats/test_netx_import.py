@@ -273,7 +273,7 @@ class TestHostileFiles:
         whole = path.read_bytes()
         for size in (0, 10, 100, len(whole) // 2, len(whole) - 200):
             path.write_bytes(whole[:size])
-            self.refuse(path, "cannot be read")
+            self.refuse(path, "cannot be read" if size else "is empty")
 
     def test_no_layers(self, tmp_path):
         self.refuse(write_net(tmp_path / "b.net", []), "has 0 layers")

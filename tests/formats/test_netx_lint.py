@@ -285,7 +285,7 @@ class TestCommand:
             assert self.call(path, "--num-layers", 1, *options).exit_code == code, options
         path = write_net(tmp_path / "b.net", [conv(K, (1, 2, 2))])
         assert self.call(path).exit_code == 1
-        assert self.call(path, "--input-shape", 2, 3, 3).exit_code == 0
+        assert self.call(path, "--input-shape", "2,3,3").exit_code == 0
 
     def test_unreadable(self, tmp_path):
         (tmp_path / "a.net").write_bytes(b"no")

@@ -185,7 +185,8 @@ def test_damaged_metadata_is_named(tmp_path):
 
 def test_arguments_that_contradict_the_file_are_refused(tmp_path):
     save_nir(simple(), tmp_path / "a.nir")
-    for arguments, message in (({"dt_s": 1e-4}, "dt_s is 0.0001"), ({"reset": "soft"}, "reset")):
+    said = (({"dt_s": 1e-4}, "dt_s=0.0001, but the file says"), ({"reset": "soft"}, "reset"))
+    for arguments, message in said:
         with pytest.raises(InvalidInput, match=message):
             load(tmp_path / "a.nir", Reading(**arguments))
     assert load(tmp_path / "a.nir", Reading(dt_s=1e-3, reset="hard")).header.dt_s == 1e-3

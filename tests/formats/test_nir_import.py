@@ -164,13 +164,13 @@ def test_a_file_survives_save_and_load_of_the_model(tmp_path):
 
 
 REFUSED = {
-    "no dt": ({}, {"dt_s": None}, "does not say how long a step is; pass dt_s"),
+    "no dt": ({}, {"dt_s": None}, "does not say how long a step is; .* as dt_s=0.001"),
     "no reset": ({}, {"reset": None}, "'lif'.*reset is not in the file.*pass reset="),
     "reset of another": ({}, {"reset": {"other": "hard"}}, "'lif'.*reset is not in the file"),
     "start": ({"v_leak": 0.05}, {}, "'lif'.*does not say where the membrane starts.*v_init"),
     "soft to a value": ({"v_reset": 0.1}, {"reset": "soft"}, "'lif'.*v_reset is 0.1.*'hard'"),
     "below a step": ({"tau": 5e-5}, {}, r"'lif'.*tau is 5e-05.*0\.5 steps.*exponential"),
-    "milliseconds": ({"tau": 20.0}, {"dt_s": 1e-3}, r"tau is 20.*implausible.*time_unit_s=1e-3"),
+    "milliseconds": ({"tau": 20.0}, {"dt_s": 1e-3}, r"tau is 20.*implausible.*time_unit_s=0.001"),
     "no time": ({"tau": 0.0}, {}, "time constant is above 0"),
     "not a number": ({"r": np.nan}, {}, "'lif'.*r is empty or has values that are NaN"),
 }

@@ -51,6 +51,7 @@ PLAIN = (
     ("pgd", (LINF, L2)), ("PGD(steps=3,random_start=false,loss=margin)", (LINF,)),
     ("pgd(steps=2,restarts=2,relative_step=1/2)", (LINF,)),
     ("apgd(steps=6)", (LINF, L2)), ("apgd(steps=6,loss=dlr,restarts=2)", (LINF,)),
+    ("pgd(steps=2,step=0.1)", (LINF,)), ("swarm(steps=4,walkers=3)", (LINF, L2)),
     ("SA-PGD(steps=6)", (LINF,)), ("cw(steps=5,search=2,c=0.5)", (L2,)),
 )  # fmt: skip
 ON_EVENTS = (

@@ -77,7 +77,7 @@ def test_attack_and_quantise(run, tmp_path):
     shown = run(
         "quantise", "model.safetensors", "--data", "digits", "--out", "study", "--limit", "30",
         "--bits", "3,8", "--scaling", "max_abs,spikes", "--decay-bits", "4", "--json",
-        "--calibration", "12", "--attacks", "sets",
+        "--calibration", "digits", "--calibration-limit", "12", "--attacks", "sets",
     )  # fmt: skip
     study = tmp_path / "study"
     runs = {path.name: path for path in sorted((study / "runs").iterdir())}

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 OFFERED = """
     Apgd Assg AttackSet Column Fgsm Graph Hart Header L2 Linf Network NeurorobustError Pgd Program
     Rga RunResult SaPgd Samples Side Square Stbp Stimulus __version__ attack audit check diff encode
-    export get_backend load load_profile load_samples lower replay save_model transfer
+    export get_backend load load_profile load_samples lower replay run save_model
+    transfer
 """
 HEAVY = {"torch", "numpy", "polars", "matplotlib", "neurorobust.ir"}
 

@@ -207,7 +207,7 @@ class TestRefusals:
         return attack(network, images(2), np.zeros(2, np.int64), threat)
 
     def test_a_float_network(self):
-        with pytest.raises(InvalidInput, match="attack IntegerTarget"):
+        with pytest.raises(InvalidInput, match="on a Program only; lower"):
             self.attack(Network(GRAPH), ArithmeticAttack(GRADIENT))
 
     @pytest.mark.parametrize("collapse", [True, False])

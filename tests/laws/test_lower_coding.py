@@ -141,7 +141,7 @@ class TestConstantCurrent:
         nodes |= {n: ir.LIF(beta=0.5, threshold=0.5) for n in ("la", "lb", "lc")}
         two = wired(["input a la c lc output", "input b lb d lc"], **nodes)
         for coding in ("bias", "host"):
-            with pytest.raises(LowerError, match=r"input: feeds \['la', 'lb'\]; the host computes"):
+            with pytest.raises(LowerError, match="input: feeds la, lb; the host computes"):
                 lower(two, LOIHI2, input_coding=coding)
         del nodes["b"], nodes["lb"]
         loop = wired(["input>1 a la c lc output", "lc>1 d a"], **nodes)
@@ -149,7 +149,7 @@ class TestConstantCurrent:
             lower(loop, LOIHI2, input_coding="bias")
         assert "needs maps that only the input feeds" in str(caught.value)
         assert "needs edges without delay" in str(caught.value)
-        with pytest.raises(LowerError, match=r"la: depends on \['lc'\] as well"):
+        with pytest.raises(LowerError, match="la: depends on lc as well"):
             lower(loop, LOIHI2, input_coding="host")
         with pytest.raises(LowerError, match="n: is all there is; nothing would be left"):
             lower(dense([[1.0]]), LOIHI2, input_coding="host")
@@ -272,7 +272,9 @@ class TestProfiles:
 
     def test_loihi1_takes_no_graded_messages(self):
         model = image_net(np.random.default_rng(0))
-        with pytest.raises(InvalidInput, match="input_coding is 'graded'; loihi1 takes bias, host"):
+        with pytest.raises(
+            InvalidInput, match="input_coding is 'graded'; loihi1 takes bias or host"
+        ):
             lower(model, LOIHI1, input_coding="graded")
         program = lower(model, LOIHI1)
         assert program.profile == "loihi1"

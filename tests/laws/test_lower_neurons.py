@@ -188,7 +188,7 @@ class TestAtTheThreshold:
 
     @pytest.mark.parametrize("changes", [{"beta": 0.5}, {"beta": 1.0, "alpha": 0.5}], ids=str)
     def test_off_the_grid_it_is_refused(self, changes):
-        with pytest.raises(LowerError, match=r"n: compares with '>=', .* set compare to '>'"):
+        with pytest.raises(LowerError, match=r"n: compares with '>=', .* compare with '>'"):
             lower(dense([[1.0, -1.0]], compare=">=", **changes), LOIHI2)
 
     def test_no_inhibition_leads_off_the_grid(self):

@@ -43,10 +43,10 @@ class TestRefusals:
             "pool: takes a maximum",
             "wider: cannot become one synapse with 'wide': its padding stands where windows of 3",
             "held: its gain differs within a channel",
-            "cuba: delays the bias of 'late'",
-            "cuba: filters the bias of 'late' through its current",
+            "cuba: delays the bias of what feeds it",
+            "cuba: filters the bias of what feeds it through its current",
             "header: input of 256 levels from 0.25 to 1 has no level at 0",
-            "lif: resets soft in the same step, the chip hard in the same",
+            "lif: resets soft in the same step, Lava's LIF hard in the same",
             "li: starts from a state other than 0",
             "edge late -> cuba: delay 70 exceeds 62 steps",
         ]

@@ -268,7 +268,7 @@ class TestOptions:
             ({"decay_bits": 13}, "decay_bits is 13; this target has 12, choose from 1..12"),
             ({"decay_bits": 0}, "decay_bits is 0"),
             ({"scaling": "best"}, "scaling is 'best'; known are max_abs, percentile, mse, spikes"),
-            ({"scaling": "spikes"}, "pass calibration"),
+            ({"scaling": "spikes"}, "scaling is 'spikes', which chooses on data"),
             ({"percentile": 0.0}, "percentile is 0.0"),
             ({"percentile": 101.0}, "percentile is 101.0"),
             ({"input_coding": "rate"}, "input_coding is 'rate'; loihi2 takes"),
@@ -304,7 +304,7 @@ class TestOptions:
             lower(model, load_profile("ideal-float").profile, weight_bits=4)
 
     def test_a_law_without_an_engine(self):
-        with pytest.raises(LowerError, match="speck computes by the law 'iaf_event'"):
+        with pytest.raises(LowerError, match="speck computes by a law of its own"):
             lower(self.model(), load_profile("speck").profile)
 
     def test_fewer_bits_are_those_of_a_smaller_target(self):

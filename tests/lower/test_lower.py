@@ -226,8 +226,12 @@ class TestFoldGains:
     @pytest.mark.parametrize(
         ("lif", "edges", "text"),
         [
-            ({"alpha": 0.5}, ["input conv lif flat fc li output"], "filters the bias of 'conv'"),
-            ({}, ["input conv>1 lif flat fc li output"], "delays the bias of 'conv'"),
+            (
+                {"alpha": 0.5},
+                ["input conv lif flat fc li output"],
+                "lif: filters the bias of what feeds it",
+            ),
+            ({}, ["input conv>1 lif flat fc li output"], "lif: delays the bias of what feeds it"),
             (
                 {"gain_in": np.linspace(1, 2, 12).reshape(3, 2, 2)},
                 ["input conv lif flat fc li output"],
@@ -238,7 +242,11 @@ class TestFoldGains:
                 ["input conv lif flat fc li output", "conv two flat"],
                 "feeds several populations",
             ),
-            ({}, ["input conv lif two flat fc li output"], "is fed by LIF 'lif'; put an Affine"),
+            (
+                {},
+                ["input conv lif two flat fc li output"],
+                "is fed by LIF 'lif'; put a linear layer",
+            ),
         ],
     )
     def test_no_place(self, rng, lif, edges, text):

@@ -68,7 +68,7 @@ def test_the_table_shows_each_layer_and_what_was_measured(files):
     [
         ([], "soft.safetensors", 1, "resets soft"),
         ([], "none.safetensors", 2, "none.safetensors"),
-        (["--weight-bits", "9"], "graph.safetensors", 2, "weight_bits is 9"),
+        (["--weight-bits", "9"], "graph.safetensors", 2, "--weight-bits is 9"),
         (["--scaling", "best"], "graph.safetensors", 2, "scaling is 'best'"),
         (["--profile", "nochip"], "graph.safetensors", 2, "nochip"),
         (["--profile", "ideal-int8"], "graph.safetensors", 2, "ideal-int8 has no integers"),
@@ -97,6 +97,53 @@ def test_floored_sums_have_no_netx_form(files):
     ir.save_model(ir.Graph.chain(header, **chain, output=ir.Output()), files / "wide.safetensors")
     result = command(files, "--net", str(files / "out.net"), model="wide.safetensors")
     assert result.exit_code == 2
-    assert "floors its sums" in result.stderr
+    assert "floors their sums" in result.stderr
     assert not (files / "out.net").exists()
     assert not (files / "out.safetensors").exists()
+
+
+@pytest.mark.parametrize("pool", ["max", "avg"])
+def test_after_a_maximum_only_the_maximum_is_refused(pool, files):
+    """What stands before and behind it has a form: with an average it lowers as it is."""
+    rng = np.random.default_rng(0)
+    chain = {
+        "input": ir.Input(shape=(1, 8, 8)),
+        "conv": ir.Conv2d(weight=rng.normal(size=(4, 1, 3, 3)), bias=rng.normal(size=4)),
+        "pool": ir.Pool2d(kernel=(2, 2), stride=(2, 2), op=pool),
+        "lif": ir.LIF(beta=0.9, threshold=1.0),
+        "flat": ir.Flatten(),
+        "fc": ir.Affine(weight=rng.normal(size=(3, 36)), bias=rng.normal(size=3)),
+        "out": ir.LIF(beta=0.9, threshold=1.0),
+        "output": ir.Output(),
+    }
+    header = ir.Header(dt_s=1e-3, steps=8, levels=256)
+    ir.save_model(ir.Graph.chain(header, **chain), files / "pool.safetensors")
+    result = command(files, model="pool.safetensors")
+    assert result.exit_code == (1 if pool == "max" else 0), result.output
+    if pool == "max":
+        lines = [line for line in result.stderr.splitlines() if line.startswith("  - ")]
+        (only,) = lines
+        assert only.startswith("  - pool: takes a maximum")
+
+
+def test_what_layers_share_is_said_once_and_in_words_of_the_command(files):
+    rng = np.random.default_rng(0)
+    lif = ir.LIF(beta=0.9, threshold=1.0, reset="soft", compare=">=", v_init=0.5, v_min=-9.0)
+    chain = {
+        "input": ir.Input(shape=(4,)),
+        "a": ir.Affine(weight=rng.normal(size=(4, 4))),
+        "l1": lif,
+        "b": ir.Affine(weight=rng.normal(size=(4, 4))),
+        "l2": lif,
+        "output": ir.Output(),
+    }
+    header = ir.Header(dt_s=1e-3, steps=8, levels=256)
+    ir.save_model(ir.Graph.chain(header, **chain), files / "soft.safetensors")
+    result = command(files, model="soft.safetensors")
+    assert result.exit_code == 1
+    lines = [line for line in result.stderr.splitlines() if line.startswith("  - ")]
+    assert len(lines) == 4
+    assert all(line.startswith("  - l1, l2: ") for line in lines)
+    assert "resets soft in the same step, Lava's LIF hard in the same" in lines[0]
+    for word in ("v_init", "v_min", "input_coding", "fold_gains", "Affine", "the chip"):
+        assert word not in result.output

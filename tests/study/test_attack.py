@@ -115,7 +115,10 @@ class TestSpelling:
     def test_names(self):
         assert known_name("SA-PGD", ["sapgd", "pgd"], "attack") == "sapgd"
         assert known_name("event-flips", ["event_flips"], "attack") == "event_flips"
-        with pytest.raises(InvalidInput, match=r"no attack is named 'pdg'; known are .*pgd"):
+        with pytest.raises(
+            InvalidInput,
+            match=r"no attack is named 'pdg'; nearest .*pgd.*known .*square",
+        ):
             known_name("pdg", ["sapgd", "pgd", "square"], "attack")
 
     def test_crafters(self):
@@ -134,8 +137,12 @@ class TestSpelling:
         ("attacks", "gradients", "text"),
         [
             ("pgd", "", "needs a gradient estimator"),
-            ("pgd(step=3)", "rga", "step"),
-            ("pgd", "rgb", "no gradient estimator is named 'rgb'; known are .*rga"),
+            ("pgd(stride=3)", "rga", "stride"),
+            (
+                "pgd",
+                "rgb",
+                "no gradient estimator is named 'rgb'; nearest .*rga",
+            ),
             ("standard(epochs=3)", "", "epochs"),
             ("pgd", "mix", "members"),
         ],

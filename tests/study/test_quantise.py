@@ -431,7 +431,7 @@ class TestCommand:
             ({"--profile": "loihi9"}, "no hardware profile is named 'loihi9'"),
             ({"--data": None}, "name the test samples with --data"),
             ({"--data": "nowhere"}, "holds no test-*.parquet"),
-            ({"--attacks": "nowhere"}, "is no readable attack set"),
+            ({"--attacks": "nowhere"}, "is no file; give an attack set"),
         ],
     )
     def test_unknown_things_are_refused_by_name(self, prepared, tmp_path, change, match):

@@ -221,7 +221,7 @@ REFUSED = {
         source(3, 3, 3), conv(_K, (1, 2, 2)), says="for 3 channels", takes=(3, 3, 3)
     ),
     "no input shape": _no(
-        conv(_K, (1, 2, 2)), says=r"give input_shape=\(C, H, W\)", takes=(3, 3, 2)
+        conv(_K, (1, 2, 2)), says=r"give input_shape=\(1, 28, 28\)", takes=(3, 3, 2)
     ),
     "128 groups": _no(
         source(128, 3, 3),

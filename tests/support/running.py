@@ -10,10 +10,15 @@ from typer.testing import CliRunner
 
 from neurorobust.cli import app
 
+FAULT = "this is a fault of neurorobust"
+"""What a command says of an error that nobody raised on purpose; no test may take it for a no."""
+
 
 def invoke(*arguments: object, **environment: str):
     """``neurorobust`` in this process."""
-    return CliRunner().invoke(app, [*map(str, arguments)], env=environment)
+    done = CliRunner().invoke(app, [*map(str, arguments)], env=environment)
+    assert FAULT not in done.output, done.output
+    return done
 
 
 def python(*arguments: object, folder: Path | None = None, **environment: str) -> CompletedProcess:
@@ -31,4 +36,6 @@ def python(*arguments: object, folder: Path | None = None, **environment: str) -
 
 def neurorobust(*arguments: object, **environment: str) -> CompletedProcess:
     """``neurorobust`` in a process of its own."""
-    return python("-m", "neurorobust", *arguments, **environment)
+    done = python("-m", "neurorobust", *arguments, **environment)
+    assert FAULT not in done.stderr, done.stderr
+    return done

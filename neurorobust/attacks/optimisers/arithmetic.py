@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
-from neurorobust.attacks.steps import steepest
+from neurorobust.attacks.steps import settle_step, steepest, step_size
 from neurorobust.attacks.threats.base import per_sample
 from neurorobust.engine.integer_gradient import STRAINS, IntegerTarget, StrainedTarget
 from neurorobust.engine.network import Network, Trace
@@ -75,10 +75,11 @@ class ArithmeticAttack(GradientAttack):
         gradient: A temporal estimator: the strain is one of membranes.
         strain: ``wrap``, ``saturation`` or ``rounding``.
         steps: Number of steps, at least 1.
-        relative_step: Step size in units of epsilon.
+        relative_step: Step size in units of epsilon, a quarter by default.
         random_start: Whether to start at a random point of the ball.
         reference: The float network; with it, ``rounding`` keeps what turned most spikes, without
             it what came closest to the thresholds.
+        step: Step size in the unit of the threat instead of the relative one.
     """
 
     name: ClassVar[str] = "arithmetic"
@@ -88,10 +89,15 @@ class ArithmeticAttack(GradientAttack):
 
     strain: str = option("wrap", among=STRAINS)
     steps: int = option(10, low=1)
-    relative_step: float = option(0.25, above=0)
+    relative_step: float | None = option(None, above=0, sparse=True)
     _: KW_ONLY
     random_start: bool = option(default=True)
     reference: Graph | None = option(None, record=lambda graph: graph and graph.content_hash)
+    step: float | None = option(None, above=0, sparse=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        settle_step(self, 0.25)
 
     def propose(self, case: Case) -> Tensor:
         """The iterate that provokes most.
@@ -101,14 +107,14 @@ class ArithmeticAttack(GradientAttack):
         """
         network = case.target.network
         if not isinstance(network, IntegerTarget):
-            msg = "integers are strained on a Program only: attack IntegerTarget(program)"
+            msg = "integers are strained on a Program only; lower the network first"
             raise InvalidInput(msg)
         climb = _Climb(self, case, network)
         threat = case.threat
         self.estimator.reset()
         moving = threat.random(case.x, case.draws) if self.random_start else case.x
         for _ in range(self.steps):
-            step = self.relative_step * threat.epsilon * steepest(climb.gradient(moving), threat)
+            step = step_size(self, threat) * steepest(climb.gradient(moving), threat)
             moving = threat.project(moving + step, case.x)
             climb.keep(moving)
         return climb.best

@@ -3,7 +3,7 @@
 Reference: Dong et al., Boosting adversarial attacks with momentum, CVPR 2018.
 """
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import LOSSES
-from neurorobust.attacks.steps import steepest, unit_mean
+from neurorobust.attacks.steps import settle_step, steepest, step_size, unit_mean
 from neurorobust.methods import option
 
 
@@ -25,6 +25,7 @@ class MiFgsm(GradientAttack):
         relative_step: Step size in units of epsilon; None is ``1 / steps``, as in the paper.
         decay: Of the accumulated gradient, from 0.
         loss: ``ce``, ``margin`` or ``dlr``.
+        step: Step size in the unit of the threat instead of the relative one.
     """
 
     name: ClassVar[str] = "mifgsm"
@@ -33,13 +34,15 @@ class MiFgsm(GradientAttack):
     revision: ClassVar[int] = 2
 
     steps: int = option(5, low=1)
-    relative_step: float = option(None, above=0)
+    relative_step: float | None = option(None, above=0, sparse=True)
     decay: float = option(1.0, low=0)
     loss: str = option("ce", among=LOSSES)
+    _: KW_ONLY
+    step: float | None = option(None, above=0, sparse=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "relative_step", self.relative_step or 1 / self.steps)
+        settle_step(self, 1 / self.steps)
 
     def propose(self, case: Case) -> Tensor:
         """The last iterate that fools the surrogate once legal, else the last one."""
@@ -47,7 +50,7 @@ class MiFgsm(GradientAttack):
         for _ in range(self.steps):
             _, gradient = case.ascent(moving, LOSSES[self.loss])
             momentum = self.decay * momentum + unit_mean(gradient)
-            step = self.relative_step * threat.epsilon * steepest(momentum, threat)
+            step = step_size(self, threat) * steepest(momentum, threat)
             moving = threat.project(moving + step, case.x)
             case.see(moving)
         return case.best

@@ -11,7 +11,7 @@ from torch import Tensor
 from neurorobust.attacks.base import GradientAttack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.losses import LOSSES
-from neurorobust.attacks.steps import steepest, unfinished
+from neurorobust.attacks.steps import settle_step, steepest, step_size, unfinished
 from neurorobust.errors import InvalidInput
 from neurorobust.methods import option
 
@@ -22,11 +22,13 @@ class Pgd(GradientAttack):
 
     Attributes:
         steps: Number of steps, at least 1.
-        relative_step: Step size in units of epsilon. A quarter lets ten steps cross the ball.
+        relative_step: Step size in units of epsilon; a quarter by default, which lets ten steps
+            cross the ball.
         random_start: Whether to start at a random point of the ball.
         loss: ``ce``, ``margin`` or ``dlr``.
         restarts: Runs; later ones start anew on the samples not yet found, so they need a random
             start.
+        step: Step size in the unit of the threat, as 2/255, instead of the relative one.
     """
 
     name: ClassVar[str] = "pgd"
@@ -35,14 +37,16 @@ class Pgd(GradientAttack):
     revision: ClassVar[int] = 3
 
     steps: int = option(10, low=1)
-    relative_step: float = option(0.25, above=0)
+    relative_step: float | None = option(None, above=0, sparse=True)
     _: KW_ONLY
     random_start: bool = option(default=True)
     loss: str = option("ce", among=LOSSES)
     restarts: int = option(1, low=1)
+    step: float | None = option(None, above=0, sparse=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        settle_step(self, 0.25)
         if self.restarts > 1 and not self.random_start:
             msg = f"PGD takes {self.restarts} restarts, more than one with random_start only"
             raise InvalidInput(msg)
@@ -63,6 +67,6 @@ class Pgd(GradientAttack):
         moving = threat.project(start, case.x)
         for _ in range(self.steps):
             _, gradient = case.ascent(moving, LOSSES[self.loss])
-            step = self.relative_step * threat.epsilon * steepest(gradient, threat)
+            step = step_size(self, threat) * steepest(gradient, threat)
             moving = threat.project(moving + step, case.x)
             case.see(moving)

@@ -14,7 +14,7 @@ from neurorobust.attacks.base import Attack
 from neurorobust.attacks.case import Case
 from neurorobust.attacks.knowledge import Knowledge
 from neurorobust.attacks.losses import LOSSES
-from neurorobust.attacks.steps import steepest
+from neurorobust.attacks.steps import settle_step, steepest, step_size
 from neurorobust.methods import option
 
 
@@ -28,9 +28,10 @@ class Spsa(Attack):
     Attributes:
         steps: Number of steps, at least 1.
         pairs: Pairs of queries per step, at least 1.
-        relative_step: Step size in units of epsilon.
+        relative_step: Step size in units of epsilon, a quarter by default.
         relative_delta: ``d`` in units of epsilon, on a grid at least a step of every value.
         loss: ``margin``, ``ce`` or ``dlr``.
+        step: Step size in the unit of the threat instead of the relative one.
     """
 
     name: ClassVar[str] = "spsa"
@@ -43,15 +44,20 @@ class Spsa(Attack):
     steps: int = option(10, low=1)
     pairs: int = option(32, low=1)
     _: KW_ONLY
-    relative_step: float = option(0.25, above=0)
+    relative_step: float | None = option(None, above=0, sparse=True)
     relative_delta: float = option(0.5, above=0)
     loss: str = option("margin", among=LOSSES)
+    step: float | None = option(None, above=0, sparse=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        settle_step(self, 0.25)
 
     def propose(self, case: Case) -> Tensor:
         """The last iterate that fools the target once legal, else the last one."""
         threat, moving = case.threat, case.x
         for _ in range(self.steps):
-            step = self.relative_step * threat.epsilon * steepest(self.slope(case, moving), threat)
+            step = step_size(self, threat) * steepest(self.slope(case, moving), threat)
             moving = threat.project(moving + step, case.x)
             case.see(moving)
         return case.best

@@ -33,7 +33,6 @@ class Swarm(GradientAttack):
     """
 
     name: ClassVar[str] = "swarm"
-    title: ClassVar[str] = "Swarm"
     cited: ClassVar[tuple[str, ...]] = ("neurorobust",)
 
     steps: int = option(60, low=1)

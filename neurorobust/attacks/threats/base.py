@@ -12,6 +12,7 @@ from torch import Tensor
 from neurorobust.attacks.draws import Draws
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, Header
+from neurorobust.names import known_name
 
 TOLERANCE = 1e-9
 """Room for the rounding of grid values, in units of the input range."""
@@ -124,11 +125,9 @@ def make_threat(record: Mapping[str, Any]) -> Threat:
     """
     fields = dict(record)
     name = str(fields.pop("name", "linf"))
-    if name not in THREATS:
-        msg = f"no threat model is named {name!r}; known are {', '.join(sorted(THREATS))}"
-        raise InvalidInput(msg)
+    kind = THREATS[known_name(name, sorted(THREATS), "threat model")]
     try:
-        return THREATS[name](**fields | {"bounds": tuple(fields["bounds"])})
+        return kind(**fields | {"bounds": tuple(fields["bounds"])})
     except (KeyError, TypeError) as error:
         msg = f"{name}: the record {dict(record)} does not fit it ({error})"
         raise InvalidInput(msg) from error

@@ -21,6 +21,7 @@ from neurorobust.backends.worker.commands import Outcome, Say, run
 from neurorobust.backends.worker.interpreters import find_python, probe, uv_command
 from neurorobust.errors import BackendUnavailable, EnvironmentBuildError
 from neurorobust.files import write_atomic
+from neurorobust.names import known_name
 
 GROUP = "neurorobust.environments"
 """Entry-point group in which distributions register their environments."""
@@ -122,10 +123,8 @@ def find(name: str) -> tuple[EnvironmentSpec, str]:
         BackendUnavailable: if there is none.
     """
     known = {tier.name: spec for spec in registered() for tier in spec.tiers}
-    if name not in known:
-        msg = f"no environment is named {name!r}; known are {', '.join(sorted(known))}"
-        raise BackendUnavailable(msg)
-    return known[name], name
+    found = known_name(name, sorted(known), "environment", BackendUnavailable)
+    return known[found], found
 
 
 def home() -> Path:

@@ -27,6 +27,7 @@ from neurorobust.engine.network import EXACT, Network, Spikes, Trace
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Program
 from neurorobust.ir.fixed import STATE_LIMIT, STATE_ONE
+from neurorobust.names import known_name
 
 POWER = 8
 CLOSE = 0.2
@@ -48,10 +49,8 @@ class StrainedTarget(IntegerTarget):
     def __init__(
         self, program: Program, strain: str, *, device: torch.device | str = "cpu"
     ) -> None:
-        if strain not in STRAINS:
-            raise InvalidInput(f"no strain is named {strain!r}; known are {', '.join(STRAINS)}")
         super().__init__(program, device=device)
-        self.strain = STRAINS[strain]
+        self.strain = STRAINS[known_name(strain, STRAINS, "strain")]
 
     def run(
         self, x: Tensor, steps: int, spikes: Spikes = EXACT, trace: Trace | None = None

@@ -19,6 +19,7 @@ from neurorobust.files import write_atomic
 from neurorobust.formats.code.running import GeneratedCode, interpreter_of, versions_of
 from neurorobust.formats.code.torch_module import Source, torch_source
 from neurorobust.ir import Array, Graph, Model, Program
+from neurorobust.names import require_choice
 
 Target = Literal["snntorch", "norse", "lava"]
 
@@ -66,8 +67,7 @@ def export_code(
         InvalidInput: for an unknown target, or samples that do not fit.
         InvalidFile: if the folder cannot be written.
     """
-    if target not in get_args(Target):
-        raise InvalidInput(f"target is {target!r}; known are {', '.join(get_args(Target))}")
+    require_choice("target", target, get_args(Target))
     if exact and target != "norse":
         raise InvalidInput(f"exact is an option of norse; {target} is exact in any case")
     stem = re.sub(r"[^a-z0-9]+", "_", model.header.name.lower()).strip("_") or "network"

@@ -10,6 +10,7 @@ from neurorobust.formats.reading import give
 from neurorobust.ir import Graph, Header, Shape
 from neurorobust.ir.header import Coding
 from neurorobust.ir.ports import Readout
+from neurorobust.names import require_choice
 
 if TYPE_CHECKING:
     from torch import nn
@@ -115,8 +116,7 @@ def framework_of(module: "nn.Module") -> str:
 
 def _loaded(name: str) -> "Framework":
     """What is particular to a framework, which must be installed to know its classes."""
-    if name not in FRAMEWORKS:
-        raise InvalidInput(f"{give('framework')} is {name!r}; known are {', '.join(FRAMEWORKS)}")
+    require_choice(give("framework"), name, FRAMEWORKS)
     try:
         version(name)
     except PackageNotFoundError as error:

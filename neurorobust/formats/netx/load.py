@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from neurorobust.errors import InvalidFile, InvalidInput, Refusal
+from neurorobust.errors import InvalidFile, InvalidInput, Refusal, grouped
 from neurorobust.formats.netx.call import NetxCall
 from neurorobust.formats.netx.document import Document, read_netx
 from neurorobust.formats.netx.reading.builder import Builder
 from neurorobust.formats.netx.reading.layers import InputBlock, Plan, interpret
 from neurorobust.formats.netx.reading.synapses import Conv
-from neurorobust.formats.netx.refusals import by_reason
 from neurorobust.formats.reading import Reading, give
 from neurorobust.ir import Header, Program
 from neurorobust.ir.ports import Readout
@@ -54,7 +53,9 @@ def build(
     """The Program of a file that was read; ``in_phase`` starts every stimulus from rest."""
     plan = interpret(document, call)
     if refusals := plan.refusals or tuple(_too_wide(plan, call)):
-        raise InvalidFile(document.path, f"cannot be taken over exactly:\n{by_reason(refusals)}")
+        raise InvalidFile(
+            document.path, f"cannot be taken over exactly:\n{grouped(refusals, 'layer')}"
+        )
     return Builder(plan, call, header, in_phase=in_phase).program(document, readout)
 
 

@@ -1,21 +1,6 @@
 """What cannot be taken over from a ``.net`` file, and why."""
 
-from collections.abc import Iterable
-
-from neurorobust.errors import Refusal, listed
-
-
-def by_reason(refusals: Iterable[Refusal]) -> str:
-    """One line per reason, with all layers that share it."""
-    layers: dict[tuple[str, str], list[str]] = {}
-    for refusal in refusals:
-        same = layers.setdefault((refusal.why, refusal.way_out), [])
-        same += [] if refusal.node is None else [str(refusal.node)]
-    named = {
-        reason: f"layer{'s' if len(where) > 1 else ''} {', '.join(where)}" if where else None
-        for reason, where in layers.items()
-    }
-    return listed(Refusal(where, "", *reason) for reason, where in named.items())
+from neurorobust.errors import Refusal
 
 
 class Refused(Exception):

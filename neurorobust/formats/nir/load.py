@@ -19,6 +19,7 @@ from neurorobust.ir import LIF, Edge, Graph, Header, Input, Node, Output, Shape
 from neurorobust.ir.base import ShapeError
 from neurorobust.ir.edges import topological_order
 from neurorobust.ir.identity import canonical_json
+from neurorobust.names import known_are
 
 _LAWS: Mapping[str, Callable[[Parameters], list[Node]]] = {
     "Affine": maps.affine,
@@ -180,7 +181,7 @@ def _require_known(graph: Entry, prefix: str) -> None:
     for name, entry in graph.nodes.items():
         if entry.kind not in KINDS:
             what = f"NIR type {entry.kind!r} is not known"
-            raise Fault(f"{prefix}{name}", what, f"known are {', '.join(sorted(KINDS))}")
+            raise Fault(f"{prefix}{name}", what, known_are(entry.kind, sorted(KINDS)))
         _require_known(entry, f"{prefix}{name}.")
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from neurorobust import __version__
-from neurorobust.errors import InvalidInput, Unsupported
+from neurorobust.errors import Unsupported
 from neurorobust.files import write_atomic
 from neurorobust.formats.nir.document import Entry, hdf5, read_document
 from neurorobust.formats.nir.stamp import KEY, original, read_stamp, stamp, stamped_graph
 from neurorobust.formats.nir.writing.readers import reader_entry
 from neurorobust.formats.nir.writing.strict import strict_entry
 from neurorobust.ir import LIF, Graph
+from neurorobust.names import require_choice
 
 Profile = Literal["strict", "portable", "snntorch", "norse"]
 _DT_S = 1e-4
@@ -63,8 +64,7 @@ def save_nir(graph: Graph, path: Path | str, profile: Profile = "strict") -> Nir
     """
     import nir
 
-    if profile not in get_args(Profile):
-        raise InvalidInput(f"profile is {profile!r}; known are {', '.join(get_args(Profile))}")
+    require_choice("profile", profile, get_args(Profile))
     soft = any(node.reset == "soft" for _, node in graph.of_kind(LIF))
     dt_s = _DT_S if profile in ("portable", "snntorch") else graph.header.dt_s
     call = NirCall(profile=profile, dt_s=dt_s, soft_reset=soft)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from neurorobust.errors import BackendUnavailable, InvalidFile, InvalidModel, Unsupported
+from neurorobust.files import require_file
 from neurorobust.formats.onnx import seal
 from neurorobust.formats.reading import Reading
 from neurorobust.ir import Array, Graph, Program
@@ -53,10 +54,8 @@ def _parsed(path: Path) -> Any:
     except ImportError as error:
         msg = "onnx is not installed; run `pip install 'neurorobust[onnx]'`"
         raise BackendUnavailable(msg) from error
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InvalidFile(path, f"cannot be read ({error.strerror})") from error
+    require_file(path, "the path of an ONNX file", ("onnx",))
+    data = path.read_bytes()
     try:
         # From memory: files named by "external data" are never opened.
         file = onnx.ModelProto.FromString(data)

@@ -9,11 +9,12 @@ import numpy as np
 
 from neurorobust import __version__
 from neurorobust.backends.contract import Precision
-from neurorobust.errors import BackendUnavailable, InvalidInput, Unsupported
+from neurorobust.errors import BackendUnavailable, Unsupported
 from neurorobust.files import write_atomic
 from neurorobust.formats.onnx.seal import metadata
 from neurorobust.ir import Array, Model
 from neurorobust.ir.identity import arrays_of
+from neurorobust.names import require_choice
 
 if TYPE_CHECKING:
     import onnx  # noqa: TID251
@@ -76,8 +77,8 @@ def onnx_model(
         ("precision", [precision], get_args(Precision)),
         ("record", record, get_args(Recorded)),
     ):
-        if strange := [value for value in given if value not in known]:
-            raise InvalidInput(f"{what} is {strange[0]!r}; known are {', '.join(known)}")
+        for name in given:
+            require_choice(what, name, known)
     if (size := sum(value.nbytes for value in arrays_of(model).values())) > LARGEST:
         raise Unsupported(f"the arrays have {size} bytes; an ONNX file holds less than 2 GiB")
     if find_spec("onnx") is None:

@@ -13,6 +13,7 @@ from neurorobust.errors import Refusal
 from neurorobust.ir import LI, LIF, Affine, Array, Conv1d, Conv2d, Graph, Input, Node, Shape
 from neurorobust.lower.log import Log, graph_pass
 from neurorobust.lower.neurons import gain_of, without_gain
+from neurorobust.lower.refusals import instead
 
 
 @graph_pass
@@ -28,11 +29,13 @@ def fold_gains(graph: Graph, log: Log) -> Graph:
         if not isinstance(neuron, LIF | LI):
             continue
         gain = gain_of(neuron)
-        if found := list(_without_place(graph, name, neuron, gain)):
+        undone = log.follows(graph, name)
+        if found := list(_without_place(graph, name, neuron, gain, undone=undone)):
             for refusal in found:
                 log.keep(refusal)
             for edge in graph.incoming(name):
                 log.spare(edge.source)
+        if found or undone:
             continue
         bias: Array = neuron.bias
         for edge in graph.incoming(name):
@@ -53,18 +56,22 @@ def fold_gains(graph: Graph, log: Log) -> Graph:
     return graph.with_(nodes=nodes)
 
 
-def _without_place(graph: Graph, name: str, neuron: LIF | LI, gain: Array) -> Iterator[Refusal]:
-    """What prevents folding."""
+def _without_place(
+    graph: Graph, name: str, neuron: LIF | LI, gain: Array, *, undone: bool
+) -> Iterator[Refusal]:
+    """What prevents folding; where what feeds the neurons has no form, only what is their own."""
     if np.ptp(_per_channel(gain, graph.shapes[name]), axis=1).any():
         why = "its gain differs within a channel, a shared weight cannot hold that"
         yield Refusal(name, "gain", why)
+    if undone:
+        return
     for edge in graph.incoming(name):
         synapse = graph.nodes[edge.source]
         if isinstance(synapse, Input) and not (gain != 1).any():
             continue
         if not isinstance(synapse, Affine | Conv1d | Conv2d):
             why = f"is fed by {synapse.kind} {edge.source!r}"
-            yield Refusal(name, "synapse", why, "put an Affine between")
+            yield Refusal(name, "synapse", why, instead(synapse))
             continue
         if len(graph.outgoing(edge.source)) > 1:
             why = "feeds several populations"
@@ -72,10 +79,10 @@ def _without_place(graph: Graph, name: str, neuron: LIF | LI, gain: Array) -> It
         if synapse.bias is None or not synapse.bias.any():
             continue
         if edge.delay:
-            why = f"delays the bias of {edge.source!r}"
-            yield Refusal(name, "bias", why, "put the delay before the synapse")
+            why = "delays the bias of what feeds it"
+            yield Refusal(name, "bias", why, "put the delay before that")
         if isinstance(neuron, LIF) and neuron.alpha is not None:
-            why = f"filters the bias of {edge.source!r} through its current"
+            why = "filters the bias of what feeds it through its current"
             yield Refusal(name, "bias", why, "move it to the neuron")
 
 

@@ -90,6 +90,8 @@ def _folded_conv(graph: Graph, name: str, scale: Array, shift: Array, log: Log) 
     leaving, *others = graph.outgoing(name)
     neuron = graph.nodes[leaving.target]
     biased = None if others else shifted(neuron, leaving, offset)
+    if biased is None and log.follows(graph, name):
+        return {}
     if biased is None:
         why = (
             f"pads the normalised input and feeds {neuron.kind}; the offset of its border has no "

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from neurorobust.errors import LowerError, listed
+from neurorobust.errors import LowerError, grouped
 from neurorobust.ir import LI, LIF, FixedInput, Flatten, Graph, Node, Output, Program
 from neurorobust.ir.fixed import STATE_ONE
 from neurorobust.lower.log import Log
@@ -133,4 +133,4 @@ def _passes(log: Log, population: Population) -> dict[str, Any]:
 
 def _settle(log: Log, what: str, way_out: str) -> None:
     if log.refused:
-        raise LowerError(f"{what}:\n{listed(log.refused)}\n{way_out}", log.refused)
+        raise LowerError(f"{what}:\n{grouped(log.refused)}\n{way_out}", log.refused)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from neurorobust.asking import argument
 from neurorobust.chips.arithmetic import LoihiArithmetic
 from neurorobust.chips.leaf import Leaf, whole
 from neurorobust.errors import InvalidInput, ProfileError
@@ -20,8 +21,9 @@ GROUPS_MAX = 127
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Widths of the target, as plain integers."""
+    """Widths of the target, as plain integers, and whose neuron it has."""
 
+    neuron: str
     weight_bits: int
     threshold_max: int
     bias_mantissa_max: int
@@ -49,6 +51,7 @@ class Limits:
             return value
 
         return cls(
+            neuron=str(arithmetic.neuron.value),
             weight_bits=width("weight_bits", 2, 8),
             threshold_max=(1 << width("threshold_bits", 1, 17)) - 1,
             bias_mantissa_max=(1 << (width("bias_mantissa_bits", 2, 16) - 1)) - 1,
@@ -69,8 +72,8 @@ class Limits:
             ("decay_bits", decay_bits, 1, decays),
         ):
             if bits is not None and not low <= bits <= high:
-                msg = f"{name} is {bits}; this target has {high}, choose from {low}..{high}"
-                raise InvalidInput(msg)
+                said = f"{argument(name)} is {bits}"
+                raise InvalidInput(f"{said}; this target has {high}, choose from {low}..{high}")
         return replace(
             self,
             weight_bits=self.weight_bits if weight_bits is None else weight_bits,

@@ -13,17 +13,18 @@ from neurorobust.lower.population.scaled import Population
 from neurorobust.lower.population.scaling import Scaled
 
 _WAYS = {
-    "weight bits": "take more weight bits, or scaling='mse'",
+    "weight bits": "take more weight bits, or the scaling 'mse'",
     "weight percentile": "take more weight bits, or another percentile",
-    "weight error": "take more weight bits, or scaling='max_abs'",
-    "spikes": "take more weight bits, or scaling='max_abs'",
-    "bias": "its largest bias leaves no room: train with smaller biases, or input_coding='bias'",
+    "weight error": "take more weight bits, or the scaling 'max_abs'",
+    "spikes": "take more weight bits, or the scaling 'max_abs'",
+    "bias": "its largest bias leaves no room: train with smaller biases, or take the input coding "
+    "'bias'",
     "threshold": "its threshold is too far above its weights: scale the weights in training",
-    "input current": "its largest current leaves no room: take input_coding='host'",
+    "input current": "its largest current leaves no room: take the input coding 'host'",
     "synaptic current": "the sum of its inputs could wrap: take fewer or smaller inputs, or "
-    "input_coding='bias' or 'host' for a first layer",
+    "the input coding 'bias' or 'host' for a first layer",
     "readout range": "its sum over the steps could saturate: take fewer steps or inputs",
-    "membrane range": "its sum over the steps could saturate: set compare to '>'",
+    "membrane range": "its sum over the steps could saturate: compare with '>'",
 }
 
 

@@ -18,9 +18,11 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from neurorobust.asking import argument
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import Array, Conv2d
 from neurorobust.lower.population.scaled import Population
+from neurorobust.names import require_choice
 
 Scaling = Literal["max_abs", "percentile", "mse", "spikes"]
 
@@ -59,12 +61,10 @@ class Rule:
     percentile: float = 99.9
 
     def __post_init__(self) -> None:
-        if self.scaling not in get_args(Scaling):
-            msg = f"scaling is {self.scaling!r}; known are {', '.join(get_args(Scaling))}"
-            raise InvalidInput(msg)
+        require_choice(argument("scaling"), self.scaling, get_args(Scaling))
         if not 0 < self.percentile <= 100:
-            msg = f"percentile is {self.percentile}; it must be above 0 and at most 100"
-            raise InvalidInput(msg)
+            name = argument("percentile")
+            raise InvalidInput(f"{name} is {self.percentile}; it must be above 0 and at most 100")
 
 
 Judge = Callable[[Scaled], float]

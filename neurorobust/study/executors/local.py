@@ -52,43 +52,66 @@ def processes(plan: Plan, folder: Path, tell: Tell) -> None:
     Raises:
         NeurorobustError: if processes end again and again without a result.
     """
-    run, store = plan.spec.run, Store(plan.store)
-    board = Board(plan.cells, store)
-    jobs: list[Job] = []
-    empty = started = 0
+    crew = _Crew(plan, folder, tell)
     try:
-        while board.open:
-            count = min(run.jobs, board.open)
-            while len(jobs) < count:
-                jobs.append(_start(folder, started))
-                started += 1
+        while crew.board.open:
+            crew.hire()
             time.sleep(POLL_S)
-            for cell in board.refresh():
-                tell(cell, board.ended[cell.key], board)
-            for job in jobs:
-                _watch(job, plan, store)
-            ended = [job for job in jobs if job.process.poll() is not None]
-            jobs = [job for job in jobs if job.process.poll() is None]
-            for job in ended:
-                held = store.release(job.process.pid)
-                for claim in held:
-                    if claim.name in board.cells:
-                        empty = 0
-                        _fail(board.cells[claim.name], job, claim, plan, store)
-                if not held and board.open:
-                    empty += 1
-                if empty > 2 * run.jobs:
-                    last = job.log.read_text(errors="replace").strip().splitlines()[-1:]
-                    said = last[0] if last else f"exit code {job.process.returncode}"
-                    raise NeurorobustError(f"processes of the study end at once: {said}")
-            for cell in board.refresh():
-                tell(cell, board.ended[cell.key], board)
+            crew.look()
     finally:
-        for job in jobs:
+        crew.dismiss()
+
+
+class _Crew:
+    """The processes at work on a study."""
+
+    def __init__(self, plan: Plan, folder: Path, tell: Tell) -> None:
+        self.plan, self.folder, self.tell = plan, folder, tell
+        self.store = Store(plan.store)
+        self.board = Board(plan.cells, self.store)
+        self.jobs: list[Job] = []
+        self.started = self.in_vain = 0
+
+    def hire(self) -> None:
+        """Start as many processes as there may be and is work for."""
+        while len(self.jobs) < min(self.plan.spec.run.jobs, self.board.open):
+            self.jobs.append(_start(self.folder, self.started))
+            self.started += 1
+
+    def look(self) -> None:
+        """See what was finished, and which processes have ended or must."""
+        self._tell()
+        for job in self.jobs:
+            _watch(job, self.plan, self.store)
+        for job in [job for job in self.jobs if job.process.poll() is not None]:
+            self.jobs.remove(job)
+            self._ended(job)
+        self._tell()
+
+    def dismiss(self) -> None:
+        """End all processes."""
+        for job in self.jobs:
             job.process.kill()
-        for job in jobs:
+        for job in self.jobs:
             job.process.wait()
-            store.release(job.process.pid)
+            self.store.release(job.process.pid)
+
+    def _tell(self) -> None:
+        for cell in self.board.refresh():
+            self.tell(cell, self.board.ended[cell.key], self.board)
+
+    def _ended(self, job: Job) -> None:
+        held = self.store.release(job.process.pid)
+        for claim in held:
+            if claim.name in self.board.cells:
+                self.in_vain = 0
+                _fail(self.board.cells[claim.name], job, claim, self.plan, self.store)
+        if not held and self.board.open:
+            self.in_vain += 1
+        if self.in_vain > 2 * self.plan.spec.run.jobs:
+            last = job.log.read_text(errors="replace").strip().splitlines()[-1:]
+            said = last[0] if last else f"exit code {job.process.returncode}"
+            raise NeurorobustError(f"processes of the study end at once: {said}")
 
 
 def _start(folder: Path, number: int) -> Job:

@@ -1,6 +1,6 @@
 """Do they compute the same: spikes of one run against those of another, value by value."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -25,6 +25,7 @@ class PairRow:
         fired: Of these, spikes.
         differing: Of these, how many differ.
         share: The same in words.
+        sites: How many ways of lowering are in the row; the first stands for all.
         first: Where they part first.
     """
 
@@ -38,6 +39,7 @@ class PairRow:
     differing: int
     share: str
     first: str
+    sites: int = 1
 
     @property
     def verdict(self) -> str:
@@ -76,7 +78,27 @@ def pairs(view: View) -> tuple[PairRow, ...]:
         (order.get(same[0][0], len(order)), _named(same[0][1], [lane.backend for lane, _ in same]))
         for same in found.values()
     ]
-    return tuple(pair for _, pair in sorted(joined, key=lambda item: item[0]))
+    ordered = [pair for _, pair in sorted(joined, key=lambda item: item[0])]
+    return tuple(_folded(ordered) if view.varied else ordered)
+
+
+def _folded(found: Sequence[PairRow]) -> Iterable[PairRow]:
+    """Of several ways of lowering, those without a difference are one row."""
+    alike: dict[object, list[PairRow]] = {}
+    for pair in found:
+        own = pair.site if pair.verdict == "differ" or pair.site.rung == "float" else None
+        chip = pair.site.model, pair.site.data, pair.site.part, pair.site.profile
+        alike.setdefault((own, chip, pair.backends, pair.against, pair.verdict), []).append(pair)
+    for pairs_ in alike.values():
+        summed = {n: sum(getattr(p, n) for p in pairs_) for n in ("samples", "values", "fired")}
+        yield replace(pairs_[0], sites=len(pairs_), **summed)
+
+
+def where(view: View, pair: PairRow) -> str:
+    """The arithmetic, or of how many ways of lowering there is nothing else to say."""
+    if pair.sites > 1:
+        return f"{view.profile(pair.site.profile)}, {pair.sites} variants"
+    return view.arithmetic(pair.site)
 
 
 def against(pair: PairRow) -> str:
@@ -85,7 +107,7 @@ def against(pair: PairRow) -> str:
 
 
 def sentences(view: View, found: Sequence[PairRow]) -> list[str]:
-    """Whether all fired the same spikes: those that did, those that differ, those that say nothing."""
+    """Who fired the same spikes, who did not, and where nothing fired at all."""
     told = []
     same = [pair for pair in found if pair.verdict == "same"]
     if same:
@@ -123,13 +145,13 @@ def _places(view: View, found: Sequence[PairRow]) -> str:
     """The arithmetics, with the networks where there are several."""
     places: dict[str, dict[str, None]] = {}
     for pair in found:
-        places.setdefault(view.arithmetic(pair.site), {})[view.model(pair.site)] = None
+        places.setdefault(where(view, pair), {})[view.model(pair.site)] = None
     models = {view.model(site) for site in view.sites}
     if len(places) > 4:
         return f"{len(places)} arithmetics"
-    return ", ".join(
-        where if len(own) == len(models) else f"{where} ({', '.join(own)})"
-        for where, own in places.items()
+    return "; ".join(
+        place if len(own) == len(models) else f"{place} ({', '.join(own)})"
+        for place, own in places.items()
     )
 
 

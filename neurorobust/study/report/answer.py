@@ -3,18 +3,19 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from neurorobust.metrics import CLEAN, Proportion
 from neurorobust.render import looks
 from neurorobust.render.numbers import Headline, Tile
 from neurorobust.study.report.agree import PairRow
 from neurorobust.study.report.agree import sentences as spikes_said
+from neurorobust.study.report.sections import audit_rows
 from neurorobust.study.report.transfer import (
     TransferRow,
     clean_accuracy,
     headline_set,
     joined,
+    moved,
     survival,
 )
 from neurorobust.study.report.view import DONE, Group, Radius, Site, View
@@ -22,8 +23,8 @@ from neurorobust.study.report.worst import headline_radius
 
 TOLERATED = 0.01
 """A loss of accuracy below this is called small: one point."""
-MOST_TILED = 3
-"""With more networks the table says it better than tiles."""
+MOST_TILES = 8
+"""Of more numbers the table says it better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,33 +34,41 @@ class Answer:
     Attributes:
         question: What was asked, in one sentence.
         headline: Sentences and key numbers.
-        warnings: What stands against the numbers.
+        warnings: What stands against the numbers: ``bad`` or ``fair``, and why.
     """
 
     question: str
     headline: Headline
-    warnings: tuple[str, ...]
+    warnings: tuple[tuple[str, str], ...]
 
 
 def answer(view: View, rows: Sequence[TransferRow], found: Sequence[PairRow]) -> Answer:
     """Say what was measured, and nothing that was not."""
-    sentences, tiles = [], []
+    sentences: list[str] = []
     models = list(dict.fromkeys(view.model(site) for site in view.sites))
     for model in models:
         sites = [site for site in view.sites if view.model(site) == model]
-        sentences += _network(view, model, sites)
-        if len(models) <= MOST_TILED:
-            tiles += _tiles(view, model if len(models) > 1 else "", sites)
-    first = headline_set(view)
-    sentences += survival(view, rows, first)
-    sentences += spikes_said(view, found)
+        sentences += _network(view, model, sites, alone=len(models) == 1)
+        first = headline_set(view, model)
+        own = [row for row in moved(view, rows, first) if row.model == model]
+        sentences.append(survival(view, _ends_of(view, own), first))
+    sentences += [*spikes_said(view, found), *_audited(view)]
+    tiles = _tiles(view, alone=len(models) == 1)
     if tiles and len(models) == 1:
         tiles += _survived(view, rows, found)
     return Answer(
         question(view),
-        Headline(tuple(sentences), tuple(tiles)),
+        Headline(tuple(filter(None, sentences)), tuple(tiles)),
         (*_audits(view), *_lost(view)),
     )
+
+
+def _ends_of(view: View, rows: Sequence[TransferRow]) -> list[TransferRow]:
+    """All rows, or of several ways of lowering those at the most and at the fewest bits."""
+    if not view.varied:
+        return list(rows)
+    ends = {id(group) for group in _ends([row.group for row in rows]).values()}
+    return [row for row in rows if id(row.group) in ends]
 
 
 def question(view: View) -> str:
@@ -90,19 +99,33 @@ def question(view: View) -> str:
     return f"{text[0].upper()}{text[1:]}?" if text else ""
 
 
-def _network(view: View, model: str, sites: Sequence[Site]) -> list[str]:
+def _network(view: View, model: str, sites: Sequence[Site], *, alone: bool) -> list[str]:
     """The network in float, then on every chip."""
     lowered = [view.main[site] for site in sites if site.rung != "float"]
-    told = [
-        _said(view, view.main[site], f"{model} in float") for site in sites if site.rung == "float"
-    ]
+    own = [view.main[site] for site in sites if site.rung == "float"]
     if view.varied and lowered:
-        return told + _variants(view, lowered)
-    for group in lowered:
-        own = view.float_of(group.site)
-        text = _said(view, group, f"{model} in {view.arithmetic(group.site)}", brief=bool(told))
-        told.append(text + _cost(view, group, own))
-    return told
+        return [_said(view, group, f"{model} in float") for group in own] + _variants(view, lowered)
+    if not alone:
+        parts = [_short(view, group) for group in (*own, *lowered)]
+        return [f"{model} decides rightly {'; '.join(filter(None, parts))}."]
+    return [_said(view, group, f"{model} in float") for group in own] + [
+        _said(view, group, f"{model} in {view.arithmetic(group.site)}", brief=bool(own))
+        + _cost(view, group, view.float_of(group.site))
+        for group in lowered
+    ]
+
+
+def _short(view: View, group: Group) -> str:
+    """The same in few words; intervals are in the tiles and the table."""
+    clean, radius = clean_accuracy(group), headline_radius(view)
+    worst = view.worst(group, radius) if radius else None
+    if clean is None:
+        return ""
+    text = f"{view.arithmetic(group.site)} {looks.percent(clean.rate)}"
+    text = f"in {text} of {looks.integer(clean.n)} clean samples"
+    if radius is None or worst is None:
+        return text
+    return f"{text} and {looks.percent(worst.rate)} in the worst case at {view.radius(radius)}"
 
 
 def _said(view: View, group: Group, name: str, *, brief: bool = False) -> str:
@@ -117,9 +140,9 @@ def _said(view: View, group: Group, name: str, *, brief: bool = False) -> str:
     if held:
         listed = joined(f"{looks.percent(p.rate)} at {view.radius(radius)}" for radius, p in held)
         attacks = max(view.attacks(group, radius) for radius, _ in held)
-        over = "" if brief else f" over {attacks} attack{'s' * (attacks > 1)}"
+        over = "" if brief else f" over {attacks} attack set{'s' * (attacks > 1)}"
         parts.append(f"in the worst case{over} {listed}")
-    return f"{name}: {'; '.join(parts)}."
+    return f"{name} {'; '.join(parts)}."
 
 
 def _cost(view: View, group: Group, own: Group | None) -> str:
@@ -192,45 +215,41 @@ def _ends(groups: Sequence[Group]) -> dict[int | None, Group]:
     }
 
 
-def _tiles(view: View, model: str, sites: Sequence[Site]) -> list[Tile]:
+def _tiles(view: View, *, alone: bool) -> list[Tile]:
+    """Clean and in the worst case; of several networks the worst case alone."""
     radius = headline_radius(view)
-    shown = [view.main[site] for site in sites]
+    shown = list(view.main.values())
     if view.varied:
         lowered = [g for g in shown if g.site.rung != "float" and CLEAN in g.decided]
         shown = [g for g in shown if g.site.rung == "float"] + list(_ends(lowered).values())
     tiles = []
-    for group in shown[:4]:
-        where = " · ".join(filter(None, (model, view.arithmetic(group.site))))
+    for group in shown:
+        where = [view.model(group.site)] * (not alone) + [view.arithmetic(group.site)]
         clean = clean_accuracy(group)
-        if clean is not None:
-            tiles.append(
-                Tile(f"right when clean, {where}", looks.percent(clean.rate), _small(clean))
-            )
         worst = view.worst(group, radius) if radius else None
-        if radius and worst is not None and worst.n:
-            name = f"right in the worst case at {view.radius(radius)}, {where}"
+        attacked = radius is not None and worst is not None and worst.n > 0
+        if clean is not None and (alone or not attacked):
+            name = f"right when clean · {' · '.join(where)}"
+            tiles.append(Tile(name, looks.percent(clean.rate), _small(clean)))
+        if radius is not None and worst is not None and worst.n:
+            name = f"right in the worst case at {view.radius(radius)} · {' · '.join(where)}"
             tiles.append(Tile(name, looks.percent(worst.rate), _small(worst)))
-    return tiles
+    return tiles if len(tiles) <= MOST_TILES else []
 
 
 def _survived(view: View, rows: Sequence[TransferRow], found: Sequence[PairRow]) -> list[Tile]:
     """The least kept of the headline set, and the spikes that differ."""
     tiles = []
     first = headline_set(view)
-    moved = [
+    after = [
         (row, row.churn)
-        for row in rows
-        if row.shown == first
-        and row.churn
-        and row.churn.kept.n
-        and not row.surrogate
-        and row.group.site.rung != "float"
-        and view.main.get(row.group.site) is row.group
+        for row in _ends_of(view, moved(view, rows, first))
+        if row.churn and row.group.site.rung != "float"
     ]
-    if moved and first:
-        row, least = min(moved, key=lambda pair: pair[1].kept.rate)
-        name = f"of {view.set_name(first)} kept on {row.arithmetic}"
-        name += ", the least of all" if len(moved) > 1 else ""
+    if after and first:
+        row, least = min(after, key=lambda pair: pair[1].kept.rate)
+        name = f"of {view.set_name(first)} kept · {row.arithmetic}"
+        name += ", the least of all" if len(after) > 1 else ""
         tiles.append(Tile(name, looks.percent(least.kept.rate), _small(least.kept)))
     if found:
         differing, values, fired = (
@@ -238,32 +257,38 @@ def _survived(view: View, rows: Sequence[TransferRow], found: Sequence[PairRow])
             for name in ("differing", "values", "fired")
         )
         many = sum(len(p.backends) for p in found)
-        detail = f"of {looks.integer(values)} in {many} comparison{'s' * (many > 1)}"
-        detail += f"; {looks.integer(fired)} spikes fired" if fired else "; nothing fired"
-        name = "spike values differ between backends"
+        detail = f"of {looks.integer(values)}; {looks.integer(fired) if fired else 'none'} fired"
+        name = f"spikes differ in {many} comparison{'s' * (many > 1)} of backends"
         tiles.append(Tile(name, looks.integer(differing) if fired else "–", detail))
     return tiles
 
 
-def withheld(audit: dict[str, Any]) -> str:
-    """Why an audit gives no number; empty if it gives one."""
-    card = audit.get("card") or {}
-    return str(audit.get("withheld") or card.get("withheld") or "")
+def _audits(view: View) -> list[tuple[str, str]]:
+    """Networks whose number is withheld."""
+    return [
+        ("bad", f"The audit withholds the robust accuracy of {row.model}: {row.withheld}.")
+        for row in audit_rows(view)
+        if row.withheld
+    ]
 
 
-def _audits(view: View) -> list[str]:
+def _audited(view: View) -> list[str]:
+    """Networks whose number an audit gives, or that nobody asked one."""
+    found = audit_rows(view)
+    if not found:
+        return ["No audit asked whether these numbers mean what they say."] if view.sets else []
     told = []
-    for audit in view.manifest.audits:
-        name = audit.get("model") or (audit.get("card") or {}).get("subject", "")
-        if reason := withheld(audit):
+    for row in found:
+        if not row.withheld and row.number.text:
+            counts = ", ".join(f"{n} {status}" for status, n in row.counts.items())
             told.append(
-                f"The audit withholds the robust accuracy of {name}: "
-                f"{reason.removeprefix('withheld: ')}"
+                f"The audit of {row.model} at ε\u00a0{row.radius} leaves {row.number.text} "
+                f"({row.number.interval}) of {row.samples} samples; its checks: {counts}."
             )
     return told
 
 
-def _lost(view: View) -> list[str]:
+def _lost(view: View) -> list[tuple[str, str]]:
     """What did not run."""
     lanes = Counter(lane.status for lane in view.manifest.lanes if lane.status != DONE)
     programs = Counter(p.status for p in view.manifest.programs if p.status != DONE)
@@ -273,7 +298,8 @@ def _lost(view: View) -> list[str]:
         parts += [f"{n} {noun}{'s' * (n > 1)} {status}" for status, n in sorted(counted.items())]
     if failures := len(view.manifest.failures):
         parts.append(f"{failures} cell{'s' * (failures > 1)} not completed")
-    return [f"Not everything ran: {joined(parts)}."] if parts else []
+    wrong = failures or any(counted["failed"] for counted in (lanes, programs, sets))
+    return [("bad" if wrong else "fair", f"Not everything ran: {joined(parts)}.")] if parts else []
 
 
 def _worst_words(view: View, group: Group) -> str:

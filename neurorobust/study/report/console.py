@@ -31,8 +31,8 @@ def print_summary(console: Console, folder: Path | str) -> None:
         say(told.question)
     for sentence in told.headline.sentences:
         say(f"· {sentence}")
-    for warning in told.warnings:
-        say(f"! {warning}", style="yellow")
+    for weight, warning in told.warnings:
+        say(f"! {warning}", style="red" if weight == "bad" else "yellow")
     rows = worst_rows(view)
     if rows:
         _worst(console, view, rows)

@@ -94,7 +94,7 @@ def attack_curves(view: View) -> Drawing | None:
         for axes in panels[:, 0]:
             axes.set_ylabel("right (%)")
         handles = [Line2D([], [], **style) for style in styles.values()]
-        figure.legend(handles=handles, loc="outside upper left", ncols=min(5, len(handles)))
+        figure.legend(handles=handles, loc="outside upper left", ncols=min(4, len(handles)))
         return drawn(
             figure,
             "attacks",
@@ -107,34 +107,37 @@ def attack_curves(view: View) -> Drawing | None:
 
 
 def transfer_map(view: View, rows: Sequence[TransferRow]) -> Drawing | None:
-    """Success of every set on every group, in percent."""
+    """Success of every set on every group, in percent; of several variants one group each."""
     groups = [g for g in view.groups if any(row.group is g for row in rows)]
-    shown = list(dict.fromkeys(row.shown for row in rows))
-    if not rows or len(groups) > _MOST_ROWS or view.varied:
+    if view.varied:
+        groups = [g for g in groups if view.main[g.site] is g]
+    if not rows or len(groups) > _MOST_ROWS:
         return None
     columns = list(dict.fromkeys((row.attack, row.crafted) for row in rows))
     keys = sorted(
-        shown, key=lambda s: (columns.index((view.method(s), view.crafted(s))), s.radius, s.set)
+        dict.fromkeys(row.shown for row in rows),
+        key=lambda s: (columns.index((view.method(s), view.crafted(s))), s.radius, s.set),
     )
     place = {
         s.set: i + 0.35 * columns.index((view.method(s), view.crafted(s)))
         for i, s in enumerate(keys)
     }
     cells = {(row.shown.set, id(row.group)): row.success for row in rows}
-    names = [_row_name(view, group) for group in groups]
-    breaks = _gaps([(group.site.model, group.site.rung) for group in groups])
+    breaks = _gaps([(g.site.model, g.site.rung, g.site.profile) for g in groups])
+    tall = 0.3 if len(groups) < 12 else 0.23
     with styled():
-        width = max(WIDTH, 2.2 + 0.36 * len(keys))
-        figure = Figure(figsize=(width, 1.2 + 0.3 * len(groups)), layout="constrained")
+        width = max(WIDTH, 2.4 + 0.3 * (max(place.values()) + 1))
+        figure = Figure(figsize=(width, 1.2 + tall * len(groups)), layout="constrained")
         axes = figure.subplots()
-        for shown_set in keys:
+        for shown in keys:
             for row, group in enumerate(groups):
-                success = cells.get((shown_set.set, id(group)))
+                success = cells.get((shown.set, id(group)))
                 if success is not None and success.n:
-                    heat_cell(axes, place[shown_set.set], row + breaks[row], success.rate)
-        bare(axes)
+                    _heat_cell(axes, place[shown.set], row + breaks[row], success.rate)
+        _bare(axes)
         right = max(place.values()) + 1
         axes.set(xlim=(-0.02, right + 0.02), ylim=(len(groups) + breaks[-1] + 0.02, -0.02))
+        names = [_row_name(view, group) for group in groups]
         axes.set_yticks([i + gap + 0.5 for i, gap in enumerate(breaks)], names)
         ticks, unit = looks.epsilon_axis([s.epsilon for s in keys], view.levels)
         axes.set_xticks([place[s.set] + 0.5 for s in keys], ticks)
@@ -142,7 +145,7 @@ def transfer_map(view: View, rows: Sequence[TransferRow]) -> Drawing | None:
         several = len({crafted for _, crafted in columns}) > 1
         for column in columns:
             at = [place[s.set] for s in keys if (view.method(s), view.crafted(s)) == column]
-            lines = [*column[0].split(" · "), *([f"on {column[1]}"] if several else [])]
+            lines = [*column[0].split(" · "), *([_on(column[1])] if several else [])]
             axes.text(at[0], -0.25, "\n".join(lines), color=INK, va="bottom", fontsize=7.5)
         return drawn(
             figure,
@@ -155,6 +158,11 @@ def transfer_map(view: View, rows: Sequence[TransferRow]) -> Drawing | None:
         )
 
 
+def _on(crafted: str) -> str:
+    """Where a set was crafted, in lines that fit above a column."""
+    return "on " + crafted.replace(", ", ",\n")
+
+
 def churn_bars(view: View, rows: Sequence[TransferRow], first: Shown | None) -> Drawing | None:
     """Kept, lost and gained successes per group at the radius of the headline, a panel per set."""
     if first is None or view.varied:
@@ -163,7 +171,7 @@ def churn_bars(view: View, rows: Sequence[TransferRow], first: Shown | None) -> 
     same = [row for row in same if row.churn and row.churn.kept.n]
     sets = list(dict.fromkeys(row.shown for row in same))
     # At most four panels can be read side by side; the ones that fool most where crafted.
-    fooled = {row.shown: row.churn.kept.n for row in same if row.churn}
+    fooled = {s: max(r.churn.kept.n for r in same if r.shown == s and r.churn) for s in sets}
     sets = sorted(sorted(sets, key=lambda s: -fooled[s])[:4], key=sets.index)
     groups = [g for g in view.groups if any(row.group is g and row.shown in sets for row in same)]
     if not sets or len(groups) > _MOST_ROWS:
@@ -175,8 +183,7 @@ def churn_bars(view: View, rows: Sequence[TransferRow], first: Shown | None) -> 
         for axes, shown in zip(panels, sets, strict=True):
             for row in (row for row in same if row.shown == shown):
                 _churn_bar(axes, row, next(i for i, g in enumerate(groups) if g is row.group))
-            axes.axvline(fooled[shown], color=INK, linewidth=0.9, zorder=3)
-            axes.set_title(f"{view.method(shown)}\non {view.crafted(shown)}")
+            axes.set_title(f"{view.method(shown)}\n{_on(view.crafted(shown))}")
             axes.set_xlabel("samples fooled")
             axes.xaxis.grid(visible=True)
             axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
@@ -196,14 +203,13 @@ def churn_bars(view: View, rows: Sequence[TransferRow], first: Shown | None) -> 
             figure,
             "churn",
             title=f"Which successes survive, at {radius}",
-            caption="The line marks the samples fooled where the attack was crafted: kept and lost "
-            "add up to it, gained ones are fooled only after the trip. An unchanged total can hide "
-            "churn.",
+            caption="Kept and lost are the samples fooled where the attack was crafted, up to the "
+            "stroke; gained ones are fooled only after the trip. An equal total can hide churn.",
             alt=f"Kept, lost and gained successes at {radius}",
         )
 
 
-def heat_cell(axes: Axes, x: float, y: float, rate: float) -> None:
+def _heat_cell(axes: Axes, x: float, y: float, rate: float) -> None:
     """A field of size one with its share in percent."""
     colour, ink = heat(rate)
     axes.fill(
@@ -216,6 +222,8 @@ def heat_cell(axes: Axes, x: float, y: float, rate: float) -> None:
 def _row_name(view: View, group: Group) -> str:
     site: Site = group.site
     named = [view.model(site)] if "model" in view.several else []
+    if view.varied:
+        return " · ".join([*named, view.arithmetic(site)])
     backends = [looks.proper(name) for name in group.backends]
     if len(backends) > 3:
         backends = [*backends[:2], f"{len(backends) - 2} more"]
@@ -228,14 +236,12 @@ def _worst_points(view: View, group: Group) -> list[tuple[float, Proportion]]:
     return start + [(epsilon, p) for epsilon, p in points if p is not None and p.n]
 
 
-def _attack_points(
-    view: View, group: Group
-) -> Mapping[tuple[str, str], list[tuple[float, Proportion]]]:
-    """Per attack; of several sets at one radius the most harmful one counts."""
-    found: dict[tuple[str, str], dict[float, Proportion]] = {}
+def _attack_points(view: View, group: Group) -> Mapping[Any, list[tuple[float, Proportion]]]:
+    """Per attack and what it was crafted on; of several sets the most harmful counts."""
+    found: dict[Any, dict[float, Proportion]] = {}
     for name, decided in group.decided.items():
         if shown := view.sets.get(name):
-            at = found.setdefault(shown.method, {})
+            at = found.setdefault((*shown.method, view.crafted(shown)), {})
             reached = decided.accuracy
             at[shown.epsilon] = min(at.get(shown.epsilon, reached), reached, key=lambda p: p.rate)
     start = [(0.0, group.decided[CLEAN].accuracy)] if CLEAN in group.decided else []
@@ -243,23 +249,26 @@ def _attack_points(
 
 
 def _styles(view: View) -> dict[Any, dict[str, Any]]:
-    """One look per attack and gradient: colour by gradient, dashes and marks by attack."""
+    """One look per attack: colour by gradient, dashes by attack, marks by where crafted."""
     attacks = list(dict.fromkeys(attack for attack, _ in view.methods))
     gradients = list(dict.fromkeys(gradient for _, gradient in view.methods))
+    crafted = list(dict.fromkeys(view.crafted(shown) for shown in view.sets.values()))
     spare = [colour for colour in LAYERS if colour not in GRADIENTS.values()]
     colours = {
         name: GRADIENTS.get(name) or spare[i % len(spare)] for i, name in enumerate(gradients)
     }
     dashes = ["-", (0, (4, 2)), (0, (1, 1.4)), (0, (5, 1.5, 1, 1.5))]
-    styles: dict[Any, dict[str, Any]] = {
-        (attack, gradient): {
+    styles: dict[Any, dict[str, Any]] = {}
+    for shown in view.sets.values():
+        attack, gradient = shown.method
+        where = view.crafted(shown)
+        name = method_name(attack, gradient)
+        styles[attack, gradient, where] = {
             "color": colours[gradient],
             "linestyle": dashes[attacks.index(attack) % len(dashes)],
-            "marker": _MARKERS[attacks.index(attack) % len(_MARKERS)],
-            "label": method_name(attack, gradient),
+            "marker": _MARKERS[crafted.index(where) % len(_MARKERS)],
+            "label": f"{name}, on {where}" if len(crafted) > 1 else name,
         }
-        for attack, gradient in view.methods
-    }
     styles["worst"] = {"color": INK, "linestyle": ":", "label": "worst case", "linewidth": 1.3}
     return styles
 
@@ -301,9 +310,10 @@ def _churn_bar(axes: Axes, found: TransferRow, row: int) -> None:
         linewidth=0.6,
     )
     axes.barh(row, gained, left=kept + lost, height=0.62, color=INK, linewidth=0)
+    axes.vlines(kept + lost, row - 0.42, row + 0.42, color=INK, linewidth=0.9)
 
 
-def bare(axes: Axes) -> None:
+def _bare(axes: Axes) -> None:
     """Without lines of its own."""
     for spine in axes.spines.values():
         spine.set_visible(False)

@@ -28,7 +28,7 @@ CONTENTS = {
     "same": "Do they compute the same",
     "bits": "What fewer bits cost",
     "survive": "Which attacks survive",
-    "pictures": "What the attack changes",
+    "pictures": "Samples and spikes",
     "lowering": "What lowering did",
     "audit": "Audit",
     "sets": "Attack sets",
@@ -60,6 +60,7 @@ def render_report(results: Results) -> str:
     rows = transfers(view)
     pairs = agree.pairs(view)
     first = headline_set(view)
+    arriving = figures.transfer_map(view, rows)
     shown: dict[str, Any] = {
         "answer": answer(view, rows, pairs),
         "worst": worst_rows(view),
@@ -89,14 +90,15 @@ def render_report(results: Results) -> str:
         radii=[view.radius(radius) for radius in view.radii],
         drawings={
             "worst": _drawn(figures.worst_curves(view)),
-            "bits": _drawn(quantised.accuracy_lines(view), quantised.attack_map(view)),
+            "bits": _drawn(quantised.accuracy_lines(view), arriving if view.varied else None),
             "survive": _drawn(
-                figures.transfer_map(view, rows),
+                None if view.varied else arriving,
                 figures.churn_bars(view, rows, first),
                 figures.attack_curves(view),
             ),
         },
         against=agree.against,
+        where=agree.where,
         method_name=method_name,
         study=json.dumps(manifest.study, indent=1, ensure_ascii=False) if manifest.study else "",
         proper=looks.proper,

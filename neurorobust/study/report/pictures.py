@@ -138,7 +138,7 @@ def _under(view: View, pairs: Sequence[_Pair]) -> str:
         else f"{name}, sample{'s' * (len(samples) > 1)} {', '.join(samples)}"
         for name, samples in by_attack.items()
     )
-    return f"{listed[0].upper()}{listed[1:]}." if listed[:1].islower() else f"{listed}."
+    return f"{listed}."
 
 
 def _pair(view: View, place: int, info: PictureInfo) -> _Pair | None:

@@ -9,13 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from neurorobust.metrics import CLEAN, Proportion
+from neurorobust.metrics import CLEAN
 from neurorobust.render import looks
 from neurorobust.render.colours import INK, LAYERS, RULES
 from neurorobust.render.numbers import Entry, entry
 from neurorobust.render.svg import WIDTH, Drawing, drawn, styled
-from neurorobust.study.report.figures import bare, heat_cell
-from neurorobust.study.report.view import Group, Shown, Site, View, backend_names
+from neurorobust.study.report.view import Group, Site, View, backend_names
 from neurorobust.study.report.worst import headline_radius, like_float
 
 _DODGE = 0.07
@@ -149,57 +148,6 @@ def accuracy_lines(view: View) -> Drawing | None:
             caption="Bars and the grey band are Wilson 95 % intervals; ways of lowering at the "
             "same bits stand side by side. Refused variants are listed with their reasons.",
             alt="Clean accuracy over weight bits for every way of lowering",
-        )
-
-
-def attack_map(view: View) -> Drawing | None:
-    """Success of every attack over bits and radius: ONE figure, a panel per attack."""
-    if not view.varied or not view.sets:
-        return None
-    groups = [group for site, group in view.main.items() if group.decided.keys() - {CLEAN}]
-    keys: dict[tuple[str, str], list[Shown]] = {}
-    for shown in view.sets.values():
-        keys.setdefault((view.method(shown), view.crafted(shown)), []).append(shown)
-    cells = {
-        (shown.set, group.site): Proportion(row["fooled"], row["attackable"])
-        for group in groups
-        for shown in view.sets.values()
-        if (row := view.rows.get((group.lane, shown.set))) and row["attackable"]
-    }
-    groups = [g for g in groups if any((s, g.site) in cells for s in view.sets)]
-    if not cells or not groups:
-        return None
-    several = "model" in view.several
-    names = [" · ".join([view.model(g.site)] * several + [view.arithmetic(g.site)]) for g in groups]
-    with styled():
-        across = min(len(keys), 6 if len(view.radii) < 4 else 4)
-        down = -(-len(keys) // across)
-        height = 0.75 + 0.24 * len(groups)
-        figure = Figure(figsize=(WIDTH, 0.2 + down * height), layout="constrained")
-        panels = figure.subplots(down, across, sharey=True, squeeze=False)
-        for axes, ((method, crafted), shown_sets) in zip(panels.flat, keys.items(), strict=False):
-            ordered = sorted(shown_sets, key=lambda s: (s.radius, s.set))
-            for x, shown in enumerate(ordered):
-                for y, group in enumerate(groups):
-                    if p := cells.get((shown.set, group.site)):
-                        heat_cell(axes, x, y, p.rate)
-            bare(axes)
-            axes.set(xlim=(-0.02, len(ordered) + 0.02), ylim=(len(groups) + 0.02, -0.02))
-            axes.set_yticks([i + 0.5 for i in range(len(groups))], names)
-            ticks, unit = looks.epsilon_axis([s.epsilon for s in ordered], view.levels)
-            axes.set_xticks([i + 0.5 for i in range(len(ordered))], ticks)
-            axes.set_xlabel(unit.partition(",")[0])
-            told = len({c for _, c in keys}) > 1
-            axes.set_title("\n".join([*method.split(" · "), *([f"on {crafted}"] if told else [])]))
-        for axes in list(panels.flat)[len(keys) :]:
-            axes.set_visible(False)
-        return drawn(
-            figure,
-            "bits-attacks",
-            title="How much of each attack arrives, over bits and radius",
-            caption="Samples fooled, in percent of those right when clean both there and where "
-            "the attack was crafted. Intervals are in the table of transfer.",
-            alt="Attack success over bits and radius, a panel per attack",
         )
 
 

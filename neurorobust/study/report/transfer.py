@@ -92,14 +92,20 @@ def transfers(view: View) -> tuple[TransferRow, ...]:
     return tuple(found)
 
 
-def headline_set(view: View) -> Shown | None:
+def headline_set(view: View, model: str = "") -> Shown | None:
     """The set shown first: at the radius of the headline, the one that fools most where crafted.
 
     Noise never is, and sets crafted in float come before others: no chip's fate is chosen.
+
+    Args:
+        view: The study.
+        model: Name of the network that it was crafted on; any by default.
     """
     radius = headline_radius(view)
     best: tuple[bool, float, Shown] | None = None
     for group in view.groups:
+        if model and view.model(group.site) != model:
+            continue
         for name in group.decided:
             shown, row = view.sets.get(name), view.rows.get((group.lane, name))
             if shown is None or row is None or is_noise(shown.attack) or shown.radius != radius:
@@ -112,24 +118,34 @@ def headline_set(view: View) -> Shown | None:
     return best[2] if best else None
 
 
-def survival(view: View, rows: Sequence[TransferRow], first: Shown | None) -> list[str]:
-    """What became of the headline set on every chip, those with the same fate together."""
-    if first is None:
-        return []
-    fates: dict[tuple[str, Churn], list[str]] = {}
-    for row in rows:
-        main = view.main.get(row.group.site) is row.group
-        if row.shown == first and row.churn and row.churn.kept.n and main and not row.surrogate:
-            where = f"{row.model} in " if "model" in view.several else ""
-            names = fates.setdefault((view.crafted(first), row.churn), [])
-            names.append(f"{where}{row.arithmetic}")
+def moved(view: View, rows: Sequence[TransferRow], first: Shown | None) -> list[TransferRow]:
+    """The rows of a set on other arithmetics than where it was crafted, one per site."""
     return [
-        f"Of the {c.kept.n} samples that {view.set_name(first)}, crafted on {crafted}, fools "
-        f"there, {c.kept.count} are fooled on {joined(names)} too ({looks.percent(c.kept.rate)}, "
-        f"{looks.interval(c.kept)}); {c.lost.count} are lost and {c.gained.count} others gained: "
-        f"{_verdict(c.p_value)}."
-        for (crafted, c), names in fates.items()
+        row
+        for row in rows
+        if row.shown == first
+        and row.churn
+        and row.churn.kept.n
+        and not row.surrogate
+        and view.main.get(row.group.site) is row.group
     ]
+
+
+def survival(view: View, rows: Sequence[TransferRow], first: Shown | None) -> str:
+    """What became of a set on every chip."""
+    found = [(row.arithmetic, row.churn) for row in rows if row.churn]
+    if first is None or not found:
+        return ""
+    parts = []
+    for place, (where, c) in enumerate(found):
+        noun = " of the samples it fools there" * (place == 0)
+        sign = "" if c.p_value < looks.P_LEAST else "= "
+        parts.append(
+            f"on {where} {c.kept.count} of {c.kept.n}{noun} stay fooled "
+            f"({looks.percent(c.kept.rate)}, {looks.interval(c.kept)}) and {c.gained.count} are "
+            f"gained (McNemar p {sign}{looks.p_value(c.p_value)})"
+        )
+    return f"{view.set_name(first)}, crafted on {view.crafted(first)}: {'; '.join(parts)}."
 
 
 def joined(names: Iterable[str]) -> str:
@@ -141,12 +157,6 @@ def joined(names: Iterable[str]) -> str:
 def clean_accuracy(group: Group) -> Proportion | None:
     """Of the clean samples."""
     return group.decided[CLEAN].accuracy if CLEAN in group.decided else None
-
-
-def _verdict(p: float) -> str:
-    changed = "the success rate changed" if p < 0.05 else "no evidence of a changed success rate"
-    sign = "" if p < looks.P_LEAST else "= "
-    return f"{changed} (McNemar p {sign}{looks.p_value(p)})"
 
 
 def _of(row: Row, count: str, total: str) -> Proportion | None:

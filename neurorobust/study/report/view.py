@@ -310,10 +310,12 @@ class View:
         return f"{key} · seed {shown.seed}" if "seed" in self.several else key
 
     def radius(self, radius: Radius) -> str:
-        """``ε 8/255``, with its norm where there are several."""
+        """``ε 8/255`` in one piece, with its norm where there are several."""
         text = looks.epsilon(radius.epsilon, self.levels)
         threats = {shown.threat for shown in self.sets.values()}
-        return f"{looks.proper(radius.threat)} ε {text}" if len(threats) > 1 else f"ε {text}"
+        return (
+            f"{looks.proper(radius.threat)} ε\u00a0{text}" if len(threats) > 1 else f"ε\u00a0{text}"
+        )
 
     def set_name(self, shown: Shown) -> str:
         """``PGD · RGA, ε 8/255``."""
@@ -351,8 +353,10 @@ class View:
 
 def variant_name(bits: int | None, scaling: str, decay: int | None) -> str:
     """``6-bit weights, mse``; empty where nothing was asked."""
-    words = [f"{bits}-bit weights"] * (bits is not None) + [scaling] * bool(scaling)
-    return ", ".join([*words, *[f"{decay}-bit decays"] * (decay is not None)])
+    words = [f"{bits}-bit weights"] if bits is not None else []
+    words += [scaling.replace("_", " ")] * bool(scaling)
+    words += [f"{decay}-bit decays"] * (decay is not None)
+    return ", ".join(words if bits is not None or not words else ["own bits", *words])
 
 
 def method_name(attack: str, gradient: str) -> str:

@@ -100,7 +100,10 @@ def chain(program: ir.Program) -> Chain:
         NoExactForm: naming the first thing that is no chain of populations in netx's terms.
     """
     if program.host is not None:
-        msg = "has a part on the host; export program.with_(host=None), the part on the chip"
+        msg = (
+            "has a part on the host, for which a netx file has no place; lower with the input "
+            "coding 'graded', or in Python export program.with_(host=None), the part on the chip"
+        )
         raise NoExactForm(msg)
     names = [n for n in program.order if isinstance(program.nodes[n], FixedNeuron)]
     before = program.input
@@ -215,7 +218,7 @@ def _bias(name: str, node: FixedNeuron) -> ir.Array:
     if (bias != made << STATE_SHIFT).any() or made.min() < wide.min or made.max() > wide.max:
         raise NoExactForm(
             f"{name}: biases span {bias.min()}..{bias.max()}; netx holds multiples of 64 within "
-            f"{wide.min << STATE_SHIFT}..{wide.max << STATE_SHIFT}; lower with a bias_exp of 6"
+            f"{wide.min << STATE_SHIFT}..{wide.max << STATE_SHIFT}; train with smaller biases"
         )
     return made
 
@@ -260,8 +263,8 @@ def _integers(name: str, node: ir.FixedDense) -> ir.Array:
         return weight << node.weight_exp
     if (weight & ((1 << -node.weight_exp) - 1)).any():
         raise NoExactForm(
-            f"{name}: weight_exp {node.weight_exp} floors its sums, netx has whole weights only; "
-            f"keep the weights multiples of {1 << -node.weight_exp}"
+            f"{name}: its weights have the exponent {node.weight_exp}, which floors their sums, "
+            f"netx has whole weights only; keep the weights multiples of {1 << -node.weight_exp}"
         )
     return weight >> -node.weight_exp
 
