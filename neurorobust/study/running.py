@@ -59,7 +59,7 @@ def run_study(
     stages_before: Sequence[dict[str, Any]] = (),
     **about: Any,
 ) -> Done:
-    """Run a study; cells that the store has are not run again.
+    """Run a study and write its page; cells that the store has are not run again.
 
     Args:
         spec: The study.
@@ -73,6 +73,22 @@ def run_study(
         InvalidFile: if the folder cannot be written or holds a damaged file.
         InvalidInput: if samples do not fit the models.
     """
+    found = run_cells(spec, given, folder, stages=stages, stages_before=stages_before, **about)
+    with stages.stage("Write the report"):
+        page = write_report(folder)
+    return Done(folder, found, page)
+
+
+def run_cells(
+    spec: Spec,
+    given: Given,
+    folder: Path,
+    *,
+    stages: Stages = Silent(),  # noqa: B008  # it holds nothing
+    stages_before: Sequence[dict[str, Any]] = (),
+    **about: Any,
+) -> Results:
+    """Run a study and write its tables, without a page; otherwise as ``run_study``."""
     begin(folder)
     clock = Clock(stages)
     plan = make_plan(spec, given, folder, **about)
@@ -83,18 +99,16 @@ def run_study(
     before = _before(plan, store)
     _run(plan, folder, clock, before)
     store.tidy(folder)
-    with clock.stage("Write the report", "report"):
-        found = gather(
-            plan,
-            folder,
-            before=before,
-            created=now(),
-            wall_s=clock.wall_s + sum(stage["wall_s"] for stage in stages_before),
-            stages=[*stages_before, *clock.rows],
-        )
-        results.write(folder, found)
-        page = write_report(folder)
-    return Done(folder, found, page)
+    found = gather(
+        plan,
+        folder,
+        before=before,
+        created=now(),
+        wall_s=clock.wall_s + sum(stage["wall_s"] for stage in stages_before),
+        stages=[*stages_before, *clock.rows],
+    )
+    results.write(folder, found)
+    return found
 
 
 def begin(folder: Path) -> None:
