@@ -217,7 +217,8 @@ def test_a_narrow_screen_scrolls_inside_the_tables(tab, pages, page):
     wide = tab.run(
         """const all = [...document.querySelectorAll(".scroll")];
         return all.filter(s => s.scrollWidth > s.clientWidth)
-        .map(s => [getComputedStyle(s).overflowX, getComputedStyle(s).backgroundImage, s.tabIndex])"""
+        .map(s => [s, getComputedStyle(s)])
+        .map(([s, look]) => [look.overflowX, look.backgroundImage, s.tabIndex])"""
     )
     assert len(wide) > 5
     for overflow, cue, focus in wide:

@@ -204,12 +204,12 @@ class TestThePage:
 
 class TestTheAnswer:
     @staticmethod
-    def brute(results, model, rung, profile, backend, epsilon):
+    def brute(results, site, backend, epsilon):
         """Right when clean and in every set of the radius or less, sample by sample."""
         own = results.outcomes.filter(
-            (pl.col("model") == model)
-            & (pl.col("rung") == rung)
-            & (pl.col("profile") == profile)
+            (pl.col("model") == site.model)
+            & (pl.col("rung") == site.rung)
+            & (pl.col("profile") == site.profile)
             & (pl.col("backend") == backend)
             & (pl.col("epsilon") <= epsilon)
         )
@@ -222,9 +222,8 @@ class TestTheAnswer:
     @pytest.mark.parametrize("epsilon", EPSILONS)
     def test_the_worst_case_is_over_all_attacks(self, results, view, epsilon):
         for group in view.groups:
-            site = group.site
             for backend in group.backends:
-                known = self.brute(results, site.model, site.rung, site.profile, backend, epsilon)
+                known = self.brute(results, group.site, backend, epsilon)
                 assert view.worst(group, Radius("linf", epsilon)) == known
 
     def test_sets_of_one_attack_on_two_ranges_are_one(self):
