@@ -15,7 +15,8 @@ demo: $(STAMP)
 test: $(STAMP) lint lava-dl
 	$(BIN)/python -m pytest -n 2 --require-backend lava --require-backend lava-dl \
 		--require-backend norse --require-backend onnx \
-		--require-backend snntorch --require-backend torch --require-backend reference
+		--require-backend snntorch --require-backend torch --require-backend reference \
+		$(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

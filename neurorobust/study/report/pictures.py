@@ -190,6 +190,8 @@ def _difference(axes: Axes, change: Image, scale: float) -> None:
 def _rgba(axes: Axes, colour: Image, alpha: Image) -> None:
     image = np.concatenate([colour, alpha[..., None]], axis=-1)
     wide = image.shape[0] == 1
-    axes.imshow(np.clip(image, 0, 1), interpolation="none", aspect="auto" if wide else "equal")
+    # Rounded here: a value of the sensor is drawn as that value, not as the one below it.
+    pixels = np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
+    axes.imshow(pixels, interpolation="none", aspect="auto" if wide else "equal")
     axes.set_xticks([])
     axes.set_yticks([])
