@@ -17,6 +17,7 @@ from neurorobust.names import known_name
 
 _WANTED = "a file of arrays (.npz, .npy), image Parquet (a file or folder), a folder of images"
 _KNOWN = f"give {DIGITS} or {_WANTED}"
+_ARRAYS = (".npy", ".npz")
 
 
 def load(source: Source | str | Path, part: str | None = None, **said: Any) -> Samples:
@@ -41,7 +42,9 @@ def load(source: Source | str | Path, part: str | None = None, **said: Any) -> S
     source = replace(source, **said) if isinstance(source, Source) else Source(source, **said)
     if source.name is None:
         raise InvalidInput(f"no data are named; {_KNOWN}, with {give(Source, 'name')}")
-    found = replace(_read(source), bounds=source.bounds, grid=source.levels)
+    found = replace(_read(source), bounds=source.bounds)
+    if Path(source.name).suffix not in _ARRAYS:  # whose levels say what they count
+        found = replace(found, grid=source.levels)
     if source.first and source.first >= len(found):
         count = f"{found.name} has {len(found)} samples"
         raise InvalidInput(
@@ -81,7 +84,7 @@ def _read(source: Source) -> Samples:
     if source.part is not None:
         reason = f"has no parts, and so no {source.part!r}; leave out {give(Source, 'part')}"
         raise InvalidFile(path, reason)
-    if path.suffix in (".npy", ".npz"):
+    if path.suffix in _ARRAYS:
         return _arrays(path, source)
     if path.suffix == ".parquet":
         from neurorobust.data.parquet import read_images
