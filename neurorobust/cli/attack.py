@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neurorobust.cli import options
-from neurorobust.cli.run import Jobs, Out, go
+from neurorobust.cli.run import Device, Jobs, Out, go
 
 if TYPE_CHECKING:
     from neurorobust.data import Source
@@ -34,6 +34,7 @@ def attack(
     eot: Annotated[int, typer.Option(help="Draws per gradient, of drawn inputs.", min=1)] = 10,
     votes: Annotated[int, typer.Option(help="Draws per decision, of drawn inputs.", min=1)] = 10,
     double: Annotated[bool, typer.Option(help="Double precision instead of single.")] = False,
+    device: Device = "cpu",
     jobs: Jobs = 1,
     out: Out = Path("neurorobust-attacks"),
     as_json: options.AsJson = False,
@@ -68,6 +69,6 @@ def attack(
         fit={"check": False},
         replay={"compare": 0},
         audit={"samples": audit},
-        run={"jobs": jobs},
+        run={"jobs": jobs, "device": device},
     )
     go(spec, out, "attack", as_json=as_json)

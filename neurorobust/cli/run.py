@@ -35,6 +35,7 @@ Compare = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="Folder of results, attack sets and report.")]
 Jobs = Annotated[int, typer.Option(help="Processes of one thread.", min=1)]
+Device = Annotated[str, typer.Option(help="Where torch crafts, as cpu or cuda.")]
 Memory = Annotated[
     float | None, typer.Option(help="Megabytes that one process may take before it is ended.")
 ]
@@ -81,6 +82,7 @@ def run(
         list[str] | None,
         typer.Option("--set", help="Of a study file: section.key=value in place of what it says."),
     ] = None,
+    device: Device = "cpu",
     jobs: Jobs = 1,
     memory_mb: Memory = None,
     minutes_per_cell: Minutes = None,
@@ -142,7 +144,7 @@ def run(
         },
         replay={"compare": compare_spikes},
         audit={"samples": audit},
-        run=execution,
+        run=execution | {"device": device},
     )
     _go(spec, out, "run", plan=plan, as_json=as_json)
 

@@ -40,12 +40,13 @@ class Inputs:
     Args:
         folder: Of the study.
         store: Where results of cells are.
+        device: Where torch crafts.
     """
 
     KEPT: ClassVar[int] = 8
 
-    def __init__(self, folder: Path, store: Store) -> None:
-        self.folder, self.store = folder, store
+    def __init__(self, folder: Path, store: Store, device: str = "cpu") -> None:
+        self.folder, self.store, self.device = folder, store, device
         self._read: dict[tuple[str, str], Any] = {}
         self._held = Held()
 
@@ -107,9 +108,9 @@ class Inputs:
 
         model = self.model(named)
         made = (
-            IntegerTarget(model)
+            IntegerTarget(model, device=self.device)
             if isinstance(model, Program)
-            else Network(model, dtype=getattr(torch, dtype))
+            else Network(model, device=self.device, dtype=getattr(torch, dtype))
         )
         self._keep(("network", named + dtype), made)
         return made

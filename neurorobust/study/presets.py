@@ -48,6 +48,7 @@ OPTIONS: Mapping[str, str] = {
     "replay.compare": "--compare-spikes",
     "audit.samples": "--audit",
     "run.jobs": "--jobs",
+    "run.device": "--device",
     "run.memory_mb": "--memory-mb",
     "run.minutes_per_cell": "--minutes-per-cell",
 }

@@ -71,6 +71,17 @@ def _backend(name: str) -> str:
     return known_name(name, backend_names(), "backend")
 
 
+def _device(name: str) -> str:
+    import torch
+
+    try:
+        torch.empty(1, device=torch.device(name))
+    except (RuntimeError, AssertionError, AttributeError) as error:
+        line = str(error).split("\n", maxsplit=1)[0]
+        raise InvalidInput(f"torch cannot run on {name!r} here ({line}); use cpu") from error
+    return name
+
+
 def _rung(name: str) -> str:
     return known_name(name, SIMULATED, "rung")
 
@@ -254,12 +265,14 @@ class Run(Section):
         jobs: Processes of one thread.
         minutes_per_cell: A cell that takes longer is ended.
         memory_mb: A process that takes more is ended.
+        device: Where torch crafts, as ``cpu`` or ``cuda``.
         store: Folder of results that several studies share; the study's own by default.
     """
 
     jobs: int = Field(default=1, ge=1)
     minutes_per_cell: float | None = Field(default=None, gt=0)
     memory_mb: float | None = Field(default=None, gt=0)
+    device: Annotated[str, BeforeValidator(lambda name: _value(_device, name))] = "cpu"
     store: str | None = None
 
 

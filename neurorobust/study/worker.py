@@ -47,6 +47,7 @@ class Worker:
         folder: Of the study.
         store: Where results are.
         versions: Kept beside every result.
+        device: Where torch crafts.
         tell: Called with every cell that ended here.
         progress: Of what goes on within a cell.
     """
@@ -58,11 +59,12 @@ class Worker:
         store: Store,
         *,
         versions: dict[str, str],
+        device: str = "cpu",
         tell: Tell | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.board, self.store = Board(cells, store), store
-        self.inputs = Inputs(folder, store)
+        self.inputs = Inputs(folder, store, device)
         self._versions, self._tell, self._progress = versions, tell, progress
         self._leases: dict[str, Claim] = {}
         self._looked = time.monotonic()
@@ -184,7 +186,9 @@ def main() -> None:
     os.nice(NICE)
     threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     plan = read_plan(folder)
-    Worker(plan.cells, folder, Store(plan.store), versions=plan.versions).run()
+    Worker(
+        plan.cells, folder, Store(plan.store), versions=plan.versions, device=plan.spec.run.device
+    ).run()
 
 
 if __name__ == "__main__":

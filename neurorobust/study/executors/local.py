@@ -37,7 +37,8 @@ def here(plan: Plan, folder: Path, tell: Tell) -> None:
     def told(cell: Cell, ended: Ended) -> None:
         tell(cell, ended, worker.board)
 
-    worker = Worker(plan.cells, folder, store, versions=plan.versions, tell=told)
+    device = plan.spec.run.device
+    worker = Worker(plan.cells, folder, store, versions=plan.versions, device=device, tell=told)
     worker.run()
 
 
