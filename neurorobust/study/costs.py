@@ -68,10 +68,11 @@ class Costs:
     def craft(self, crafter: Crafter, count: int, rung: str) -> float:
         """An attack; of its steps and queries those that it says."""
         steps = getattr(crafter, "steps", 1) * getattr(crafter, "restarts", 1)
+        steps *= getattr(crafter, "walkers", 1)
         gradients = steps * max(1, len(getattr(crafter, "estimators", (1,))))
         queries = getattr(crafter, "queries", 0)
-        if crafter.kind == "attack" and not hasattr(crafter, "gradient") and not queries:
-            gradients = 10 if hasattr(crafter, "estimators") else 0
+        if not any(hasattr(crafter, name) for name in ("gradient", "estimators", "walkers")):
+            gradients = 0
         passes = 2 + gradients * (1 + BACKWARD) + queries
         slower = 4.0 if rung == "quantised" else 1.0
         return LEAST_S + count * passes * self.forward_s * slower
