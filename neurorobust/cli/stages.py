@@ -11,6 +11,10 @@ from neurorobust.cli.console import console, errors
 from neurorobust.render.console import say, visible
 
 
+PLAIN_S = 60.0
+"""Between two lines of progress where there is no terminal."""
+
+
 class ConsoleStages:
     """Shows the stages of a job.
 
@@ -42,7 +46,15 @@ class ConsoleStages:
                 yield advance
         else:
             say(self._console, f"{name} ...")
-            yield lambda *_: None
+            said = start
+
+            def tell(what: str, done: int, total: int) -> None:
+                nonlocal said
+                if time.perf_counter() - said > PLAIN_S:
+                    said = time.perf_counter()
+                    say(self._console, f"  {done} of {total}: {what}")
+
+            yield tell
         say(self._console, f"{name}: {time.perf_counter() - start:.1f} s")
 
 
