@@ -16,6 +16,9 @@ from neurorobust.study.report.view import (
     variant_name,
 )
 
+OPEN = "open"
+"""The status of what has not run yet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneRow:
@@ -83,7 +86,8 @@ def causes(view: View) -> tuple[Cause, ...]:
     found: dict[tuple[str, str], dict[str, None]] = {}
 
     def add(status: str, reason: str, what: str) -> None:
-        found.setdefault((status, " ".join(reason.split())), {})[what] = None
+        told = " ".join(reason.split()) or "not run yet" * (status == OPEN)
+        found.setdefault((status, told), {})[what] = None
 
     by_lane: dict[tuple[str, str, str, str], dict[str, None]] = {}
     for lane in view.manifest.lanes:
