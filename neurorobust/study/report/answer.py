@@ -18,7 +18,7 @@ from neurorobust.study.report.transfer import (
     moved,
     survival,
 )
-from neurorobust.study.report.view import DONE, Group, Radius, Site, View
+from neurorobust.study.report.view import DONE, Group, Radius, Site, View, is_noise
 from neurorobust.study.report.worst import headline_radius, like_float
 
 TOLERATED = 0.01
@@ -78,7 +78,7 @@ def question(view: View) -> str:
     ]
     chips = list(dict.fromkeys(view.profile(s.profile) for s in view.sites if s.rung != "float"))
     chips = chips or [profile.name or profile.id for profile in view.manifest.profiles]
-    attacks = {s.method for s in view.sets.values()}
+    attacks = {s.method for s in view.sets.values() if not is_noise(s.attack)}
     verb, names = "does" if len(models) == 1 else "do", joined(models)
     asked = []
     if chips and view.varied:
