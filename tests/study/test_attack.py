@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from neurorobust.study.attack import crafters
 
 from neurorobust import backends
 from neurorobust.attacks import (
@@ -35,7 +36,6 @@ from neurorobust.ir import LI, LIF, Affine, Graph, Header, load_model, save_mode
 from neurorobust.lower import lower
 from neurorobust.methods import number, spelled, spelling
 from neurorobust.names import known_name
-from neurorobust.study.attack import crafters
 from tests.support import small
 from tests.support.running import invoke
 

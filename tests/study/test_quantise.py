@@ -8,17 +8,6 @@ from functools import partial
 import numpy as np
 import polars as pl
 import pytest
-
-from neurorobust.attacks import AttackSet
-from neurorobust.backends import get_backend
-from neurorobust.chips import load_profile
-from neurorobust.data import Samples, encode
-from neurorobust.errors import InvalidFile, InvalidInput
-from neurorobust.fit import with_cores
-from neurorobust.ir import LI, LIF, Affine, Flatten, Graph, Header, save_model
-from neurorobust.lower import lower
-from neurorobust.metrics import mcnemar_exact, wilson
-from neurorobust.progress import Silent
 from neurorobust.study.quantise import (
     TABLE_COLUMNS,
     Sweep,
@@ -30,6 +19,17 @@ from neurorobust.study.quantise import (
 )
 from neurorobust.study.quantise import measure as measuring
 from neurorobust.study.quantise.measure import BATCH
+
+from neurorobust.attacks import AttackSet
+from neurorobust.backends import get_backend
+from neurorobust.chips import load_profile
+from neurorobust.data import Samples, encode
+from neurorobust.errors import InvalidFile, InvalidInput
+from neurorobust.fit import with_cores
+from neurorobust.ir import LI, LIF, Affine, Flatten, Graph, Header, save_model
+from neurorobust.lower import lower
+from neurorobust.metrics import mcnemar_exact, wilson
+from neurorobust.progress import Silent
 from tests.support import small
 from tests.support.image_files import encoded, written
 from tests.support.running import invoke
