@@ -267,7 +267,9 @@ class Planner:
                 axes = target.row | {"backend": lane.backend, "rung": lane.rung}
                 # One refusal says it all: of a closed lane only the clean samples are asked for.
                 for what in shown[: len(self.ranges)] if _closed(lane, one.model) else shown:
-                    if self._left_out(axes | what.row) or _not_on(lane, what):
+                    # Clean samples are of no attack: only a lane as a whole is left out.
+                    crafted = {} if what.set is None else what.row
+                    if self._left_out(axes | crafted) or _not_on(lane, what):
                         continue
                     at = target.named, what.set, what.first
                     against = kept.get(at) if number else None

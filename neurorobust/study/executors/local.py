@@ -111,7 +111,7 @@ class _Crew:
             self.in_vain += 1
         if self.in_vain > 2 * self.plan.spec.run.jobs:
             last = job.log.read_text(errors="replace").strip().splitlines()[-1:]
-            said = last[0] if last else f"exit code {job.process.returncode}"
+            said = job.reason or (last[0] if last else f"exit code {job.process.returncode}")
             raise NeurorobustError(f"processes of the study end at once: {said}")
 
 
