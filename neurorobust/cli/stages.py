@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from neurorobust.cli.console import console, errors
 from neurorobust.render.console import say, visible
 
-
 PLAIN_S = 60.0
 """Between two lines of progress where there is no terminal."""
 

@@ -153,11 +153,14 @@ class Inputs:
             return found
         if key.startswith(GIVEN):
             path = self.folder / "inputs" / f"{key.removeprefix(GIVEN)[:16]}.safetensors"
+            made = AttackSet.load(path)
         else:
             ended = self.store.get(key)
             assert ended is not None  # noqa: S101  # a cell runs when what it needs has ended
-            path = self.store.folder / ended.found["file"]
-        made = AttackSet.load(path)
+            said = ended.decided
+            whole = self.samples(said["data"], said["first"], said["count"])
+            clean = whole.shown_to(self.network(said["model"], said["dtype"]).graph)
+            made = AttackSet.load(self.store.folder / ended.found["file"], clean)
         self._keep(("set", key), made)
         return made
 

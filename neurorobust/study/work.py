@@ -87,7 +87,9 @@ def _craft(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None) 
         eot=said["eot"],
         votes=said["votes"],
     )
-    made, _ = craft(crafter, request, store.folder / "sets", progress=progress)
+    made, _ = craft(
+        crafter, request, store.folder / "sets", progress=progress, left_out=samples.name
+    )
     success = made.outcomes
     return {
         "file": f"sets/{made.file_name}",
