@@ -1,6 +1,7 @@
 """How attacks are called, combined and kept: names, Foolbox style, ensembles, sets, backends."""
 
 import inspect
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -419,6 +420,27 @@ class TestEnsemble:
             ensemble("quick")
         with pytest.raises(InvalidInput, match="at least one gradient estimator"):
             Ensemble([])
+
+    def test_fast(self, network, data, request_):
+        fast = ensemble("fast", steps=12, walkers=3, queries=15)
+        verdict = fast.judge(request_)
+        names = ["swarm rga", "swarm hart", "swarm hart", "swarm assg", "square"]
+        assert [re.sub(r"\(.*", "", stage) for stage in verdict.stages] == names
+        pgd = Pgd(Rga(), steps=4).answer(request_).adversarial_decision
+        assert 0 < verdict.robust.sum() < (pgd == data[1]).sum()
+        adversarial = verdict.crafted.adversarial
+        assert np.array_equal(
+            decided(network, torch.tensor(adversarial)) == data[1], verdict.robust
+        )
+        assert fast.describe() == {
+            "name": "fast", "revision": 1, "steps": 12, "walkers": 3, "queries": 15, "twin": None,
+        }  # fmt: skip
+        other = ensemble("fast", steps=2, queries=1, twin=Network(spiking(seed=1)))
+        assert other.judge(request_).stages[-1] == "twin"
+        in_l2 = ensemble("fast", steps=2).judge(replace(request_, threat=L2.of(HEADER, 0.2)))
+        assert "square is left out: it is not defined for l2" in in_l2.notes
+        with pytest.raises(InvalidInput, match="'fast': it has no parameter rounds; it takes"):
+            ensemble("fast", rounds=3)
 
     def test_it_cannot_aim(self, request_):
         with pytest.raises(InvalidInput, match="ensemble cannot aim at a class"):

@@ -31,6 +31,7 @@ from neurorobust.attacks import (
     every_target,
 )
 from neurorobust.attacks import base as attacks_base
+from neurorobust.attacks.optimisers.swarm import Swarm
 from neurorobust.attacks.steps import checkpoints
 from neurorobust.engine.estimators import Assg, Rga, Stbp
 from neurorobust.engine.network import Network
@@ -68,6 +69,8 @@ LINF = {
     "apgd": lambda: Apgd(Rga(), steps=12),
     "apgd dlr": lambda: Apgd(Stbp(), steps=8, loss="dlr", restarts=2),
     "sapgd": lambda: SaPgd(Rga(), steps=12),
+    "swarm": lambda: Swarm(Stbp(), steps=6, walkers=3),
+    "swarm assg": lambda: Swarm(Assg(), steps=4, walkers=2, loss="ce"),
     "square": lambda: Square(queries=40),
     "spsa": lambda: Spsa(steps=4, pairs=8),
     "targeted next": lambda: Targeted(Pgd(Rga(), steps=3), "next"),
@@ -269,6 +272,47 @@ class TestSteps:
             point = self.project(point + 0.3 * self.EPSILON * np.sign(m), x)
             assert np.allclose(seen[step], point, rtol=0, atol=1e-12)
         assert MiFgsm(Stbp(), steps=4).relative_step == 0.25
+
+    def test_a_step_in_units_of_the_input(self, given):
+        """The same number said otherwise, and not taken for a share where the radius changes."""
+        for kind, more in ((Pgd, {}), (MiFgsm, {}), (Spsa, {"pairs": 3})):
+            estimator = () if kind is Spsa else (Stbp(),)
+            share = kind(*estimator, steps=4, relative_step=0.3, **more)
+            size = 0.3 * self.EPSILON
+            whole = kind(*estimator, steps=4, step=size, **more)
+            for one, other in zip(*(self.iterates(a, given) for a in (share, whole)), strict=True):
+                assert np.array_equal(one, other)
+            assert whole.describe()["step"] == size
+            assert "relative_step" not in whole.describe()
+            assert "step" not in share.describe()
+            with pytest.raises(InvalidInput, match=r"step is .* and relative_step is .*; give one"):
+                kind(*estimator, step=0.1, relative_step=0.3)
+
+    def test_swarm(self, given):
+        """Every walk is signed steps along the gradient, by turns smaller, from its own start."""
+        x = given[0]
+        y = (x @ self.WEIGHT.T).argmax(1)
+        attack = Swarm(Stbp(), steps=5, walkers=2, loss="ce")
+        assert [attack.size(step) for step in (0, 2, 4)] == pytest.approx([1, 1 / 4, 1 / 16])
+        made = attack(linear(self.WEIGHT), x, y, Linf(epsilon=self.EPSILON), seed=3)
+        held = made.adversarial_decision == y
+        assert 0 < held.sum() < len(x)
+        for sample in np.flatnonzero(held):
+            rng = np.random.default_rng((3, sample))
+            clean, label = x[[sample]], y[[sample]]
+            starts = [clean + self.EPSILON * rng.uniform(-1, 1, clean.shape) for _ in range(2)]
+            seen = []
+            for start in starts:
+                point = self.project(start, clean)
+                for step in range(5):
+                    scores = point @ self.WEIGHT.T
+                    loss = np.log(np.exp(scores).sum()) - scores[0, label[0]]
+                    seen.append((loss, point))
+                    size = 16 ** (-step / 4) * self.EPSILON
+                    move = size * np.sign(self.gradient(point, label))
+                    point = self.project(point + move, clean)
+            best = max(seen, key=lambda one: one[0])[1]
+            assert np.allclose(made.raw[[sample]], best, rtol=0, atol=1e-12)
 
     def test_bim(self, given):
         x, y = given
