@@ -256,7 +256,7 @@ def _styles(view: View) -> dict[Any, dict[str, Any]]:
     attacks = list(dict.fromkeys(attack for attack, _ in view.methods))
     gradients = list(dict.fromkeys(gradient for _, gradient in view.methods))
     crafted = list(dict.fromkeys(view.crafted(shown) for shown in view.sets.values()))
-    spare = [colour for colour in LAYERS if colour not in GRADIENTS.values()]
+    spare = [colour for colour in LAYERS[::-1] if colour not in GRADIENTS.values()]
     colours = {
         name: (name != "none" and GRADIENTS.get(name)) or spare[i % len(spare)]
         for i, name in enumerate(gradients)

@@ -1,5 +1,6 @@
 """What the smaller sections show: what ran, what lowering did, what was audited."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from neurorobust.metrics import Proportion
 from neurorobust.render import looks
 from neurorobust.render.numbers import Entry, entry
-from neurorobust.study.folder import LaneInfo, SetInfo
+from neurorobust.study.folder import LaneInfo, ProgramInfo, SetInfo
 from neurorobust.study.report.view import (
     DONE,
     View,
@@ -85,31 +86,42 @@ def causes(view: View) -> tuple[Cause, ...]:
     """All that was refused, unavailable or failed, folded by cause."""
     found: dict[tuple[str, str], dict[str, None]] = {}
 
-    def add(status: str, reason: str, what: str) -> None:
-        told = " ".join(reason.split()) or "not run yet" * (status == OPEN)
-        found.setdefault((status, told), {})[what] = None
+    def add(status: str, reason: str, *what: str) -> None:
+        found.setdefault((status, reason), {})[" · ".join(filter(None, what))] = None
 
-    by_lane: dict[tuple[str, str, str, str], dict[str, None]] = {}
+    several = len(view.models) > 1
+    by_lane: dict[tuple[str, str, str, str], list[LaneInfo]] = {}
     for lane in view.manifest.lanes:
         if lane.status != DONE:
-            key = lane.status, lane.reason, lane.model, _lane_arithmetic(view, lane)
-            by_lane.setdefault(key, {})[lane.backend] = None
-    for (status, reason, model, arithmetic), backends in by_lane.items():
-        named = [model] * (len(view.models) > 1)
-        add(status, reason, " · ".join([*named, backend_names(backends), arithmetic]))
+            key = lane.status, _unnamed(lane), lane.model, _lane_arithmetic(view, lane)
+            by_lane.setdefault(key, []).append(lane)
+    for (status, unnamed, model, arithmetic), lanes in by_lane.items():
+        alone = len({lane.backend for lane in lanes}) == 1
+        reason = _told(lanes[0]) if alone else unnamed
+        names = backend_names(dict.fromkeys(lane.backend for lane in lanes))
+        add(status, reason, model * several, names, arithmetic)
     for program in view.manifest.programs:
         if program.status != DONE:
             own = variant_name(program.weight_bits, program.scaling, program.decay_bits)
-            named = [program.model] * (len(view.models) > 1)
             chip = ", ".join(filter(None, (view.profile(program.profile), own)))
-            add(program.status, program.reason, " · ".join(["lowering", *named, chip]))
+            add(program.status, _told(program), "lowering", program.model * several, chip)
     for made in view.manifest.sets:
         if made.status != DONE:
             radius = looks.epsilon(made.epsilon, view.levels)
             name = f"{method_name(made.attack, made.gradient)}, ε {radius}"
-            named = [made.model] * (len(view.models) > 1)
-            add(made.status, made.reason, " · ".join(["attack", *named, name]))
+            add(made.status, _told(made), "attack", made.model * several, name)
     return tuple(Cause(*key, tuple(what)) for key, what in found.items())
+
+
+def _told(ended: LaneInfo | ProgramInfo | SetInfo) -> str:
+    """The reason in one line."""
+    return " ".join(ended.reason.split()) or "not run yet" * (ended.status == OPEN)
+
+
+def _unnamed(lane: LaneInfo) -> str:
+    """The reason without the name of the backend, so that several can share it."""
+    names = "|".join(map(re.escape, (looks.proper(lane.backend), lane.backend)))
+    return re.sub(rf"\b({names})\b", "each", _told(lane))
 
 
 def _lane_arithmetic(view: View, lane: LaneInfo) -> str:
