@@ -13,7 +13,7 @@ from neurorobust.formats.reading import Reading
 if TYPE_CHECKING:
     from neurorobust.cli.stages import ConsoleStages
     from neurorobust.data import Samples
-    from neurorobust.ir import Graph, Program
+    from neurorobust.ir import Graph, Model, Program
 
 
 def models_of(
@@ -40,7 +40,6 @@ def models_of(
         InvalidInput: if something was said that none of them leaves open.
     """
     from neurorobust.formats.load import FOLDER, fitting, load, model_names, require_open
-    from neurorobust.formats.script import TAKEN, is_script
 
     require_open(reading, names, *([] if shown is None else ["bounds", "levels"]))
     shape = None if shown is None else shown.shape
@@ -52,10 +51,17 @@ def models_of(
                 found.append(load(name, folder=place, seed=seed, progress=progress))
             continue
         model = load(name, fitting(reading, name), shape=shape)
-        if is_script(name) and (taken := model.header.provenance.get(TAKEN)):
-            complain(f"{name}: taken as given: {taken}")
+        tell_taken(name, model)
         found.append(model)
     return found
+
+
+def tell_taken(name: str, model: "Model") -> None:
+    """One line on what was taken as given of a model from Python, because nobody said it."""
+    from neurorobust.formats.script import TAKEN, is_script
+
+    if is_script(name) and (taken := model.header.provenance.get(TAKEN)):
+        complain(f"{name}: taken as given: {taken}")
 
 
 def graphs_of(

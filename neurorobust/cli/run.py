@@ -10,6 +10,7 @@ import typer
 
 from neurorobust.cli import options
 from neurorobust.cli.console import command_line, console, print_file, print_json, say
+from neurorobust.cli.inputs import tell_taken
 
 if TYPE_CHECKING:
     from neurorobust.data import Source
@@ -249,6 +250,8 @@ def go(spec: "Spec", out: Path, preset: str, *, as_json: bool) -> None:
     told = stages(as_json)
     begin(require_folder(out))
     given, before = read_given(spec, out, stages=told)
+    for one in given.models:
+        tell_taken(one.named, one.model)
     done = run_study(
         spec,
         given,

@@ -83,7 +83,7 @@ class Samples:
         elif raw.min() >= 0 and (raw == np.rint(raw)).all():
             top = int(raw.max())
             asked = give(Source, "levels", 256 if top < LEVELS else top + 1)
-            way_out = f"{way_out}, or save the numbers of a sensor as integers and give {asked}"
+            way_out = f"{way_out}, or, if they are integers that a sensor gave, give {asked}"
         raise InvalidInput(
             f"{self.name} has values from {ends.min():g} to {ends.max():g}, the model takes "
             f"{low:g} to {high:g}; {way_out}"

@@ -105,7 +105,7 @@ def test_what_is_left_open_is_asked_for_in_every_command(nirfile, places, tmp_pa
 def test_data_that_are_not_named_or_have_no_labels(nirfile, places):
     done = invoke("neurobench", nirfile, *SAID)
     assert done.exit_code == 2
-    assert "no data are named; give digits, a file of arrays" in " ".join(done.output.split())
+    assert "no data are named; give digits" in " ".join(done.output.split())
     assert "with --data" in " ".join(done.output.split())
     done = invoke("audit", nirfile, *SAID, "--data", *places["samples"])
     assert done.exit_code == 2
