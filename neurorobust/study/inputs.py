@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from neurorobust.attacks import AttackSet
-from neurorobust.backends import Executable, Rung, get_backend, require_support
+from neurorobust.backends import Executable, Rung, get_backend, require_support, rung_of
 from neurorobust.chips import LoadedProfile, Profile, load_profile
 from neurorobust.data import Samples
 from neurorobust.engine.network import Network
@@ -176,10 +176,12 @@ class Inputs:
         capabilities = found.capabilities()
         if rung not in capabilities.rungs:
             raise Unsupported(capabilities.missing_rungs.get(rung, "this rung is not offered"))
-        require_support(backend, capabilities, model, rung)
+        # Of some targets only the weights are on a grid: what is lowered to them is a Graph.
+        own = rung_of(model)
+        require_support(backend, capabilities, model, own)
         if reason := found.missing():
             raise BackendUnavailable(reason)
-        self._held = Held(at, found.compile(model, rung))
+        self._held = Held(at, found.compile(model, own))
         assert self._held.executable is not None  # noqa: S101  # just made
         return self._held.executable
 

@@ -88,7 +88,7 @@ class Planner:
                 targets.append(Target(cell.key, "quantised", row, (cell.key,)))
         crafted: list[tuple[Target, Cell]] = []
         for target in targets:
-            if target.rung in self.spec.craft.on or (target is own and isinstance(own, Program)):
+            if target.rung in self.spec.craft.on or (target is own and isinstance(one.model, Program)):
                 for cell in self._crafted(one, target, costs):
                     yield cell
                     crafted.append((target, cell))

@@ -234,7 +234,7 @@ def _explained(  # noqa: PLR0917  # what was compared, and from where
     at = np.flatnonzero(np.isin(samples.sample, parted))
     from neurorobust.backends import compiled
 
-    with compiled(model, REFERENCE, said["rung"]) as executable:
+    with compiled(model, REFERENCE) as executable:
         run = executable.run(encode(model, samples[at].values), ["membrane"])
     near = compare_spikes(
         {row.node: spikes[row.node][at] for row in rows},
