@@ -57,11 +57,9 @@ def autoattack(estimator: Estimator) -> Attack:
     def run(request: Request) -> Array:
         assert isinstance(request.network, Network)
         clean = torch.as_tensor(request.x)
-        attack = to_autoattack(request.network, estimator, request.threat.epsilon, verbose=False)
+        attack = to_autoattack(request.network, estimator, request.threat.epsilon)
         with torch.random.fork_rng():
-            found = attack.run_standard_evaluation(
-                clean.float(), torch.as_tensor(request.y), bs=len(clean)
-            )
+            found, *_ = attack.run_standard_evaluation(clean.float(), torch.as_tensor(request.y))
         return withstood(request, request.threat.legalise(found.double(), clean).numpy())
 
     return run

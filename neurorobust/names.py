@@ -12,7 +12,7 @@ from neurorobust.errors import InvalidInput, NeurorobustError
 
 _LINE = 100
 """Columns of a message; a longer list stands in lines of its own."""
-_NEAR = 0.5
+_NEAR = 0.6
 """How alike names are that may have been meant, 0 to 1."""
 
 

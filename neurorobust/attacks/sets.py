@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,31 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from neurorobust.asking import give
 from neurorobust.attacks.checkpoint import Parts
 from neurorobust.attacks.knowledge import Knowledge
+from neurorobust.attacks.packing import Packing, pack, unpack
 from neurorobust.attacks.request import Crafter, Request
 from neurorobust.attacks.threats import Threat, make_threat
-from neurorobust.errors import InvalidFile
+from neurorobust.data import Samples, Source
+from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.files import require_file, write_atomic
 from neurorobust.ir import Array
 from neurorobust.ir.identity import canonical_json
 from neurorobust.metrics.success import Outcomes
 from neurorobust.progress import Progress
 
-FORMAT = 1
+FORMAT = 2
+"""Of files: arrays are packed, see ``packing``. In those of format 1 they lie as they are."""
+_UNREADABLE = (
+    OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError, MemoryError,
+    OverflowError, InvalidInput,
+)  # fmt: skip
 UNFINISHED = "unfinished"
 """Folder of the finished batches of sets that are not whole yet."""
 _KEY = "neurorobust_attackset"
 _WANTED = "an attack set (.safetensors), as an attack writes it"
+_PACKED, _LEFT_OUT = "packed", "left_out"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -68,7 +78,7 @@ class AttackSet:
     def content_hash(self) -> str:
         """SHA-256 of request and arrays."""
         digests = {
-            key: [str(value.dtype), list(value.shape), hashlib.sha256(value.tobytes()).hexdigest()]
+            key: [str(value.dtype), list(value.shape), _hash(value)]
             for key, value in self._arrays().items()
         }
         content = canonical_json({"request": dict(self.request), "arrays": digests})
@@ -139,31 +149,60 @@ class AttackSet:
         clean, adversarial = (torch.from_numpy(a) for a in (self.clean, self.adversarial))
         return self.threat.violations(adversarial, clean)
 
-    def save(self, path: Path) -> Path:
-        """Write one file; it appears whole or not at all."""
-        described = {"format": FORMAT, "request": dict(self.request)}
-        described["content_hash"] = self.content_hash
-        return write_atomic(path, save(self._arrays(), metadata={_KEY: canonical_json(described)}))
+    def save(self, path: Path, *, left_out: str | None = None) -> Path:
+        """Write one file; it appears whole or not at all.
+
+        Args:
+            path: The file.
+            left_out: Name of the data whose clean samples the file leaves out, which makes it a few
+                times smaller; it is loaded with them. None keeps them, so that it stands alone.
+        """
+        arrays, streams = self._arrays(), {}
+        packed: dict[str, Any] = {}
+        described: dict[str, Any] = {"format": FORMAT, "request": dict(self.request)}
+        described |= {"content_hash": self.content_hash, _PACKED: packed}
+        clean = arrays["clean"]
+        if left_out is not None:
+            arrays.pop("clean")
+            described[_LEFT_OUT] = {
+                "name": left_out,
+                "dtype": clean.dtype.str,
+                "shape": list(clean.shape),
+                "sha256": _hash(clean),
+            }
+        for key, value in arrays.items():
+            threat = self.threat if key in ("clean", "adversarial") else None
+            packing, streams[key] = pack(value, threat, clean if key == "adversarial" else None)
+            packed[key] = packing.describe()
+        return write_atomic(path, save(streams, metadata={_KEY: canonical_json(described)}))
 
     @classmethod
-    def load(cls, path: Path, *, model_hash: str | None = None) -> "AttackSet":
+    def load(
+        cls, path: Path, samples: Samples | None = None, *, model_hash: str | None = None
+    ) -> "AttackSet":
         """Read a set and check it.
 
         Args:
             path: The file.
+            samples: The data that it was crafted on; needed by a file that leaves its clean samples
+                out.
             model_hash: If given, the model the set must have been crafted on.
 
         Raises:
-            InvalidFile: if the file is missing, damaged, altered, or for another model.
+            InvalidFile: if the file is missing, damaged, altered, or for another model, or leaves
+                out samples that were not given.
         """
         require_file(path, _WANTED, ("safetensors",))
         try:
             with safe_open(path, framework="numpy") as file:
                 described = json.loads((file.metadata() or {})[_KEY])
-                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                stored = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            arrays = _unpacked(path, described, stored, samples)
             found = cls(**arrays, request=described["request"])
             crafted_on, digest = str(found.request["model"]), found.content_hash
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        except InvalidFile:
+            raise
+        except _UNREADABLE as error:
             reason = f"is no readable attack set ({error}); delete it to craft it again"
             raise InvalidFile(path, reason) from error
         if digest != described.get("content_hash"):
@@ -181,6 +220,72 @@ class AttackSet:
         }
 
 
+def _unpacked(
+    path: Path, described: Mapping[str, Any], stored: dict[str, Array], samples: Samples | None
+) -> dict[str, Array]:
+    """The arrays of a file.
+
+    Raises:
+        InvalidFile: if samples that it leaves out are not among those given.
+        KeyError, TypeError, ValueError, NeurorobustError: if it is damaged.
+    """
+    if described["format"] == 1:
+        return stored
+    if described["format"] != FORMAT:
+        raise ValueError(f"format {described['format']}, this version reads 1 and {FORMAT}")
+    packed = {key: Packing.read(record) for key, record in described[_PACKED].items()}
+    if packed.keys() != stored.keys():
+        raise ValueError(f"it holds {', '.join(stored)} and describes {', '.join(packed)}")
+    threat, missing = make_threat(described["request"]["threat"]), described.get(_LEFT_OUT)
+    shape = packed["adversarial"].shape
+    if any(packing.shape[:1] != shape[:1] for packing in packed.values()):
+        raise ValueError("its arrays are of different numbers of samples")
+    if missing is not None:
+        if tuple(missing["shape"]) != shape:
+            raise ValueError("its adversarial samples have another shape than its clean ones")
+        index = unpack(packed["sample"], stored["sample"])
+        stored["clean"] = _clean(path, missing, samples, threat, index)
+    elif packed["clean"].shape != shape:
+        raise ValueError("its adversarial samples have another shape than its clean ones")
+    else:
+        stored["clean"] = unpack(packed.pop("clean"), stored["clean"], threat)
+    for key, packing in packed.items():
+        origin = stored["clean"] if key == "adversarial" else None
+        stored[key] = unpack(packing, stored[key], threat, origin)
+    return stored
+
+
+def _clean(
+    path: Path, missing: Mapping[str, Any], samples: Samples | None, threat: Threat, index: Array
+) -> Array:
+    """The clean samples that a file leaves out.
+
+    Raises:
+        InvalidFile: if they are not among those given.
+    """
+    shape, name = tuple(missing["shape"]), str(missing["name"])
+    needed = f"{len(index)} clean samples of {name} (SHA-256 {missing['sha256'][:12]})"
+    if samples is None:
+        raise InvalidFile(path, f"leaves out the {needed}; give {give(Source, 'name', name)} too")
+    at = {int(sample): row for row, sample in reversed([*enumerate(samples.sample)])}
+    if lost := [sample for sample in index.tolist() if sample not in at]:
+        reason = (
+            f"needs the {needed}; {samples.name} has {len(samples)} samples and none of the index "
+            f"{lost[0]}; give those that it was crafted on, without a limit"
+        )
+        raise InvalidFile(path, reason)
+    some = samples[np.array([at[sample] for sample in index.tolist()], np.int64)]
+    some = replace(some, bounds=some.bounds or threat.bounds, grid=some.grid or threat.levels)
+    values = np.asarray(some.values, np.float64)
+    if values.size == math.prod(shape):
+        given = torch.from_numpy(np.ascontiguousarray(values.reshape(shape)))
+        clean: Array = threat.legalise(given, given).numpy().astype(missing["dtype"])
+        if _hash(clean) == missing["sha256"]:
+            return clean
+    reason = f"needs the {needed}, and those of {samples.name} are others"
+    raise InvalidFile(path, f"{reason}; give the data that it was crafted on")
+
+
 def read_request(path: Path) -> Mapping[str, Any] | None:
     """The request of a set, without its arrays; None for a safetensors file of another kind.
 
@@ -192,7 +297,7 @@ def read_request(path: Path) -> Mapping[str, Any] | None:
         with safe_open(path, framework="numpy") as file:
             described = (file.metadata() or {}).get(_KEY)
         return None if described is None else dict(json.loads(described)["request"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except _UNREADABLE as error:
         reason = f"is no readable attack set ({error}); delete it to craft it again"
         raise InvalidFile(path, reason) from error
 
@@ -204,6 +309,7 @@ def craft(
     *,
     knowledge: Knowledge | None = None,
     progress: Progress | None = None,
+    left_out: str | None = None,
 ) -> tuple[AttackSet, bool]:
     """The set of this request from the folder, or crafted now and frozen there.
 
@@ -214,6 +320,7 @@ def craft(
             not whole: crafting that is interrupted goes on there.
         knowledge: See ``Request.describe``.
         progress: Called as ``(what, done, total)``.
+        left_out: See ``AttackSet.save``.
 
     Returns:
         The set, and whether it was reused.
@@ -224,7 +331,8 @@ def craft(
     described, sample = request.describe(attack, knowledge), request.index
     path = folder / _file_name(described)
     if path.exists():
-        found = AttackSet.load(path, model_hash=request.network.graph.content_hash)
+        asked = Samples("those asked for", np.asarray(request.x), index=sample)
+        found = AttackSet.load(path, asked, model_hash=request.network.graph.content_hash)
         same = canonical_json(dict(found.request)) == canonical_json(described)
         if same and np.array_equal(found.sample, sample):
             return found, True
@@ -244,7 +352,7 @@ def craft(
         request=described,
         outcome_bits=np.packbits(crafted.fooled, axis=1),
     )
-    made.save(path)
+    made.save(path, left_out=left_out)
     parts.remove()
     return made, False
 
@@ -252,6 +360,10 @@ def craft(
 def _file_name(request: Mapping[str, Any]) -> str:
     key = _digest(dict(request))[:16]
     return f"{request['attack']['name']}-{request['gradient']['name']}-{key}.safetensors"
+
+
+def _hash(array: Array) -> str:
+    return hashlib.sha256(array.tobytes()).hexdigest()
 
 
 def _digest(content: Any) -> str:

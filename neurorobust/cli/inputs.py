@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from neurorobust.cli.console import complain
 from neurorobust.data.source import DIGITS, Source
+from neurorobust.errors import InvalidInput
 from neurorobust.formats.reading import Reading
 
 if TYPE_CHECKING:
@@ -98,11 +99,18 @@ def calibration_of(name: str | None, limit: int, data: Source) -> "Samples | Non
         name: As typed; None for none.
         limit: Number of samples.
         data: What else is said of data.
+
+    Raises:
+        InvalidInput: if it has parts, and none of this name.
     """
     from neurorobust.data import load
     from neurorobust.data.loading import parts_of
 
     if name is None:
         return None
-    part = "train" if parts_of(name) else None
+    parts = parts_of(name)
+    if parts and "train" not in parts:
+        msg = f"{name} has no part train, only {', '.join(parts)}; name the files of one of these"
+        raise InvalidInput(msg)
+    part = "train" if parts else None
     return load(replace(data, name=name, part=part, first=0, limit=limit))

@@ -10,6 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from neurorobust.cli.console import console, errors
 from neurorobust.render.console import say, visible
 
+PLAIN_S = 60.0
+"""Between two lines of progress where there is no terminal."""
+
 
 class ConsoleStages:
     """Shows the stages of a job.
@@ -42,7 +45,15 @@ class ConsoleStages:
                 yield advance
         else:
             say(self._console, f"{name} ...")
-            yield lambda *_: None
+            said = start
+
+            def tell(what: str, done: int, total: int) -> None:
+                nonlocal said
+                if time.perf_counter() - said > PLAIN_S:
+                    said = time.perf_counter()
+                    say(self._console, f"  {done} of {total}: {what}")
+
+            yield tell
         say(self._console, f"{name}: {time.perf_counter() - start:.1f} s")
 
 

@@ -1,6 +1,6 @@
 """Numbers and verdicts of a check as people read them, the same in console, figure and page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from neurorobust.chips.leaf import SI
 from neurorobust.fit.result import Check, Estimate, Result
@@ -80,10 +80,10 @@ def cores(check: Check) -> str:
     return f"{integer(used)} of {integer(placement.cores_per_chip)} {noun}"
 
 
-def reasons(check: Check) -> list[tuple[str, str]]:
+def reasons(failed: Iterable[Result]) -> list[tuple[str, str]]:
     """What fails, one line per rule or reason with the places, and what to do about it."""
     found: dict[tuple[str, str], list[Result]] = {}
-    for result in check.failed:
+    for result in failed:
         spoken = result.note if result.used is None else ""
         found.setdefault((result.constraint, spoken), []).append(result)
     lines: list[tuple[str, str]] = []

@@ -236,7 +236,8 @@ class Manifest(Part):
         wall_s: Seconds of the last run; ``cpu_s`` of all cells.
         study: The whole study file, as it was understood.
         cells: How many cells ended in which status.
-        checks: One per network and chip, as ``neurorobust check --json`` gives it.
+        checks: One per network and chip: ``{model, profile, check}``, the last as
+            ``neurorobust check --json`` gives it.
         audits: One per audited network: ``{model, set, card}`` with the card as JSON, or
             ``{model, withheld}`` with the reason why there is none.
     """

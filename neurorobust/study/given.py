@@ -107,7 +107,8 @@ def read_given(
         if spec.models.twin is None
         else load_model(spec.models.twin, fitting(reading, spec.models.twin), shape=samples.shape)
     )
-    every = [*sets, *read_sets(map(Path, spec.replay.sets))]
+    shown = samples.shown_to(found[0].model) if found else samples
+    every = [*sets, *read_sets(map(Path, spec.replay.sets), shown)]
     return Given(_distinct(found), samples, calibration, twin, every), clock.rows
 
 
@@ -127,8 +128,12 @@ def _calibration(spec: Spec) -> Samples | None:
     return load_samples(data.held_out)
 
 
-def read_sets(paths: Iterable[Path]) -> list[AttackSet]:
+def read_sets(paths: Iterable[Path], samples: Samples) -> list[AttackSet]:
     """Frozen attack sets from files, and from folders of them.
+
+    Args:
+        paths: Files and folders.
+        samples: The data that they were crafted on; for files that leave these out.
 
     Raises:
         InvalidFile: for a folder without sets, or a file that is none.
@@ -143,7 +148,7 @@ def read_sets(paths: Iterable[Path]) -> list[AttackSet]:
         if not files:
             raise InvalidFile(path, "holds no *.safetensors; give attack sets or their folder")
         for file in files:
-            made = AttackSet.load(file)
+            made = AttackSet.load(file, samples)
             found[made.content_hash] = made
     return list(found.values())
 

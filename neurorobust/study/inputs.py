@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from neurorobust.attacks import AttackSet
-from neurorobust.backends import Executable, Rung, get_backend, require_support, rung_of
+from neurorobust.backends import Executable, Rung, get_backend, require_support
 from neurorobust.chips import LoadedProfile, Profile, load_profile
 from neurorobust.data import Samples
 from neurorobust.engine.network import Network
@@ -153,11 +153,14 @@ class Inputs:
             return found
         if key.startswith(GIVEN):
             path = self.folder / "inputs" / f"{key.removeprefix(GIVEN)[:16]}.safetensors"
+            made = AttackSet.load(path)
         else:
             ended = self.store.get(key)
             assert ended is not None  # noqa: S101  # a cell runs when what it needs has ended
-            path = self.store.folder / ended.found["file"]
-        made = AttackSet.load(path)
+            said = ended.decided
+            whole = self.samples(said["data"], said["first"], said["count"])
+            clean = whole.shown_to(self.network(said["model"], said["dtype"]).graph)
+            made = AttackSet.load(self.store.folder / ended.found["file"], clean)
         self._keep(("set", key), made)
         return made
 
@@ -176,12 +179,10 @@ class Inputs:
         capabilities = found.capabilities()
         if rung not in capabilities.rungs:
             raise Unsupported(capabilities.missing_rungs.get(rung, "this rung is not offered"))
-        # Of some targets only the weights are on a grid: what is lowered to them is a Graph.
-        own = rung_of(model)
-        require_support(backend, capabilities, model, own)
+        require_support(backend, capabilities, model, rung)
         if reason := found.missing():
             raise BackendUnavailable(reason)
-        self._held = Held(at, found.compile(model, own))
+        self._held = Held(at, found.compile(model, rung))
         assert self._held.executable is not None  # noqa: S101  # just made
         return self._held.executable
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from neurorobust.attacks import THREATS, Threat
 from neurorobust.attacks.sets import AttackSet
 from neurorobust.backends import get_backend, require_support
-from neurorobust.chips import load_profile
+from neurorobust.chips import LoadedProfile, load_profile
+from neurorobust.chips.arithmetic import FloatArithmetic, WeightArithmetic
 from neurorobust.errors import BackendUnavailable, InvalidInput, Unsupported
 from neurorobust.ir import Graph, Model, Program
 from neurorobust.methods import spelled
@@ -82,13 +83,14 @@ class Planner:
         if self.spec.fit.check:
             yield from self._fits(one, costs)
         if isinstance(one.model, Graph):
-            for cell in self._lowered(one, costs):
+            for profile, cell in self._lowered(one, costs):
                 yield cell
                 row = where | {k: cell.row[k] for k in ("profile", *_LOWERING)}
-                targets.append(Target(cell.key, "quantised", row, (cell.key,)))
+                targets.append(Target(cell.key, _rung_on(profile), row, (cell.key,)))
         crafted: list[tuple[Target, Cell]] = []
         for target in targets:
-            if target.rung in self.spec.craft.on or (target is own and isinstance(one.model, Program)):
+            seen = "float" if target is own and isinstance(one.model, Graph) else "quantised"
+            if seen in self.spec.craft.on or (target is own and isinstance(one.model, Program)):
                 for cell in self._crafted(one, target, costs):
                     yield cell
                     crafted.append((target, cell))
@@ -124,7 +126,7 @@ class Planner:
                 estimate_s=costs.fit(count),
             )
 
-    def _lowered(self, one: Named, costs: Costs) -> Iterator[Cell]:
+    def _lowered(self, one: Named, costs: Costs) -> Iterator[tuple[LoadedProfile, Cell]]:
         low = self.spec.lower
         for profile, decay, scaling, bits in product(
             self.profiles, low.decay_bits, low.scaling, low.weight_bits
@@ -138,24 +140,27 @@ class Planner:
             }
             if self._left_out(axes):
                 continue
-            yield Cell(
-                "lower",
-                {
-                    "model": one.model.content_hash,
-                    "profile": profile.sha256,
-                    "calibration": self.calibration,
-                    "options": {
-                        "scaling": scaling,
-                        "percentile": low.percentile,
-                        "weight_bits": bits,
-                        "decay_bits": decay,
-                        "input_coding": low.input_coding,
+            yield (
+                profile,
+                Cell(
+                    "lower",
+                    {
+                        "model": one.model.content_hash,
+                        "profile": profile.sha256,
+                        "calibration": self.calibration,
+                        "options": {
+                            "scaling": scaling,
+                            "percentile": low.percentile,
+                            "weight_bits": bits,
+                            "decay_bits": decay,
+                            "input_coding": low.input_coding,
+                        },
                     },
-                },
-                row=axes,
-                what=f"lower {_told(axes)}",
-                group=f"lower {one.label}",
-                estimate_s=costs.lower(scaling),
+                    row=axes,
+                    what=f"lower {_told(axes)}",
+                    group=f"lower {one.label}",
+                    estimate_s=costs.lower(scaling),
+                ),
             )
 
     def _crafted(self, one: Named, target: Target, costs: Costs) -> Iterator[Cell]:
@@ -273,7 +278,7 @@ class Planner:
                         continue
                     at = target.named, what.set, what.first
                     against = kept.get(at) if number else None
-                    drift = None if number or target.rung == "float" else kept.get((graph, *at[1:]))
+                    drift = None if number or target is targets[0] else kept.get((graph, *at[1:]))
                     beside = Beside(against, drift, lanes[0].backend)
                     cell = self._replay((one, costs), target, lane, what, beside)
                     if not number:
@@ -351,6 +356,12 @@ _CLEAN_ROW = {
 
 def _rung(model: Model) -> str:
     return "float" if isinstance(model, Graph) else "quantised"
+
+
+def _rung_on(profile: LoadedProfile) -> str:
+    """Where a network runs once it is lowered: a chip without integers has it in floats."""
+    in_floats = isinstance(profile.profile.arithmetic, FloatArithmetic | WeightArithmetic)
+    return "float" if in_floats else "quantised"
 
 
 def _as_given(model: Model) -> dict[str, Any]:

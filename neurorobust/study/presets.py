@@ -135,6 +135,7 @@ def demo(seed: int = 0, jobs: int = 2) -> Spec:
             "title": "Handwritten digits: from a trained network to a chip's integers",
         },
         lower={"profile": [PROFILE]},
+        audit={"samples": AUDIT},
         run={"jobs": jobs},
     )
 

@@ -87,7 +87,9 @@ def _craft(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None) 
         eot=said["eot"],
         votes=said["votes"],
     )
-    made, _ = craft(crafter, request, store.folder / "sets", progress=progress)
+    made, _ = craft(
+        crafter, request, store.folder / "sets", progress=progress, left_out=samples.name
+    )
     success = made.outcomes
     return {
         "file": f"sets/{made.file_name}",
@@ -234,7 +236,7 @@ def _explained(  # noqa: PLR0917  # what was compared, and from where
     at = np.flatnonzero(np.isin(samples.sample, parted))
     from neurorobust.backends import compiled
 
-    with compiled(model, REFERENCE) as executable:
+    with compiled(model, REFERENCE, said["rung"]) as executable:
         run = executable.run(encode(model, samples[at].values), ["membrane"])
     near = compare_spikes(
         {row.node: spikes[row.node][at] for row in rows},

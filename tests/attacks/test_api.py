@@ -117,7 +117,7 @@ class TestNames:
     @pytest.mark.parametrize(
         ("given", "text"),
         [
-            (("pdg", "rga"), "no attack is named 'pdg'; nearest are pgd[ ,]"),
+            (("pdg", "rga"), "no attack is named 'pdg'; nearest is pgd"),
             (("targeted", "rga"), "no attack is named 'targeted'"),
             (("pgd",), "'pgd' needs a gradient estimator"),
             (("square", "rga"), "'square' takes no gradient"),

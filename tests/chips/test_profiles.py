@@ -322,7 +322,7 @@ class TestChipSchema:
     @pytest.mark.parametrize(
         ("old", "new", "text"),
         [
-            ("max(kx, ky)", "max(kx, kz)", "unknown kz; nearest"),
+            ("max(kx, ky)", "max(kx, kz)", "unknown kz; known are"),
             ("max(kx, ky)", "kx^2", r"write ** for powers"),
             ("max(kx, ky)", "kx.real", "outside the grammar"),
             ('"max(kx, ky)"', '"map"', "map is a word; give sense = 'one_of' and a list"),

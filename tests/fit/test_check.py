@@ -397,12 +397,12 @@ class TestWords:
     def test_verdict_and_reasons(self):
         found = check(mlp(20, 4, 2, reset="soft"), profile("loihi2"))
         assert verdict(found) == "does not fit: 1 rule broken"
-        assert reasons(found) == [
+        assert reasons(found.failed) == [
             ("reset: soft, Lava's LIF: hard (l1, l2)", "train with reset 'hard'")
         ]
         binary = changed(mlp(20, 4, 2, reset="soft"), header={"levels": 2})
         found = check(binary, profile("loihi1"))  # whose own limit it is
-        assert reasons(found) == [
+        assert reasons(found.failed) == [
             ("reset: soft, allowed: hard (l1, l2)", "train with reset 'hard'")
         ]
         assert verdict(check(mlp(20, 4, 2), profile("loihi2"))) == "fits on 1 of 128 cores"

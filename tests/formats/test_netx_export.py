@@ -169,7 +169,7 @@ REFUSED = {
     ),
     "floored sums": (
         lambda: chain(fc=replace(FC, weight_exp=-2)),
-        "fc: weight_exp -2 floors.*multiples of 4",
+        "fc: .* exponent -2, which floors.*multiples of 4",
     ),
     "a fine bias": (
         lambda: chain(lif=replace(LIF, bias_mant=np.array(3))),

@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
+from neurorobust.study.attack import crafters
 
 from neurorobust.attacks import (
     ATTACKS,
@@ -28,7 +29,6 @@ from neurorobust.engine.integer_gradient import IntegerTarget
 from neurorobust.engine.network import Network
 from neurorobust.lower import lower
 from neurorobust.methods import spelled, spelling
-from neurorobust.study.attack import crafters
 from tests.golden.networks import dense, events, header, images, lif
 from tests.golden.pinning import pinned, structure
 

@@ -2,12 +2,12 @@
 
 import json
 
+import neurorobust.study.demo
 import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-import neurorobust.study.demo
 from neurorobust.cli import app
 from neurorobust.data import load
 from neurorobust.ir import Affine, Flatten, save_model

@@ -148,7 +148,7 @@ class TestThePage:
         [
             "Digits on Loihi 2 arithmetic",
             "digits-conv decides rightly in float 98.6 % of 360 clean samples and",
-            "PyTorch, snnTorch, Lava fire exactly the spikes of reference on float; Intel Loihi 2",
+            "PyTorch, snnTorch, Lava fire exactly the spikes of the reference on float; Intel Loihi 2",
             "Nothing fired on SynSense Speck, so comparing spikes there shows nothing.",
             "step 6 in conv1, neuron 77 of sample 118; membrane +4.0e-16 from its threshold",
             "Lava's float processes are not compared; run it on the rung quantised",

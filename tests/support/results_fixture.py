@@ -391,7 +391,11 @@ def manifest(models=("digits-conv",), profiles=("loihi2",), variants=((None, "ms
             {"model": models[0], "attack": "square", "gradient": "none", "epsilon": EPSILONS[0]}
             | {"status": "refused", "reason": "Square needs images of two axes"}
         ],
-        "checks": [check(m, p, ok=p == "loihi2") for m in models for p in profiles],
+        "checks": [
+            {"model": m, "profile": p, "check": check(m, p, ok=p == "loihi2")}
+            for m in models
+            for p in profiles
+        ],
         "audits": [
             {"model": models[0], "set": "", "card": card(red=False)},
             *({"model": m, "withheld": "no attack was to be audited"} for m in models[1:]),

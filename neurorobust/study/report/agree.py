@@ -112,7 +112,7 @@ def sentences(view: View, found: Sequence[PairRow]) -> list[str]:
     same = [pair for pair in found if pair.verdict == "same"]
     if same:
         names = dict.fromkeys(name for pair in same for name in pair.backends)
-        others = dict.fromkeys(against(pair) for pair in same)
+        others = dict.fromkeys(_the(pair) for pair in same)
         values, fired = (sum(getattr(p, n) * len(p.backends) for p in same) for n in _COUNTED)
         everywhere = len(same) == len(found)
         verb = "fire" if len(names) > 1 else "fires"
@@ -124,7 +124,7 @@ def sentences(view: View, found: Sequence[PairRow]) -> list[str]:
     by_backend: dict[tuple[str, str], list[PairRow]] = {}
     for pair in found:
         if pair.verdict == "differ":
-            key = backend_names(pair.backends), against(pair)
+            key = backend_names(pair.backends), _the(pair)
             by_backend.setdefault(key, []).append(pair)
     for (names_, other), own in by_backend.items():
         differing = sum(pair.differing for pair in own)
@@ -139,6 +139,11 @@ def sentences(view: View, found: Sequence[PairRow]) -> list[str]:
             f"Nothing fired on {_places(view, silent)}, so comparing spikes there shows nothing."
         )
     return told
+
+
+def _the(pair: PairRow) -> str:
+    """The other run in a sentence."""
+    return "the reference" if pair.against == "reference" else against(pair)
 
 
 def _places(view: View, found: Sequence[PairRow]) -> str:

@@ -18,8 +18,8 @@ from neurorobust.study.report.transfer import (
     moved,
     survival,
 )
-from neurorobust.study.report.view import DONE, Group, Radius, Site, View
-from neurorobust.study.report.worst import headline_radius
+from neurorobust.study.report.view import DONE, Group, Radius, Site, View, is_noise
+from neurorobust.study.report.worst import headline_radius, like_float
 
 TOLERATED = 0.01
 """A loss of accuracy below this is called small: one point."""
@@ -78,7 +78,7 @@ def question(view: View) -> str:
     ]
     chips = list(dict.fromkeys(view.profile(s.profile) for s in view.sites if s.rung != "float"))
     chips = chips or [profile.name or profile.id for profile in view.manifest.profiles]
-    attacks = {s.method for s in view.sets.values()}
+    attacks = {s.method for s in view.sets.values() if not is_noise(s.attack)}
     verb, names = "does" if len(models) == 1 else "do", joined(models)
     asked = []
     if chips and view.varied:
@@ -147,14 +147,13 @@ def _said(view: View, group: Group, name: str, *, brief: bool = False) -> str:
 
 def _cost(view: View, group: Group, own: Group | None) -> str:
     """What lowering changed, on common samples."""
-    row = view.rows.get((group.lane, CLEAN))
-    if own is None or not row or row["agreeing"] is None:
+    same = like_float(view, group)
+    if own is None or same is None:
         return ""
     before, after = clean_accuracy(own), clean_accuracy(group)
     points = ""
     if before and after and before.n == after.n:
         points = f"Lowering costs {_points(before.rate - after.rate)}; "
-    same = Proportion(row["agreeing"], row["n"])
     return f" {points}{looks.percent(same.rate)} of its clean decisions are those in float."
 
 
@@ -224,15 +223,16 @@ def _tiles(view: View, *, alone: bool) -> list[Tile]:
         shown = [g for g in shown if g.site.rung == "float"] + list(_ends(lowered).values())
     tiles = []
     for group in shown:
-        where = [view.model(group.site)] * (not alone) + [view.arithmetic(group.site)]
+        named = [view.model(group.site)] * (not alone) + [view.arithmetic(group.site)]
+        where = ", ".join(named)
         clean = clean_accuracy(group)
         worst = view.worst(group, radius) if radius else None
         attacked = radius is not None and worst is not None and worst.n > 0
         if clean is not None and (alone or not attacked):
-            name = f"right when clean · {' · '.join(where)}"
+            name = f"{where}: right when clean"
             tiles.append(Tile(name, looks.percent(clean.rate), _small(clean)))
         if radius is not None and worst is not None and worst.n:
-            name = f"right in the worst case at {view.radius(radius)} · {' · '.join(where)}"
+            name = f"{where}: right in the worst case at {view.radius(radius)}"
             tiles.append(Tile(name, looks.percent(worst.rate), _small(worst)))
     return tiles if len(tiles) <= MOST_TILES else []
 
@@ -248,8 +248,8 @@ def _survived(view: View, rows: Sequence[TransferRow], found: Sequence[PairRow])
     ]
     if after and first:
         row, least = min(after, key=lambda pair: pair[1].kept.rate)
-        name = f"of {view.set_name(first)} kept · {row.arithmetic}"
-        name += ", the least of all" if len(after) > 1 else ""
+        least_of_all = ", the least of all" if len(after) > 1 else ""
+        name = f"{row.arithmetic}: kept of what {view.set_name(first)} fools{least_of_all}"
         tiles.append(Tile(name, looks.percent(least.kept.rate), _small(least.kept)))
     if found:
         differing, values, fired = (

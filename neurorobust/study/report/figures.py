@@ -15,7 +15,7 @@ from neurorobust.render import looks
 from neurorobust.render.colours import GRADIENTS, INK, KEPT, LAYERS, PAPER
 from neurorobust.render.svg import WIDTH, Drawing, drawn, heat, styled
 from neurorobust.study.report.transfer import TransferRow
-from neurorobust.study.report.view import Group, Shown, Site, View, method_name
+from neurorobust.study.report.view import Group, Shown, Site, View, is_noise, method_name
 
 _MOST_CURVES = 6
 _MOST_ROWS = 40
@@ -167,8 +167,10 @@ def churn_bars(view: View, rows: Sequence[TransferRow], first: Shown | None) -> 
     """Kept, lost and gained successes per group at the radius of the headline, a panel per set."""
     if first is None or view.varied:
         return None
-    same = [row for row in rows if row.shown.radius == first.radius and row.churn]
-    same = [row for row in same if row.churn and row.churn.kept.n]
+    same = [row for row in rows if row.shown.radius == first.radius]
+    same = [
+        row for row in same if row.churn and row.churn.kept.n and not is_noise(row.shown.attack)
+    ]
     sets = list(dict.fromkeys(row.shown for row in same))
     # At most four panels can be read side by side; the ones that fool most where crafted.
     fooled = {s: max(r.churn.kept.n for r in same if r.shown == s and r.churn) for s in sets}
@@ -187,6 +189,7 @@ def churn_bars(view: View, rows: Sequence[TransferRow], first: Shown | None) -> 
             axes.set_xlabel("samples fooled")
             axes.xaxis.grid(visible=True)
             axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+            axes.margins(x=0.02)
             axes.spines["left"].set_visible(False)
             axes.tick_params(left=False)
         panels[0].set_yticks(range(len(groups)), [_row_name(view, g) for g in groups])
@@ -255,7 +258,8 @@ def _styles(view: View) -> dict[Any, dict[str, Any]]:
     crafted = list(dict.fromkeys(view.crafted(shown) for shown in view.sets.values()))
     spare = [colour for colour in LAYERS if colour not in GRADIENTS.values()]
     colours = {
-        name: GRADIENTS.get(name) or spare[i % len(spare)] for i, name in enumerate(gradients)
+        name: (name != "none" and GRADIENTS.get(name)) or spare[i % len(spare)]
+        for i, name in enumerate(gradients)
     }
     dashes = ["-", (0, (4, 2)), (0, (1, 1.4)), (0, (5, 1.5, 1, 1.5))]
     styles: dict[Any, dict[str, Any]] = {}
@@ -264,7 +268,7 @@ def _styles(view: View) -> dict[Any, dict[str, Any]]:
         where = view.crafted(shown)
         name = method_name(attack, gradient)
         styles[attack, gradient, where] = {
-            "color": colours[gradient],
+            "color": GRADIENTS["none"] if is_noise(attack) else colours[gradient],
             "linestyle": dashes[attacks.index(attack) % len(dashes)],
             "marker": _MARKERS[crafted.index(where) % len(_MARKERS)],
             "label": f"{name}, on {where}" if len(crafted) > 1 else name,

@@ -1,6 +1,6 @@
 """Does it fit: every network on every chip, as checked, with root causes only."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -20,7 +20,7 @@ class FitRow:
         chip: Name of the chip.
         ok: Whether no rule is broken.
         cores: Used, of how many; why there is none.
-        broken: Rules that are broken, root causes only.
+        broken: Rules that are broken, root causes only, and the ways out.
         unchecked: How many rules nobody can tell.
         energy: Per sample, and its span.
         latency: Of a sample, and its span.
@@ -30,7 +30,7 @@ class FitRow:
     chip: str
     ok: bool
     cores: str
-    broken: tuple[str, ...]
+    broken: tuple[tuple[str, str], ...]
     unchecked: int
     energy: Entry
     latency: Entry
@@ -39,16 +39,17 @@ class FitRow:
 def fit_rows(view: View) -> tuple[FitRow, ...]:
     """As the manifest says, without the rules that hold."""
     rows = []
-    for check in view.manifest.checks:
+    for entry in view.manifest.checks:
+        check = entry["check"]
         results = [_result(row) for row in check.get("results") or ()]
         costs, placement = check.get("costs") or {}, check.get("placement") or {}
         rows.append(
             FitRow(
-                model=str(check.get("model") or ""),
+                model=str(entry["model"]),
                 chip=str(check.get("chip") or check.get("profile") or ""),
                 ok=bool(check.get("ok")),
                 cores=_cores(placement),
-                broken=tuple(_broken([r for r in results if r.status == "fail"])),
+                broken=tuple(words.reasons(r for r in results if r.status == "fail")),
                 unchecked=sum(r.status == "unchecked" for r in results),
                 energy=_cost(costs.get("total") or {}, "J"),
                 latency=_cost(costs.get("latency") or {}, "s"),
@@ -60,24 +61,6 @@ def fit_rows(view: View) -> tuple[FitRow, ...]:
 def _result(row: Mapping[str, Any]) -> Result:
     known = {field.name for field in fields(Result)}
     return Result(**{name: value for name, value in row.items() if name in known})
-
-
-def _broken(failed: Sequence[Result]) -> Iterable[str]:
-    """One line per rule, the worst place first."""
-    by_rule: dict[str, list[Result]] = {}
-    for result in failed:
-        by_rule.setdefault(result.constraint, []).append(result)
-    for rule, results in by_rule.items():
-        worst = min(results, key=_left)
-        places = ", ".join(dict.fromkeys(r.layer for r in results if r.layer))
-        detail = words.against(worst) or worst.note
-        yield f"{rule}: {detail}{f' ({places})' if places else ''}"
-
-
-def _left(result: Result) -> float:
-    if isinstance(result.headroom, int | float) and isinstance(result.limit, int | float):
-        return result.headroom / (abs(result.limit) or 1)
-    return 0.0
 
 
 def _cores(placement: Mapping[str, Any]) -> str:

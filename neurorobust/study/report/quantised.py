@@ -89,7 +89,7 @@ def variants(view: View) -> tuple[VariantRow, ...]:
                 accuracy=entry(clean.accuracy if clean else None),
                 points=f"{100 * change:+.1f}".replace("-", "−") if lowered and before else "",
                 points_sort=change,
-                like_float=like_float(view, group),
+                like_float=entry(like_float(view, group)),
                 worst=entry(view.worst(group, radius) if radius else None),
                 spikes=_spikes(row) if lowered else Entry(),
                 first=f"{row['first_node']}, step {row['first_step']}"

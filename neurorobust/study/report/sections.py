@@ -16,6 +16,9 @@ from neurorobust.study.report.view import (
     variant_name,
 )
 
+OPEN = "open"
+"""The status of what has not run yet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneRow:
@@ -83,7 +86,8 @@ def causes(view: View) -> tuple[Cause, ...]:
     found: dict[tuple[str, str], dict[str, None]] = {}
 
     def add(status: str, reason: str, what: str) -> None:
-        found.setdefault((status, " ".join(reason.split())), {})[what] = None
+        told = " ".join(reason.split()) or "not run yet" * (status == OPEN)
+        found.setdefault((status, told), {})[what] = None
 
     by_lane: dict[tuple[str, str, str, str], dict[str, None]] = {}
     for lane in view.manifest.lanes:
@@ -111,47 +115,51 @@ def causes(view: View) -> tuple[Cause, ...]:
 def _lane_arithmetic(view: View, lane: LaneInfo) -> str:
     if lane.rung == "float":
         return "float"
-    words_ = [view.profile(lane.profile) or lane.rung]
-    return ", ".join(words_ + [lane.execution] * (lane.execution not in {"", "clocked"}))
+    words = [view.profile(lane.profile) or lane.rung]
+    return ", ".join(words + [lane.execution] * (lane.execution not in {"", "clocked"}))
 
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """The lowering reports of all programs as one table.
+    """The lowering reports of all programs of a network: a column per layer.
 
     Attributes:
-        columns: Names of what the passes reported.
-        rows: The program, then a value per column.
+        model: Name of the network.
+        columns: Names of the layers.
+        rows: The program, the quantity, and a value per layer.
     """
 
+    model: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
-
-    @property
-    def heads(self) -> list[str]:
-        """The columns as people read them."""
-        return [name.replace("_", " ").capitalize() for name in self.columns]
+    rows: tuple[tuple[str, str, tuple[str, ...]], ...]
 
     @property
     def programs(self) -> tuple[str, ...]:
         """Names of the programs."""
-        return tuple(dict.fromkeys(name for name, _ in self.rows))
+        return tuple(dict.fromkeys(name for name, _, _ in self.rows))
 
 
-def layers(view: View) -> Layers:
-    """One row per program and layer; columns are whatever the passes reported."""
+def layers(view: View) -> tuple[Layers, ...]:
+    """What the passes reported; the first thing they report of a layer is its name."""
+    found = []
     made = [program for program in view.manifest.programs if program.report]
-    several = len({program.model for program in made}) > 1
-    names = dict.fromkeys(key for program in made for row in program.report for key in row)
-    rows = []
-    for program in made:
-        variant = variant_name(program.weight_bits, program.scaling, program.decay_bits)
-        words_ = [program.model] * several + [view.profile(program.profile)]
-        name = ", ".join(filter(None, [*words_, *[variant] * view.varied]))
-        rows += [
-            (name, tuple(looks.value(row.get(key)) for key in names)) for row in program.report
-        ]
-    return Layers(tuple(names), tuple(rows))
+    for model in dict.fromkeys(program.model for program in made):
+        own = [program for program in made if program.model == model]
+        first = next(iter(own[0].report[0]))
+        columns = tuple(dict.fromkeys(str(row.get(first)) for p in own for row in p.report))
+        rows = []
+        for program in own:
+            variant = variant_name(program.weight_bits, program.scaling, program.decay_bits)
+            words = [view.profile(program.profile), *[variant] * view.varied]
+            name = ", ".join(filter(None, words))
+            by_layer = {str(row.get(first)): row for row in program.report}
+            for key in dict.fromkeys(key for row in program.report for key in row):
+                if key != first:
+                    cells = (by_layer.get(column, {}).get(key) for column in columns)
+                    shown = tuple(map(looks.value, cells))
+                    rows.append((name, key.replace("_", " "), shown))
+        found.append(Layers(model, columns, tuple(rows)))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +222,6 @@ class SetRow:
     crafted: str
     threat: str
     fooled: Entry
-    parameters: str
 
 
 def set_rows(view: View) -> tuple[SetRow, ...]:
@@ -227,7 +234,6 @@ def set_rows(view: View) -> tuple[SetRow, ...]:
             crafted=_crafted(view, made),
             threat=looks.proper(made.threat),
             fooled=entry(Proportion(made.fooled, made.right) if made.right else None),
-            parameters=_parameters(made),
         )
         for made in view.manifest.sets
         if made.status == DONE
@@ -239,12 +245,16 @@ def _crafted(view: View, made: SetInfo) -> str:
     return view.crafted(shown) if shown else " ".join(filter(None, (made.model, made.rung)))
 
 
-def _parameters(made: SetInfo) -> str:
-    """Of the attack and the gradient, without what stands elsewhere in the row."""
-    told: dict[str, Any] = {}
-    for part in ("attack", "gradient"):
-        record = made.request.get(part)
-        if isinstance(record, Mapping):
-            left = {k: v for k, v in record.items() if k not in {"name", "revision", "gradient"}}
-            told |= left
-    return looks.value(told) if told else ""
+def parameters(view: View) -> dict[str, str]:
+    """Of every attack and gradient, by their name, without what stands in the table."""
+    found: dict[str, str] = {}
+    for made in view.manifest.sets:
+        told: dict[str, Any] = {}
+        for part in ("attack", "gradient"):
+            record = made.request.get(part)
+            if isinstance(record, Mapping):
+                left = {k: v for k, v in record.items() if k not in {"revision", "gradient"}}
+                told |= {key: value for key, value in left.items() if key != "name"}
+        if told:
+            found[method_name(made.attack, made.gradient)] = looks.value(told)
+    return found

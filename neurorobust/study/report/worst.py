@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from neurorobust.metrics import CLEAN, Proportion
 from neurorobust.render.colours import backend_colours
 from neurorobust.render.numbers import Entry, entry
@@ -48,18 +50,22 @@ def worst_rows(view: View) -> tuple[WorstRow, ...]:
             attacks=max((view.attacks(group, radius) for radius in view.radii), default=0),
             clean=entry(group.decided[CLEAN].accuracy if CLEAN in group.decided else None),
             worst=tuple(entry(view.worst(group, radius)) for radius in view.radii),
-            like_float=like_float(view, group),
+            like_float=entry(like_float(view, group)),
         )
         for group in view.groups
     )
 
 
-def like_float(view: View, group: Group) -> Entry:
-    """Share of clean decisions that are those of the same network in float."""
-    row = view.rows.get((group.lane, CLEAN))
-    if group.site.rung == "float" or not row or row["agreeing"] is None:
-        return Entry()
-    return entry(Proportion(row["agreeing"], row["n"]))
+def like_float(view: View, group: Group) -> Proportion | None:
+    """Share of clean decisions that are those of the same network in float, on common samples."""
+    other = view.float_of(group.site)
+    if group.site.rung == "float" or other is None or CLEAN not in group.decided:
+        return None
+    own, float_ = group.decided[CLEAN], other.decided.get(CLEAN)
+    if float_ is None:
+        return None
+    _, here, there = np.intersect1d(own.sample, float_.sample, return_indices=True)
+    return Proportion(int((own.decision[here] == float_.decision[there]).sum()), len(here))
 
 
 def headline_radius(view: View) -> Radius | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from neurorobust import ir
+from neurorobust.errors import Refusal
 from neurorobust.formats.nir.document import Entry
 
 Cast = Callable[[ir.Array], ir.Array]
@@ -46,11 +47,13 @@ def plain_entry(graph: ir.Graph, name: str, cast: Cast, *, always_bias: bool) ->
     return None
 
 
-def without_entry(name: str, node: ir.Node) -> str:
+def without_entry(name: str, node: ir.Node) -> Refusal:
     """Why a node has no NIR form."""
     if node.kind == "BatchNorm":
-        return f"{name}: NIR has no BatchNorm; fold it into the weights before it"
-    return f"{name}: NIR has no maximum over windows; train with sum or average pooling"
+        way_out = "fold it into the weights before it"
+        return Refusal(name, "node kind", "NIR has no BatchNorm", way_out)
+    why, way_out = "NIR has no maximum over windows", "train with sum or average pooling"
+    return Refusal(name, "node kind", why, way_out)
 
 
 def _conv(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from neurorobust.errors import Unsupported
+from neurorobust.errors import Refusal, Unsupported, grouped
 from neurorobust.formats.nir.document import Entry
 from neurorobust.formats.nir.writing.maps import plain_entry, without_entry
 from neurorobust.formats.nir.writing.norse_order import norse_edges
@@ -21,17 +21,19 @@ def reader_entry(graph: Graph, profile: str, dt_s: float) -> Entry:
     Raises:
         Unsupported: naming everything that a reader of the profile cannot carry exactly.
     """
-    faults = [*_wiring_faults(graph), *_reset_faults(graph)]
+    faults = [Refusal(None, "wiring", text) for text in _wiring_faults(graph)]
+    faults += _reset_faults(graph)
     edges: Iterable[Edge] = sorted(graph.edges)
     if profile == "norse":
         edges, more = norse_edges(graph)
-        faults += more
+        faults += [Refusal(None, "wiring", text) for text in more]
     elif any(edge.delay for edge in graph.edges):
         way_out = "use 'norse' for recurrence by one step" if graph.recurrent else "use 'strict'"
-        faults.append(f"edge delays: snnTorch has none and cannot read loops; {way_out}")
+        why = "edge delays: snnTorch has none and cannot read loops"
+        faults.append(Refusal(None, "delay", why, way_out))
     nodes: dict[str, Entry] = {}
     for name, node in graph.nodes.items():
-        own = [f"{name}: {fault}" for fault in _node_faults(node, profile)]
+        own = [Refusal(name, "node", fault) for fault in _node_faults(node, profile)]
         faults += own
         if own:
             continue
@@ -42,8 +44,8 @@ def reader_entry(graph: Graph, profile: str, dt_s: float) -> Entry:
         else:
             faults.append(without_entry(name, node))
     if faults:
-        listed = "\n".join(f"  - {fault}" for fault in faults)
-        raise Unsupported(f"profile {profile!r} cannot carry this Graph exactly:\n{listed}")
+        msg = f"profile {profile!r} cannot carry this Graph exactly:\n{grouped(faults)}"
+        raise Unsupported(msg, faults)
     pairs = tuple((edge.source, edge.target) for edge in edges)
     return Entry(kind="NIRGraph", nodes=nodes, edges=pairs)
 
@@ -69,8 +71,8 @@ def _node_faults(node: Node, profile: str) -> Iterable[str]:
 def _wiring_faults(graph: Graph) -> Iterable[str]:
     if graph.header.mean or graph.header.std:
         yield (
-            "header: readers know no mean and std; fold them (neurorobust.lower), or leave them "
-            "out of the header and feed values that are normalised already"
+            "header: readers know no mean and std; leave them out of the header and feed values "
+            "that are normalised already"
         )
     if len(graph.incoming(graph.output)) > 1:
         yield "edges that meet in the Output: SpikingJelly and snnTorch do not add them"
@@ -81,14 +83,15 @@ def _wiring_faults(graph: Graph) -> Iterable[str]:
         yield "names that differ only in '.' and '_', which readers take for the same"
 
 
-def _reset_faults(graph: Graph) -> Iterable[str]:
+def _reset_faults(graph: Graph) -> Iterable[Refusal]:
     """Norse resets all CubaLIF alike, and LIF hard."""
     if all(node.reset != "soft" for _, node in graph.of_kind(LIF)):
         return
     for name, node in graph.of_kind(LIF):
         some_still = (node.beta == 1).any() and not (node.beta == 1).all()
         if node.reset == "hard" and (node.alpha is not None or some_still):
-            yield f"{name}: hard reset beside soft ones, which Norse would make soft as well"
+            why = "hard reset beside soft ones, which Norse would make soft as well"
+            yield Refusal(name, "reset", why)
 
 
 def _as_float(value: Array) -> Array:

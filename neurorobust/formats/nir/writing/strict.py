@@ -9,7 +9,7 @@ With ``l = 1 - beta`` and the input gain g of a neuron::
 
 import numpy as np
 
-from neurorobust.errors import Unsupported
+from neurorobust.errors import Unsupported, grouped
 from neurorobust.formats.nir.document import Entry
 from neurorobust.formats.nir.writing.maps import plain_entry, without_entry
 from neurorobust.ir import LI, LIF, Array, Edge, Graph, Shape
@@ -34,7 +34,7 @@ def strict_entry(graph: Graph) -> Entry:
         else:
             faults.append(without_entry(name, node))
     if faults:
-        raise Unsupported("; ".join(faults))
+        raise Unsupported(f"NIR cannot carry this Graph exactly:\n{grouped(faults)}", faults)
     edges = _edges(graph, nodes)
     return Entry(kind="NIRGraph", nodes=nodes, edges=tuple(edges))
 
