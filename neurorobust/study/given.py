@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from neurorobust.data.loading import parts_of
 from neurorobust.errors import InvalidFile, InvalidInput
 from neurorobust.formats.load import Reading, fitting, load_named, model_names, require_open
 from neurorobust.formats.load import load as load_model
-from neurorobust.ir import Model
+from neurorobust.ir import LIF, Model
 from neurorobust.progress import Silent, Stages
 from neurorobust.study.spec import Spec
 from neurorobust.study.stages import Clock
@@ -44,6 +45,15 @@ class Given:
     calibration: Samples | None = None
     twin: Model | None = None
     sets: Sequence[AttackSet] = ()
+
+    @property
+    def spiking(self) -> int:
+        """Spike values of a sample, of the largest network."""
+        return max(
+            one.model.header.steps
+            * sum(prod(one.model.shapes[name]) for name, _ in one.model.of_kind(LIF))
+            for one in self.models
+        )
 
 
 def read_given(

@@ -88,9 +88,8 @@ def _bytes(cell: Cell, given: Given) -> int:
     if cell.kind == "craft":
         return 2000 + count * (size if given.samples.levels else 16 * size)
     if cell.kind == "replay":
-        return (
-            2000 + 32 * count + (200 * int(cell.decided["compare"]) if cell.decided["keep"] else 0)
-        )
+        kept = int(cell.decided["compare"]) if cell.decided["keep"] else 0
+        return 2000 + 32 * count + kept * given.spiking // 16
     return 4000
 
 

@@ -43,11 +43,15 @@ class Shown(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """What a run is compared with: cells that kept spikes, on this rung and on the rung float."""
+    """What a run is compared with: cells that kept spikes, on this rung and on the rung float.
+
+    ``base`` is the backend of the one on this rung, and ``keep`` whether others need its own.
+    """
 
     against: str | None
     float: str | None
     base: str
+    keep: bool
 
 
 class Planner:
@@ -279,7 +283,8 @@ class Planner:
                     at = target.named, what.set, what.first
                     against = kept.get(at) if number else None
                     drift = None if number or target is targets[0] else kept.get((graph, *at[1:]))
-                    beside = Beside(against, drift, lanes[0].backend)
+                    used = len(lanes) > 1 or (target is targets[0] and len(targets) > 1)
+                    beside = Beside(against, drift, lanes[0].backend, used and not number)
                     cell = self._replay((one, costs), target, lane, what, beside)
                     if not number:
                         kept[at] = cell.key
@@ -293,7 +298,7 @@ class Planner:
         what: Shown,
         beside: "Beside",
     ) -> Cell:
-        (one, costs), (against, drift, base) = of, beside
+        (one, costs), (against, drift, base, keep) = of, beside
         count = what.size
         if lane.samples is not None:
             count = min(count, lane.samples - what.first)
@@ -313,7 +318,7 @@ class Planner:
                 "count": count,
                 "seed": what.row["seed"],
                 "compare": compare,
-                "keep": bool(compare) and against is None and lane.backend == base,
+                "keep": keep and bool(compare),
                 "against": against,
                 "float": drift,
                 "base": base,

@@ -1,8 +1,9 @@
 """What each kind of cell does: from the inputs of a study to one result."""
 
 import json
+import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 BATCH = 100
 """Samples that run at once."""
+BITS = "bits"
+"""How spikes are kept of which there is none or one."""
 REFERENCE = "reference"
 """The backend whose membranes tell how near a spike was, where two backends part."""
 
@@ -135,7 +138,10 @@ def _replay(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None)
     }
     if said["keep"]:
         arrays |= {f"spikes/{name}": _packed(value) for name, value in spikes.items()}
-    shapes = {name: [str(value.dtype), *value.shape] for name, value in spikes.items()}
+    shapes = {
+        name: [BITS if _binary(value) else str(value.dtype), *value.shape]
+        for name, value in spikes.items()
+    }
     meta = {"spikes": json.dumps(shapes)} if said["keep"] else None
     write_atomic(store.path(cell.key, "safetensors"), save(arrays, metadata=meta))
     index = [int(i) for i in samples.sample[:compared]]
@@ -184,7 +190,20 @@ def _joined(parts: list[Mapping[str, Array]]) -> dict[str, Array]:
 
 
 def _packed(spikes: Array) -> Array:
-    return np.frombuffer(zlib.compress(np.ascontiguousarray(spikes).tobytes(), 1), np.uint8)
+    """In as few bytes as spikes of a bit, or of a number, take."""
+    flat = np.packbits(spikes) if _binary(spikes) else np.ascontiguousarray(spikes)
+    return np.frombuffer(zlib.compress(flat.tobytes(), 1), np.uint8)
+
+
+def _binary(spikes: Array) -> bool:
+    return spikes.dtype == np.uint8 and spikes.max(initial=0) <= 1
+
+
+def _unpacked(packed: Array, kind: str, shape: Sequence[int]) -> Array:
+    data = np.frombuffer(zlib.decompress(packed.tobytes()), np.uint8)
+    if kind == BITS:
+        return np.unpackbits(data, count=math.prod(shape)).reshape(shape)
+    return data.view(np.dtype(kind)).reshape(shape)
 
 
 def _kept(store: Store, key: str | None) -> dict[str, Array]:
@@ -197,9 +216,7 @@ def _kept(store: Store, key: str | None) -> dict[str, Array]:
     shapes = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["spikes"])
     arrays = load(data)
     return {
-        name: np.frombuffer(
-            zlib.decompress(arrays[f"spikes/{name}"].tobytes()), np.dtype(kind)
-        ).reshape(shape)
+        name: _unpacked(arrays[f"spikes/{name}"], kind, shape)
         for name, (kind, *shape) in shapes.items()
     }
 
