@@ -5,7 +5,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
-from neurorobust.study.attack import crafters
 
 from neurorobust.attacks import (
     ATTACKS,
@@ -29,6 +28,7 @@ from neurorobust.engine.integer_gradient import IntegerTarget
 from neurorobust.engine.network import Network
 from neurorobust.lower import lower
 from neurorobust.methods import spelled, spelling
+from neurorobust.study.crafters import crafters
 from tests.golden.networks import dense, events, header, images, lif
 from tests.golden.pinning import pinned, structure
 
