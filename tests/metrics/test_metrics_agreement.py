@@ -15,4 +15,4 @@ def test_columns_that_decide_alike_are_grouped():
     groups = identical_columns(outcomes())
     together = next(g for g in groups if Column("torch", "quantised") in g)
     assert Column("lava", "quantised") in together
-    assert Column("snntorch", "quantised") not in together
+    assert Column("norse", "quantised") not in together

@@ -13,12 +13,13 @@ from rich.console import Console
 
 from neurorobust.errors import InvalidFile
 from neurorobust.metrics import Proportion
+from neurorobust.render import looks
 from neurorobust.study import folder, tables
 from neurorobust.study.report import print_summary, render_report, write_report
 from neurorobust.study.report.answer import answer
 from neurorobust.study.report.pictures import pictures
 from neurorobust.study.report.raster import MOST_NEURONS, choose, raster_pair
-from neurorobust.study.report.sections import audit_rows
+from neurorobust.study.report.sections import audit_rows, causes
 from neurorobust.study.report.transfer import headline_set
 from neurorobust.study.report.view import Radius, View
 from tests.support.results_fixture import (
@@ -80,6 +81,11 @@ def least():
         agreement=tables.frame(tables.AGREEMENT, []),
         cells=tables.frame(tables.CELLS, []),
     )
+
+
+def least_tables():
+    found = least()
+    return found.rows, found.outcomes, found.agreement, found.cells
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +175,29 @@ class TestThePage:
 
     def test_one_cause_is_one_row(self, page):
         assert page.text.count("onnxruntime is not installed") == 1
+
+    def test_causes_are_those_of_lowering_and_names_are_no_causes(self):
+        known = study(variants=((None, "mse"), (4, "mse"))).manifest
+        why = "Speck has no form of it"
+        refused = {"status": "refused", "reason": why, "model": "digits-conv", "profile": "speck"}
+        lanes = [
+            {"model": "digits-conv", "backend": name, "rung": "float", "status": "refused"}
+            | {"reason": f"{looks.proper(name)} has no such neuron"}
+            for name in ("norse", "snntorch")
+        ]
+        lanes += [refused | {"backend": "torch", "rung": "quantised"}]
+        changed = known.model_copy(
+            update={
+                "lanes": [folder.LaneInfo.model_validate(lane) for lane in lanes],
+                "programs": [folder.ProgramInfo.model_validate(refused)],
+                "sets": [],
+            }
+        )
+        found = causes(View(folder.Results(changed, *(least_tables()))))
+        assert [(cause.reason, cause.what) for cause in found] == [
+            ("each has no such neuron", ("Norse, snnTorch · float",)),
+            (why, ("lowering · speck",)),
+        ]
 
     def test_contents_list_what_there_is(self):
         text = render_report(least())
@@ -278,6 +307,14 @@ class TestTheAnswer:
         [row] = audit_rows(found)
         assert [finding["id"] for finding in row.findings] == ["C5", "C9"]
         assert not row.number.text
+
+    @pytest.mark.parametrize(("left", "warned"), [(20, True), (199, False)])
+    def test_an_audit_that_leaves_far_less_is_a_warning(self, left, warned):
+        found = card(red=False)
+        found["headline"] |= {"count": left}
+        audits = [{"model": "digits-conv", "set": "", "card": found}]
+        told = [text for _, text in answer(View(study(audits=audits)), (), ()).warnings]
+        assert any("they are too weak" in text for text in told) == warned
 
     def test_numbers_that_nobody_audited_are_said_to_be(self):
         told = answer(View(study(audits=[])), (), ()).headline.sentences

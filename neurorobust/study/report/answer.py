@@ -76,8 +76,9 @@ def question(view: View) -> str:
     models = list(dict.fromkeys(site.model for site in view.sites)) or [
         model.label for model in view.manifest.models
     ]
-    chips = list(dict.fromkeys(view.profile(s.profile) for s in view.sites if s.rung != "float"))
-    chips = chips or [profile.name or profile.id for profile in view.manifest.profiles]
+    named = [profile.name or profile.id for profile in view.manifest.profiles]
+    ran = [view.profile(site.profile) for site in view.sites if site.rung != "float"]
+    chips = list(dict.fromkeys([*named, *ran]))
     attacks = {s.method for s in view.sets.values() if not is_noise(s.attack)}
     verb, names = "does" if len(models) == 1 else "do", joined(models)
     asked = []
@@ -264,12 +265,24 @@ def _survived(view: View, rows: Sequence[TransferRow], found: Sequence[PairRow])
 
 
 def _audits(view: View) -> list[tuple[str, str]]:
-    """Networks whose number is withheld."""
-    return [
-        ("bad", f"The audit withholds the robust accuracy of {row.model}: {row.withheld}.")
-        for row in audit_rows(view)
-        if row.withheld
-    ]
+    """Networks whose number is withheld, or of which an audit leaves far less."""
+    told = []
+    for row in audit_rows(view):
+        if row.withheld:
+            told.append(f"The audit withholds the robust accuracy of {row.model}: {row.withheld}.")
+            continue
+        for group in view.groups:
+            radius = next((r for r in view.radii if r.epsilon == row.epsilon), None)
+            held = view.worst(group, radius) if radius else None
+            own = group.site.model == row.model and group.site.rung == "float"
+            if own and held and row.left and row.left.interval[1] < held.rate:
+                told.append(
+                    f"The audit of {row.model} leaves only {row.number.text} "
+                    f"({row.number.interval}) at ε\u00a0{row.radius}, the attacks of this study "
+                    f"{looks.percent(held.rate)}: they are too weak, and the numbers too high."
+                )
+                break
+    return [("bad", warning) for warning in told]
 
 
 def _audited(view: View) -> list[str]:
@@ -290,7 +303,7 @@ def _audited(view: View) -> list[str]:
 
 def _lost(view: View) -> list[tuple[str, str]]:
     """What did not run."""
-    lanes = Counter(lane.status for lane in view.manifest.lanes if lane.status != DONE)
+    lanes = Counter(lane.status for lane in view.shut)
     programs = Counter(p.status for p in view.manifest.programs if p.status != DONE)
     sets = Counter(made.status for made in view.manifest.sets if made.status != DONE)
     parts = []
@@ -298,6 +311,10 @@ def _lost(view: View) -> list[tuple[str, str]]:
         parts += [f"{n} {noun}{'s' * (n > 1)} {status}" for status, n in sorted(counted.items())]
     if failures := len(view.manifest.failures):
         parts.append(f"{failures} cell{'s' * (failures > 1)} not completed")
+    lowered = {program.profile for program in view.manifest.programs if program.status == DONE}
+    asked = dict.fromkeys(program.profile for program in view.manifest.programs)
+    if never := [view.profile(chip) for chip in asked if chip not in lowered]:
+        parts.append(f"nothing could be lowered to {joined(never)}")
     wrong = failures or any(counted["failed"] for counted in (lanes, programs, sets))
     return [("bad" if wrong else "fair", f"Not everything ran: {joined(parts)}.")] if parts else []
 

@@ -91,10 +91,9 @@ def causes(view: View) -> tuple[Cause, ...]:
 
     several = len(view.models) > 1
     by_lane: dict[tuple[str, str, str, str], list[LaneInfo]] = {}
-    for lane in view.manifest.lanes:
-        if lane.status != DONE:
-            key = lane.status, _unnamed(lane), lane.model, _lane_arithmetic(view, lane)
-            by_lane.setdefault(key, []).append(lane)
+    for lane in view.shut:
+        key = lane.status, _unnamed(lane), lane.model, _lane_arithmetic(view, lane)
+        by_lane.setdefault(key, []).append(lane)
     for (status, unnamed, model, arithmetic), lanes in by_lane.items():
         alone = len({lane.backend for lane in lanes}) == 1
         reason = _told(lanes[0]) if alone else unnamed
@@ -180,8 +179,8 @@ class AuditRow:
 
     Attributes:
         model: Its name.
-        radius: Of the threat.
-        number: Worst case over all that the audit ran, or why it is withheld.
+        radius: Of the threat, as it is written; ``epsilon`` as a number.
+        number: Worst case over all that the audit ran; ``left`` as a share.
         withheld: Whether there is no number.
         samples: Of the slice.
         counts: How many checks ended in which colour.
@@ -190,7 +189,9 @@ class AuditRow:
 
     model: str
     radius: str
+    epsilon: float | None
     number: Entry
+    left: Proportion | None
     withheld: str
     samples: int
     counts: Mapping[str, int]
@@ -207,14 +208,14 @@ def audit_rows(view: View) -> tuple[AuditRow, ...]:
         worth = [f for f in findings if f.get("status") in {"red", "amber"}]
         headline, threat = card.get("headline"), card.get("threat") or {}
         withheld = str(audit.get("withheld") or card.get("withheld") or "")
-        number = Entry()
-        if headline:
-            number = entry(Proportion(int(headline["count"]), int(headline["n"])))
+        left = Proportion(int(headline["count"]), int(headline["n"])) if headline else None
         rows.append(
             AuditRow(
                 model=str(audit.get("model") or card.get("subject") or ""),
                 radius=looks.epsilon(threat["epsilon"], view.levels) if "epsilon" in threat else "",
-                number=number,
+                epsilon=threat.get("epsilon"),
+                number=entry(left),
+                left=left,
                 withheld=withheld.removeprefix("withheld: "),
                 samples=int(card.get("samples") or 0),
                 counts={status: told.count(status) for status in dict.fromkeys(told)},

@@ -14,7 +14,7 @@ import polars as pl
 
 from neurorobust.metrics import CLEAN, Proportion
 from neurorobust.render import looks
-from neurorobust.study.folder import Manifest, ModelInfo, Results
+from neurorobust.study.folder import LaneInfo, Manifest, ModelInfo, Results
 from neurorobust.study.tables import WHAT
 
 RUNGS = ("float", "quantised", "device")
@@ -155,9 +155,14 @@ class View:
         return {(lane_of(row), row["set"]): row for row in done.to_dicts()}
 
     @cached_property
-    def closed(self) -> tuple[Row, ...]:
-        """Runs that were not."""
-        return tuple(self.results.rows.filter(pl.col("status") != DONE).to_dicts())
+    def shut(self) -> tuple[LaneInfo, ...]:
+        """Lanes that did not run for a reason of their own: not those whose lowering has it."""
+        refused = {(p.model, p.profile, p.reason) for p in self.manifest.programs if p.reason}
+        return tuple(
+            lane
+            for lane in self.manifest.lanes
+            if lane.status != DONE and (lane.model, lane.profile, lane.reason) not in refused
+        )
 
     @cached_property
     def sets(self) -> Mapping[str, Shown]:
