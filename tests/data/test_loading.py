@@ -194,11 +194,12 @@ def test_a_source_says_everything(tmp_path):
     path = saved(tmp_path / "a.npz", x=X, y=Y)
     assert load(Source(path, first=1, limit=2)).sample.tolist() == [1, 2]
     assert load(Source(path, first=1), limit=1).sample.tolist() == [1]
-    with pytest.raises(InvalidInput, match="no data are named; give digits, a file of arrays"):
+    with pytest.raises(InvalidInput, match="no data are named; give digits"):
         load(Source())
+    (tmp_path / "x.csv").write_text("1,2")
     with pytest.raises(InvalidFile, match=r"x\.csv: is no data that are read here; give digits"):
         load(tmp_path / "x.csv")
-    with pytest.raises(InvalidFile, match="nowhere: is no data that are read here"):
+    with pytest.raises(InvalidFile, match="nowhere: is no file; give a file of arrays"):
         load(tmp_path / "nowhere")
 
 

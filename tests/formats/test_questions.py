@@ -196,11 +196,11 @@ def test_what_contradicts_a_file_is_refused_in_the_same_words(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--reset", "sideways"), "--reset is 'sideways'; known are 'hard', 'soft', 'none'"),
-        (("--start", "x"), "--start is 'x'; known are 'zero'"),
-        (("--readout", "x"), "--readout is 'x'; known are 'count'"),
-        (("--coding", "x"), "--coding is 'x'; known are 'direct'"),
-        (("--output", "x"), "--output is 'x'; known are 'spikes', 'membrane'"),
+        (("--reset", "sideways"), "--reset is 'sideways'; known are hard, soft, none"),
+        (("--start", "x"), "--start is 'x'; known are zero"),
+        (("--readout", "x"), "--readout is 'x'; known are count"),
+        (("--coding", "x"), "--coding is 'x'; known are direct"),
+        (("--output", "x"), "--output is 'x'; known are spikes, membrane"),
         (("--dt", "0"), "--dt is 0.0; a duration in seconds is finite and above 0"),
         (("--time-unit", "inf"), "--time-unit is inf; a duration"),
         (("--bounds", "1,0"), "--bounds is 1,0; give two finite numbers, the smaller one first"),
