@@ -79,8 +79,12 @@ class Claim:
 
     def _renew(self) -> None:
         while not self._over.wait(BEAT_S):
-            with suppress(OSError):
+            try:
                 os.utime(self._path)
+            except FileNotFoundError:  # another has given it up
+                return
+            except OSError:
+                continue
 
     def release(self) -> None:
         """Give it up."""

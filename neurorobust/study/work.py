@@ -120,7 +120,8 @@ def _replay(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None)
     for start in range(0, len(samples), BATCH):
         if progress:
             progress("samples", start, len(samples))
-        rng = np.random.default_rng([said["seed"], start])
+        # By the sample, so that ranges draw what the whole would, and no two the same.
+        rng = np.random.default_rng([said["seed"], int(samples.sample[start])])
         stimulus = encode(model, samples[start : start + BATCH].values, rng=rng)
         count = max(0, min(compared - start, len(stimulus)))
         if count:

@@ -96,6 +96,8 @@ class Worker:
             self.inputs.close()
             for lease in self._leases.values():
                 lease.release()
+            # An interruption may come while a claim is taken or given up.
+            self.store.release(os.getpid())
 
     def _look(self) -> None:
         self.board.refresh()

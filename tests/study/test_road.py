@@ -242,7 +242,7 @@ class TestAttacks:
         folder, found = done
         program = with_cores(lower(graph, PROFILE), PROFILE)
         x, y = shown.values, shown.labels
-        sets = {made.content_hash[:12]: made for made in read_sets([folder])}
+        sets = {made.content_hash[:12]: made for made in read_sets([folder], shown)}
         assert len(found.manifest.sets) == len(sets) == 6
         for info in found.manifest.sets:
             made = sets[info.set]
@@ -466,7 +466,7 @@ class TestRefusals:
             lower={"profile": ["ideal-int8"], "weight_bits": [8], "scaling": ["max_abs", "mse"]},
             replay={"backend": ["torch"]},
         )
-        rows = found.rows.filter(rung="quantised")
+        rows = found.rows.filter(profile="ideal-int8")  # only its weights are on a grid
         assert dict(rows.select("scaling", "status").rows()) == {
             "max_abs": "done",
             "mse": "refused",
@@ -559,12 +559,12 @@ class TestWhatDoesNotFit:
         with pytest.raises(InvalidInput, match="named twice"):
             read_given(spec, tmp_path)
 
-    def test_no_set(self, tmp_path):
+    def test_no_set(self, tmp_path, samples):
         with pytest.raises(InvalidFile, match="holds no"):
-            read_sets([tmp_path])
+            read_sets([tmp_path], samples)
         (tmp_path / "foreign.safetensors").write_bytes(b"\x80\x04")
         with pytest.raises(InvalidFile, match="foreign"):
-            read_sets([tmp_path])
+            read_sets([tmp_path], samples)
 
 
 class TestFolder:

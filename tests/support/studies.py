@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from neurorobust import backends
-from neurorobust.data import Samples, encode
+from neurorobust.data import Samples, encode, load
 from neurorobust.files import PART
 from neurorobust.ir import LI, LIF, Affine, Flatten, Graph, Header, save_model
 from neurorobust.study.plan import Given, Named, make_plan
@@ -99,6 +99,11 @@ def files(folder):
     shown = images()
     np.savez(folder / "noise.npz", x=shown.raw / 255, y=shown.labels)
     return folder
+
+
+def loaded(folder):
+    """The images as ``files`` wrote them, read as the command line does."""
+    return load(str(folder / "noise.npz"))
 
 
 def tables(folder):
