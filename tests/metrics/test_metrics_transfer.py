@@ -20,8 +20,14 @@ from neurorobust.metrics import (
     worst_case,
 )
 from neurorobust.metrics.success import absolute_drop, conditional, relative_drop, unconditional
-from neurorobust.study.results import OUTCOME_COLUMNS
 
+COLUMNS = {
+    **dict.fromkeys(("set", "attack", "gradient"), pl.String),
+    "epsilon": pl.Float64,
+    **dict.fromkeys(("backend", "rung"), pl.String),
+    **dict.fromkeys(("sample", "label", "decision"), pl.Int64),
+    "margin": pl.Float64,
+}
 T, Q, L = Column("torch", "float"), Column("torch", "quantised"), Column("lava", "quantised")
 FGSM, PGD = SetKey("aa", "fgsm", "rga", 0.1), SetKey("bb", "pgd", "rga", 0.1)
 CLEAN = SetKey("clean", "none", "none", 0.0)
@@ -37,9 +43,7 @@ def rows(key, column, right, samples=None):
 
 
 def frame(*parts):
-    return pl.DataFrame(
-        [row for part in parts for row in part], schema=OUTCOME_COLUMNS, orient="row"
-    )
+    return pl.DataFrame([row for part in parts for row in part], schema=COLUMNS, orient="row")
 
 
 def bits(text):
