@@ -8,17 +8,14 @@ import time
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import pytest
 
 from neurorobust import backends, ir
 from neurorobust.backends import get_backend, require_backend
 from neurorobust.data import Samples, encode
 from neurorobust.errors import BackendUnavailable, InvalidFile, InvalidInput, Unsupported
-from neurorobust.study.lanes import Lane
-from neurorobust.study.replay import replay
-from neurorobust.study.sets import SampleSet
 from neurorobust.testing.networks import fixed_lif, fixed_neurons, lif, neurons
+from tests.support import studies
 from tests.support.helpers import require_backend as need
 from tests.support.running import neurorobust as run
 
@@ -28,13 +25,14 @@ class TestCommandLine:
         ("arguments", "words"),
         [
             (("report", "nowhere"), ("nowhere", "folder")),
+            (("study", "status", "nowhere"), ("nowhere", "study")),
             (("env", "build", "loihi"), ("loihi", "lava")),
             (("env", "path", "loihi"), ("loihi", "lava")),
         ],
     )
     def test_names_the_thing_and_the_way_out(self, arguments, words, tmp_path):
         done = run(*arguments)
-        assert done.returncode == 1
+        assert done.returncode == (1 if "env" in arguments else 2)
         assert done.stderr.startswith("error:")
         assert all(word in done.stderr for word in words)
         assert "Traceback" not in done.stderr
@@ -68,7 +66,7 @@ class TestCommandLine:
         (tmp_path / "taken").write_text("mine")
         for place in ("taken", "taken/below"):
             done = run("demo", "--out", str(tmp_path / place))
-            assert done.returncode == 1
+            assert done.returncode == 2
             assert "taken" in done.stderr
             assert "Traceback" not in done.stderr
         assert (tmp_path / "taken").read_text() == "mine"
@@ -77,7 +75,7 @@ class TestCommandLine:
     def test_a_folder_that_refuses_to_be_written(self):
         # The kernel's own file system takes no folders from anybody, not even from root.
         done = run("demo", "--out", "/proc/neurorobust")
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert "/proc/neurorobust" in done.stderr
 
     def test_a_damaged_model_is_named_and_left_alone(self, tmp_path):
@@ -88,16 +86,16 @@ class TestCommandLine:
         damaged = path.read_bytes()[:-100]
         path.write_bytes(damaged)
         done = run("demo", "--out", str(tmp_path))
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert "digits.safetensors" in done.stderr
         assert path.read_bytes() == damaged
         assert not (tmp_path / "report.html").exists()
 
     def test_truncated_results(self, tmp_path):
-        for name in ("outcomes.parquet", "agreement.parquet", "rasters.npz", "manifest.json"):
+        for name in ("rows.parquet", "outcomes.parquet", "pictures.npz", "study.json"):
             (tmp_path / name).write_bytes(b"PAR1")
         done = run("report", str(tmp_path))
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert "Traceback" not in done.stderr
         assert not (tmp_path / "report.html").exists()
 
@@ -121,7 +119,7 @@ class TestBackends:
             backend.compile(program, "float")
         executable = backend.compile(program, "quantised")
         stimulus = encode(program, np.zeros((2, 3, *program.shapes[program.input])))
-        with pytest.raises(InvalidInput, match="record is .*known are"):
+        with pytest.raises(InvalidInput, match=r"record is .*known are"):
             executable.run(stimulus, record=("voltages",))
         wrong = replace(stimulus, values=np.zeros((2, 3, 99)))
         with pytest.raises(InvalidInput, match="99"):
@@ -155,7 +153,7 @@ class TestBackends:
 
 
 @pytest.mark.lava
-def test_a_worker_that_keeps_dying_stops_its_lane_only(request, monkeypatch):
+def test_a_worker_that_keeps_dying_stops_its_lane_only(request, monkeypatch, tmp_path):
     """Killed at every start, the lane is recorded as stopped; the reference's results stay."""
     need(request, "lava")
     from neurorobust_lava.process import LavaWorker
@@ -170,14 +168,22 @@ def test_a_worker_that_keeps_dying_stops_its_lane_only(request, monkeypatch):
 
     monkeypatch.setattr(LavaWorker, "_start", doomed)
     shape = (40, 400, *program.shapes[program.input])
-    shown = SampleSet(Samples("none", np.zeros(shape), np.zeros(40, int)))
-    lanes = [Lane("reference", "quantised"), Lane("lava", "quantised")]
-    graph = None  # no lane on the rung float
-    done = replay(graph, program, [shown], lanes)
-    assert [entry.lane.backend for entry in done.closed] == ["lava"]
-    assert "SIGKILL" in done.closed[0].reason
-    assert done.outcomes["backend"].unique().to_list() == ["reference"]
-    assert len(done.outcomes.filter(pl.col("backend") == "reference")) == 40
+    shown = Samples("none", np.zeros(shape), np.zeros(40, int))
+    found = studies.run(
+        tmp_path,
+        models=[program],
+        samples=shown,
+        replay={"backend": ["reference", "lava"], "rung": ["quantised"]},
+    )
+    assert dict(found.rows.select("backend", "status").rows()) == {
+        "reference": "done",
+        "lava": "failed",
+    }
+    (failure,) = found.manifest.failures
+    assert "SIGKILL" in failure.reason
+    assert failure.attempts == 2
+    assert found.outcomes["backend"].unique().to_list() == ["reference"]
+    assert len(found.outcomes) == 40
 
 
 def _kill_later(pid: int) -> None:

@@ -115,9 +115,8 @@ def test_run_and_replay(run, tmp_path):
     with np.load(tmp_path / "road" / "pictures.npz") as file:
         found["pictures"] = {n: [str(a.dtype), a.shape, int(a.sum())] for n, a in file.items()}
     pinned("results_run", rounded(found))
-    run(
-        f"replay road --model model.safetensors --data digits --limit 12 --out again --json {backends}"
-    )
+    line = "replay road --model model.safetensors --data digits --limit 12 --out again --json"
+    run(f"{line} {backends}")
     one, other = (
         pl.read_parquet(tmp_path / name / "outcomes.parquet").sort(pl.all())
         for name in ("road", "again")

@@ -1,7 +1,6 @@
 """The commands of studies as people type them: plans, words, exit codes, and what they leave."""
 
 import json
-import os
 
 import numpy as np
 import polars as pl
@@ -196,7 +195,7 @@ class TestWhatCannotBe:
             ["attack", folder / "tiny.safetensors", "--data", folder / "noise.npz"],
             ["demo"],
         ):
-            done = invoke(*line, "--out", os.path.join(folder, place))
+            done = invoke(*line, "--out", folder / place)
             assert done.exit_code == 2
             assert place.split("/")[-1] in words(done)
             assert "Traceback" not in words(done)

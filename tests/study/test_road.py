@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from neurorobust import backends
 from neurorobust.attacks import AttackSet, Linf
 from neurorobust.backends import get_backend
 from neurorobust.chips import load_profile
@@ -264,7 +265,9 @@ class TestAttacks:
     def test_backends_are_compared_with_the_reference(self, done, graph, shown):
         _, found = done
         run = {
-            name: get_backend(name).compile(graph, "float").run(encode(graph, shown.values), ["spikes"])
+            name: backends.run(
+                graph, encode(graph, shown.values), backend=name, record=["spikes"]
+            )
             for name in ("reference", "torch")
         }  # fmt: skip
         (wanted,) = compare_spikes(
