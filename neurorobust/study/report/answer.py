@@ -170,11 +170,11 @@ def _variants(view: View, lowered: Sequence[Group]) -> list[str]:
         ends = _ends([g for g in groups if g.site in clean])
         for bits, best in ends.items():
             p = clean[best.site]
-            rule = f" ({best.site.scaling})" if best.site.scaling else ""
+            rule = f" ({best.site.scaling.replace('_', ' ')})" if best.site.scaling else ""
             text = f"{model} in {view.profile(profile)}, {_bits(bits)}{rule}: {_of(p)} rightly"
             told.append(f"{text}{_against(own, p)}{_worst_words(view, best)}.")
         if own and (few := fewest(own, groups)):
-            rule = f", {few.site.scaling}" if few.site.scaling else ""
+            rule = f", {few.site.scaling.replace('_', ' ')}" if few.site.scaling else ""
             told.append(
                 f"The fewest bits in {view.profile(profile)} with which {model} loses less than "
                 f"one point: {_bits(few.site.weight_bits)}{rule}."
@@ -331,7 +331,10 @@ def _against(own: Group | None, p: Proportion) -> str:
     before = clean_accuracy(own) if own else None
     if before is None or not before.n or not p.n:
         return ""
-    return f", {100 * (p.rate - before.rate):+.1f} points against float".replace("-", "−")
+    points = round(100 * (p.rate - before.rate), 1)
+    if not points:
+        return ", no point less or more than float"
+    return f", {points:+.1f} points against float".replace("-", "−")
 
 
 def _bits(bits: int | None) -> str:
