@@ -6,7 +6,9 @@ was made from have changed.
 
 import io
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -49,39 +51,34 @@ class Inputs:
         self.folder, self.store, self.device = folder, store, device
         self._read: dict[tuple[str, str], Any] = {}
         self._held = Held()
+        self._added: dict[Path, Callable[[], object]] = {}
+
+    def write(self) -> None:
+        """Write what was added and does not lie in the folder yet."""
+        for path, written in self._added.items():
+            if not path.exists():
+                written()
+        self._added.clear()
 
     def add_model(self, model: Model) -> str:
-        """Keep a model; its hash."""
+        """Have a model kept; its hash."""
         path = self._model_path(model.content_hash)
-        if not path.exists():
-            save_model(model, path)
+        self._added[path] = partial(save_model, model, path)
         self._keep(("model", model.content_hash), model)
         return model.content_hash
 
     def add_samples(self, samples: Samples) -> str:
-        """Keep samples; the digest of what the data set has."""
+        """Have samples kept; the digest of what the data set has."""
         digest = samples_digest(samples)
         path = self._samples_path(digest)
-        if not path.exists():
-            buffer = io.BytesIO()
-            arrays = {"raw": samples.raw, "index": samples.sample}
-            if samples.targets is not None:
-                arrays["targets"] = samples.targets
-            # mypy reads a mapping unpacked here as the flag allow_pickle
-            np.savez(buffer, **arrays)  # type: ignore[arg-type]
-            write_atomic(path, buffer.getvalue())
-            said = {
-                k: v for k, v in asdict(samples).items() if k not in ("raw", "targets", "index")
-            }
-            write_atomic(path.with_suffix(".json"), json.dumps(said) + "\n")
+        self._added[path] = partial(_write_samples, samples, path)
         self._keep(("samples", digest), samples)
         return digest
 
     def add_profile(self, profile: LoadedProfile) -> str:
-        """Keep a hardware profile; the hash of its file."""
+        """Have a hardware profile kept; the hash of its file."""
         path = self._profile_path(profile.sha256)
-        if not path.exists():
-            write_atomic(path, profile.path.read_bytes())
+        self._added[path] = partial(write_atomic, path, profile.path.read_bytes())
         return profile.sha256
 
     def profile(self, sha256: str) -> Profile:
@@ -140,10 +137,9 @@ class Inputs:
         return found
 
     def add_set(self, made: AttackSet) -> str:
-        """Keep a set that was crafted elsewhere; how cells name it."""
+        """Have a set kept that was crafted elsewhere; how cells name it."""
         path = self.folder / "inputs" / f"{made.content_hash[:16]}.safetensors"
-        if not path.exists():
-            made.save(path)
+        self._added[path] = partial(made.save, path)
         return f"{GIVEN}{made.content_hash}"
 
     def attack_set(self, key: str) -> AttackSet:
@@ -207,6 +203,18 @@ class Inputs:
 
     def _samples_path(self, digest: str) -> Path:
         return self.folder / "inputs" / f"{digest[:16]}.npz"
+
+
+def _write_samples(samples: Samples, path: Path) -> None:
+    said = {k: v for k, v in asdict(samples).items() if k not in ("raw", "targets", "index")}
+    write_atomic(path.with_suffix(".json"), json.dumps(said) + "\n")
+    buffer = io.BytesIO()
+    arrays = {"raw": samples.raw, "index": samples.sample}
+    if samples.targets is not None:
+        arrays["targets"] = samples.targets
+    # mypy reads a mapping unpacked here as the flag allow_pickle
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_atomic(path, buffer.getvalue())  # last, for with it both are there
 
 
 def load_any(path: Path) -> Graph | Program:

@@ -98,6 +98,7 @@ def make_plan(spec: Spec, given: Given, folder: Path, **about: Any) -> Plan:
         _require_fit(one, given.samples, labelled=True)
     planner = Planner(spec, given, inputs)
     cells = {cell.key: cell for cell in planner.cells()}
+    inputs.write()  # only now: what cannot be planned leaves nothing behind
     store = folder if spec.run.store is None else Path(spec.run.store).resolve()
     said = about | {
         "models": [_model_info(one).model_dump(mode="json") for one in given.models],

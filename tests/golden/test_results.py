@@ -2,7 +2,6 @@
 
 import json
 
-import neurorobust.study.demo
 import numpy as np
 import polars as pl
 import pytest
@@ -11,13 +10,15 @@ from typer.testing import CliRunner
 from neurorobust.cli import app
 from neurorobust.data import load
 from neurorobust.ir import Affine, Flatten, save_model
-from neurorobust.progress import Silent
 from tests.golden.networks import header, lif
 from tests.golden.pinning import files, pinned, rounded, structure, table, without
 from tests.support.networks import stack
 
 pytest.importorskip("sklearn")
-TIMES = ("wall_s", "created", "versions", "hardware")
+TIMES = (
+    *("wall_s", "cpu_s", "created", "versions", "hardware", "bytes", "stages", "named"),
+    *("estimate_s", "peak_mb"),
+)
 
 
 def prototypes(hidden=2):
@@ -44,7 +45,8 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("NEUROROBUST_LAVA_PYTHON", "")
     save_model(prototypes(), tmp_path / "model.safetensors")
 
-    def run(*arguments):
+    def run(line):
+        arguments = line.split()
         monkeypatch.setattr("sys.argv", ["neurorobust", *arguments])
         done = CliRunner().invoke(app, arguments, catch_exceptions=False)
         assert done.exit_code == 0, done.stderr
@@ -53,75 +55,76 @@ def run(tmp_path, monkeypatch):
     return run
 
 
-def manifest(path):
-    """What it says but for times and versions, and all its keys with their types."""
-    whole = json.loads(path.read_text())
-    return {"values": rounded(without(whole, *TIMES)), "structure": structure(whole)}
-
-
-def test_attack_and_quantise(run, tmp_path):
-    attack = ("attack", "model.safetensors", "--data", "digits", "--out", "sets", "--limit", "24")
-    attack += ("--attack", "fgsm,sign-noise", "--gradient", "stbp", "--audit", "0", "--json")
-    first = run(*attack, "--eps", "16/255,48/255")
-    again = run(*attack, "--eps", "48/255")
-    assert [row["reused"] for row in again["sets"]] == [True, True]
-    assert again["sets"][0]["set"] in {row["set"] for row in first["sets"]}
-    sets = pl.read_parquet(tmp_path / "sets" / "attacks.parquet").drop("wall_s")
-    found = {
-        "sets": files(tmp_path / "sets"),
-        "attacks.parquet": table(sets),
-        "attacks.json": manifest(tmp_path / "sets" / "attacks.json"),
-        "printed": rounded(without(first, *TIMES)),
+def kept(folder):
+    """All that a folder holds, but for times, versions and the hashes that name files."""
+    whole = json.loads((folder / "study.json").read_text())
+    cells = pl.read_parquet(folder / "cells.parquet")
+    tables = {
+        name: pl.read_parquet(folder / f"{name}.parquet")
+        for name in ("rows", "outcomes", "agreement")
     }
-    pinned("results_attack", found)
-    shown = run(
-        "quantise", "model.safetensors", "--data", "digits", "--out", "study", "--limit", "30",
-        "--bits", "3,8", "--scaling", "max_abs,spikes", "--decay-bits", "4", "--json",
-        "--calibration", "digits", "--calibration-limit", "12", "--attacks", "sets",
-    )  # fmt: skip
-    study = tmp_path / "study"
-    runs = {path.name: path for path in sorted((study / "runs").iterdir())}
-    kept = next(path for path in runs.values() if path.suffix == ".parquet")
-    found = {
-        "files": files(study),
-        "quantise.parquet": table(pl.read_parquet(study / "quantise.parquet")),
-        "quantise.json": manifest(study / "quantise.json"),
-        "printed": {key: structure(value) for key, value in shown.items()},
-        "a run": table(pl.read_parquet(kept).head(40)),
-        "spikes": {n: json.loads(p.read_text()) for n, p in runs.items() if p.suffix == ".json"},
-    }
-    pinned("results_quantise", rounded(found))
-
-
-def test_replay(run, tmp_path, monkeypatch):
-    test = load("digits", limit=12)
-    demo = neurorobust.study.demo
-    monkeypatch.setattr(demo, "EPSILONS", (16, 32))
-    monkeypatch.setattr(demo, "load", lambda *_, **__: test)
-    monkeypatch.setattr(demo, "load_or_train", lambda *_, **__: (prototypes(), {"data": "digits"}))
-    made = demo.run_demo(tmp_path / "demo", Silent(), command="neurorobust demo")
-    assert made.report == tmp_path / "demo" / "report.html"
-    outcomes, agreement = (
-        pl.read_parquet(tmp_path / "demo" / f"{name}.parquet") for name in ("outcomes", "agreement")
-    )
-    with np.load(tmp_path / "demo" / "rasters.npz") as file:
-        rasters = {name: [str(a.dtype), a.shape, int(a.sum())] for name, a in file.items()}
-    decided = outcomes.group_by("set", "backend", "rung", maintain_order=True).agg(
+    names = ("backend", "rung", "program", "set")
+    decided = tables["outcomes"].group_by(names, maintain_order=True).agg(
         *(pl.col(c).first() for c in ("attack", "gradient", "epsilon")),
         *(pl.col(c) for c in ("sample", "label", "decision")),
         pl.col("margin").sum(),
+    )  # fmt: skip
+    return rounded(
+        {
+            "files": [name for name in files(folder) if "/" not in name],
+            "sets": sorted(path.name for path in (folder / "sets").glob("*")),
+            "cells": {
+                " ".join(row[:2]): row[2]
+                for row in cells.group_by("kind", "status").len().sort("kind").iter_rows()
+            },
+            "rows": table(tables["rows"]),
+            "agreement": table(tables["agreement"]),
+            "outcomes": table(tables["outcomes"].head(0))["columns"],
+            "decisions": {" ".join(row[:4]): row[4:] for row in decided.iter_rows()},
+            "manifest": without(whole, *TIMES),
+            "structure": structure(without(whole, "versions")),
+        }
     )
-    decided = decided.filter(pl.col("backend").is_in(["reference", "torch"]))
-    said = manifest(tmp_path / "demo" / "manifest.json")
-    text = json.dumps(said).replace(str(tmp_path), "...")
-    found = {
-        "files": files(tmp_path / "demo"),
-        "columns": table(outcomes.head(0))["columns"],
-        "outcomes": {" ".join(map(str, row[:3])): row[3:] for row in decided.iter_rows()},
-        "rows": outcomes.height,
-        "agreement": table(agreement),
-        "rasters": rasters,
-        "manifest": json.loads(text),
-        "printed": run("report", "demo", "--json"),
-    }
-    pinned("results_replay", rounded(found))
+
+
+def test_attack_and_quantise(run, tmp_path):
+    line = "attack model.safetensors --data digits --out sets --limit 24 --audit 0 --json"
+    line += " --attack fgsm,sign-noise --gradient stbp --eps "
+    first = run(f"{line}16/255,48/255")
+    again = run(f"{line}48/255")
+    assert pl.read_parquet(tmp_path / "sets" / "cells.parquet")["reused"].all()
+    sets = [{row["set"] for row in shown["rows"]} for shown in (first, again)]
+    assert sets[1] < sets[0]
+    found = kept(tmp_path / "sets") | {"printed": without(first, *TIMES, "report")}
+    pinned("results_attack", rounded(found))
+    run(
+        "quantise model.safetensors --data digits --out study --limit 30 --bits 3,8"
+        " --scaling max_abs,spikes --decay-bits 4 --json --calibration digits"
+        " --calibration-limit 12 --attacks sets"
+    )
+    pinned("results_quantise", kept(tmp_path / "study"))
+
+
+def test_run_and_replay(run, tmp_path):
+    backends = "--backend reference,torch,snntorch,norse,onnx"
+    run(
+        f"run model.safetensors --data digits --limit 12 --out road --audit 0 --json {backends}"
+        " --attack noise,fgsm,pgd --gradient stbp,rga --eps 16/255,32/255"
+    )
+    found = kept(tmp_path / "road")
+    with np.load(tmp_path / "road" / "pictures.npz") as file:
+        found["pictures"] = {n: [str(a.dtype), a.shape, int(a.sum())] for n, a in file.items()}
+    pinned("results_run", rounded(found))
+    run(
+        f"replay road --model model.safetensors --data digits --limit 12 --out again --json {backends}"
+    )
+    one, other = (
+        pl.read_parquet(tmp_path / name / "outcomes.parquet").sort(pl.all())
+        for name in ("road", "again")
+    )
+    assert one.equals(other)
+    rows = [
+        pl.read_parquet(tmp_path / name / "rows.parquet").drop("status", "reason").sort(pl.all())
+        for name in ("road", "again")
+    ]
+    assert rows[0].equals(rows[1])

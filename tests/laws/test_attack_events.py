@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from neurorobust.attacks import Events, Linf, Pgd, Request, Retiming, Target, UniformNoise, craft
+from neurorobust.attacks import (
+    AttackSet,
+    Events,
+    Linf,
+    Pgd,
+    Request,
+    Retiming,
+    Target,
+    UniformNoise,
+    craft,
+)
 from neurorobust.attacks import base as attacks_base
 from neurorobust.attacks.events.dvs import CornerAttack, DashAttack, FrameAttack
 from neurorobust.attacks.events.flips import EventFlips
@@ -15,7 +25,6 @@ from neurorobust.engine.estimators import Assg, Stbp
 from neurorobust.engine.network import Network
 from neurorobust.errors import InvalidInput
 from neurorobust.ir import LI, LIF, Affine, Flatten, Header
-from neurorobust.study.sets import SampleSet
 from tests.support.attack_cases import linear
 from tests.support.networks import stack
 
@@ -229,7 +238,10 @@ class TestSparse:
         assert made.threat == threat
         assert made.violations() == 0
         assert made.epsilon == 9
-        assert SampleSet.of(made).samples.values.shape == (12, STEPS, *SHAPE)
+        (path,) = tmp_path.iterdir()
+        again = AttackSet.load(path)
+        assert again.adversarial.shape == (12, STEPS, *SHAPE)
+        assert np.array_equal(again.adversarial, made.adversarial)
 
 
 class TestPatterns:
