@@ -222,6 +222,7 @@ class View:
         return (
             models.index(site.model) if site.model in models else len(models),
             site.data,
+            not site.trained,
             RUNGS.index(site.rung) if site.rung in RUNGS else len(RUNGS),
             profiles.index(site.profile) if site.profile in profiles else len(profiles),
             site.decay_bits is not None,
