@@ -175,10 +175,6 @@ class SpikeComparison:
     threshold: float | None = None
     distance: float | None = None
 
-    def row(self, *, set_: str, rung: str, backend: str, against: str) -> dict[str, Any]:
-        """The row with its key columns."""
-        return {"set": set_, "rung": rung, "backend": backend, "against": against} | asdict(self)
-
 
 _TYPES: Mapping[Any, type[pl.DataType]] = {
     str: pl.String,
@@ -190,11 +186,6 @@ SPIKE_COLUMNS: dict[str, type[pl.DataType]] = {
     field.name: _TYPES[field.type] for field in fields(SpikeComparison)
 }
 """Columns of a table of comparisons."""
-AGREEMENT_COLUMNS: dict[str, type[pl.DataType]] = {
-    **dict.fromkeys(("set", "rung", "backend", "against"), pl.String),
-    **SPIKE_COLUMNS,
-}
-"""Columns of ``agreement.parquet``: the keys of a comparison, then ``SpikeComparison``."""
 
 
 def compare_spikes(

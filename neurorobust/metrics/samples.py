@@ -75,19 +75,6 @@ class Block:
         return Block(self.columns, self.samples[keep], self.labels[keep], self.decisions[:, keep])
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Columns that are compared with each other.
-
-    Attributes:
-        columns: The columns.
-        limited_by: The columns that replayed fewer samples and so decide what is common.
-    """
-
-    columns: tuple[Column, ...]
-    limited_by: tuple[Column, ...] = ()
-
-
 def columns_of(outcomes: pl.DataFrame, set_: str | None = None) -> tuple[Column, ...]:
     """Columns in the table (in one set), by rung, then in order of appearance."""
     rows = outcomes if set_ is None else outcomes.filter(pl.col("set") == set_)
@@ -145,27 +132,6 @@ def block(outcomes: pl.DataFrame, set_: str, columns: Iterable[Column] | None = 
             [part["decision"].to_numpy()[i] for part, i in zip(parts, at, strict=True)]
         ),
     )
-
-
-def scopes(outcomes: pl.DataFrame, surrogate: Column | None = None) -> tuple[Scope, ...]:
-    """Comparisons that waste no samples.
-
-    One scope if all columns ran the same samples. Else first the columns that ran all of them, on
-    all samples, then all columns, on the samples of the smallest; if the surrogate itself ran a
-    subset, only the latter.
-    """
-    counted = outcomes.group_by("set", "backend", "rung").agg(pl.col("sample").n_unique())
-    most = outcomes.group_by("set").agg(pl.col("sample").n_unique().alias("most"))
-    short = counted.join(most, on="set").filter(pl.col("sample") < pl.col("most"))
-    limited = {Column(*row) for row in short.select("backend", "rung").rows()}
-    everything = columns_of(outcomes)
-    whole = tuple(c for c in everything if c not in limited)
-    partial = Scope(everything, tuple(c for c in everything if c in limited))
-    if not limited:
-        return (Scope(everything),)
-    if not whole or surrogate in limited:
-        return (partial,)
-    return Scope(whole), partial
 
 
 def _rank(order: Sequence[str], name: str) -> tuple[int, str]:

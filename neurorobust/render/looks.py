@@ -1,13 +1,13 @@
 """Names and numbers as every page and table writes them."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from neurorobust.errors import InvalidInput
 from neurorobust.methods import spelled
-from neurorobust.metrics import Column, Proportion, SetKey
+from neurorobust.metrics import Proportion
 
 _NAMES = {
     "apgd": "APGD",
@@ -97,18 +97,6 @@ def epsilon_axis(values: Sequence[float], levels: int | None = None) -> tuple[li
     return [f"{value:.3g}" for value in values], "ε, in units of the input range"
 
 
-def attack_name(key: SetKey) -> str:
-    """Attack and gradient without the radius: ``PGD · RGA``, ``noise``."""
-    if key.gradient == "none":
-        return proper(key.attack)
-    return f"{proper(key.attack)} · {proper(key.gradient)}"
-
-
-def set_name(key: SetKey) -> str:
-    """An attack set: ``PGD · RGA, ε 8/255``."""
-    return f"{attack_name(key)}, ε {epsilon(key.epsilon)}"
-
-
 def percent(rate: float, digits: int = 1) -> str:
     """A share in percent; ``–`` of no samples. 100 and 0 are said only where they are exact."""
     if math.isnan(rate):
@@ -151,17 +139,6 @@ def duration(seconds: float | None) -> str:
     if seconds < 120:
         return f"{seconds:.3g} s"
     return str(timedelta(seconds=round(seconds))).removeprefix("0:")
-
-
-def column_list(columns: Iterable[Column]) -> str:
-    """Columns, grouped: ``torch, norse (float); lava (float, quantised)``."""
-    by_rung: dict[str, list[str]] = {}
-    for column in columns:
-        by_rung.setdefault(column.rung, []).append(column.backend)
-    by_names: dict[str, list[str]] = {}
-    for rung, names in by_rung.items():
-        by_names.setdefault(", ".join(names), []).append(rung)
-    return "; ".join(f"{names} ({', '.join(rungs)})" for names, rungs in by_names.items())
 
 
 def value(item: Any) -> str:

@@ -216,8 +216,7 @@ class Gathering:
             )
             common = own.keys() & other.keys()
             same = Proportion(sum(own[s] == other[s] for s in common), len(common))
-            found |= _rate("agreement", ("agreeing", "n_compared"), same)
-            found.pop("n_compared")
+            found |= _rate("agreement", ("agreeing", "compared"), same)
         found |= self._drift(runs)
         if at.set != CLEAN:
             found |= self._success(at, right)

@@ -278,7 +278,9 @@ class Planner:
                 for what in shown[: len(self.ranges)] if _closed(lane, one.model) else shown:
                     # Clean samples are of no attack: only a lane as a whole is left out.
                     crafted = {} if what.set is None else what.row
-                    if self._left_out(axes | crafted) or _not_on(lane, what):
+                    if _elsewhere(target, targets, what) or _not_on(lane, what):
+                        continue
+                    if self._left_out(axes | crafted):
                         continue
                     at = target.named, what.set, what.first
                     against = kept.get(at) if number else None
@@ -394,6 +396,12 @@ def _of_set(made: AttackSet, data: Mapping[str, Any]) -> Shown:
         "seed": made.request["seed"],
     }
     return Shown(row, f"{GIVEN}{made.content_hash}", len(made.label))
+
+
+def _elsewhere(target: Target, targets: Sequence[Target], what: Shown) -> bool:
+    """Whether a set was crafted on another lowering: it is shown to its own, and as trained."""
+    others = [one.named for one in targets[1:] if one is not target]
+    return target is not targets[0] and what.row["crafted_on"] in others
 
 
 def _not_on(lane: Lane, what: Shown) -> bool:

@@ -61,6 +61,7 @@ ROWS: Columns = RUN | {
     "accuracy_low": pl.Float64,
     "accuracy_high": pl.Float64,
     "agreeing": pl.Int64,
+    "compared": pl.Int64,
     "agreement": pl.Float64,
     "agreement_low": pl.Float64,
     "agreement_high": pl.Float64,
@@ -82,8 +83,8 @@ ROWS: Columns = RUN | {
 }
 """A row per run: ``status`` is ``done``, ``refused``, ``unavailable`` or ``failed``, with why.
 
-Rates stand beside their counts and Wilson 95 % intervals. ``agreement`` is the share of decisions
-that are those of the same model on the rung float, spikes likewise; ``success`` counts samples
+Rates stand beside their counts and Wilson 95 % intervals. ``agreement`` is the share of the
+decisions ``compared`` that are those of the same model on the rung float, spikes likewise; ``success`` counts samples
 fooled of those right when clean here and on the surrogate (``attackable``); ``kept`` to ``p_value``
 follow the surrogate's successes (``surrogate_fooled``).
 """

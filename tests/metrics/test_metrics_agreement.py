@@ -1,4 +1,4 @@
-from neurorobust.metrics import Column, Proportion, decision_agreement, identical_columns
+from neurorobust.metrics import Proportion, decision_agreement
 from tests.support.results_fixture import outcomes
 
 
@@ -9,10 +9,3 @@ def test_decision_agreement_is_symmetric_and_whole_on_the_diagonal():
         assert p.n == 60
         if a == b:
             assert p == Proportion(60, 60)
-
-
-def test_columns_that_decide_alike_are_grouped():
-    groups = identical_columns(outcomes())
-    together = next(g for g in groups if Column("torch", "quantised") in g)
-    assert Column("lava", "quantised") in together
-    assert Column("norse", "quantised") not in together

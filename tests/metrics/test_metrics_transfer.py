@@ -13,21 +13,12 @@ from neurorobust.metrics import (
     block,
     churn,
     columns_of,
-    curves,
-    scopes,
     sets_of,
     transfer,
-    worst_case,
 )
 from neurorobust.metrics.success import absolute_drop, conditional, relative_drop, unconditional
+from neurorobust.study.tables import OUTCOMES
 
-COLUMNS = {
-    **dict.fromkeys(("set", "attack", "gradient"), pl.String),
-    "epsilon": pl.Float64,
-    **dict.fromkeys(("backend", "rung"), pl.String),
-    **dict.fromkeys(("sample", "label", "decision"), pl.Int64),
-    "margin": pl.Float64,
-}
 T, Q, L = Column("torch", "float"), Column("torch", "quantised"), Column("lava", "quantised")
 FGSM, PGD = SetKey("aa", "fgsm", "rga", 0.1), SetKey("bb", "pgd", "rga", 0.1)
 CLEAN = SetKey("clean", "none", "none", 0.0)
@@ -43,7 +34,9 @@ def rows(key, column, right, samples=None):
 
 
 def frame(*parts):
-    return pl.DataFrame([row for part in parts for row in part], schema=COLUMNS, orient="row")
+    names = (*SetKey._fields, *Column._fields, "sample", "label", "decision", "margin")
+    schema = {name: OUTCOMES[name] for name in names}
+    return pl.DataFrame([row for part in parts for row in part], schema=schema, orient="row")
 
 
 def bits(text):
@@ -159,31 +152,6 @@ def test_sets_and_columns_come_in_a_fixed_order():
     )
     assert sets_of(outcomes) == (CLEAN, FGSM, PGD)
     assert columns_of(outcomes) == (T, Q, L)
-
-
-def test_scopes_separate_those_who_replayed_a_subset():
-    outcomes = example(rows(CLEAN, L, bits("11")), rows(PGD, L, bits("01")))
-    whole, everything = scopes(outcomes, T)
-    assert whole.columns == (T, Q)
-    assert everything.columns == (T, Q, L)
-    assert everything.limited_by == (L,)
-    assert len(scopes(example(), T)) == 1
-    assert [s.limited_by for s in scopes(outcomes, L)] == [(L,)]
-
-
-def test_curves_draw_the_worst_of_several_sets_at_one_radius():
-    again = SetKey("cc", "pgd", "rga", 0.1)
-    outcomes = example(
-        rows(again, T, bits("00000110")),
-        rows(again, Q, bits("11111111")),
-        rows(FGSM, T, bits("11100110")),
-        rows(FGSM, Q, bits("11111111")),
-    )
-    found = {(c.attack, c.gradient): c.points for c in curves(outcomes, T)}
-    assert [p.accuracy for p in found["pgd", "rga"]] == [Proportion(7, 8), Proportion(2, 8)]
-    assert [p.epsilon for p in found["fgsm", "rga"]] == [0.0, 0.1]
-    # Right when clean and under all three: samples 5 and 6.
-    assert worst_case(outcomes, T).points[-1].accuracy == Proportion(2, 8)
 
 
 def test_the_definitions_of_success_differ():

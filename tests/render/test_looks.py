@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from neurorobust.backends import backend_names
-from neurorobust.metrics import Column, Proportion, SetKey
+from neurorobust.metrics import Proportion
 from neurorobust.render import looks
 from neurorobust.render.colours import GRADIENTS, HEAT, LIGHT, backend_colours
 from neurorobust.render.svg import drawn, heat, styled
@@ -22,14 +22,10 @@ def test_only_a_whole_is_a_hundred(rate, text):
 
 def test_numbers_are_written_alike():
     assert looks.percent(float("nan")) == "–"
-    assert looks.set_name(SetKey("x", "noise", "none", 0.1)) == "noise, ε 0.1"
     assert looks.interval(Proportion(0, 0)) == ""
     assert looks.p_value(1e-9) == "< 0.001"
     assert looks.integer(12345678) == "12\u202f345\u202f678"
     assert looks.duration(4000) == "1:06:40"
-    assert looks.column_list([Column("a", "float"), Column("b", "float")]) == "a, b (float)"
-    both = [Column("a", "float"), Column("a", "quantised")]
-    assert looks.column_list(both) == "a (float, quantised)"
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def rows_of(decided: pl.DataFrame, agreed: pl.DataFrame) -> pl.DataFrame:
         row |= rate("accuracy", "right", "n", sum(right.values()), len(right))
         own = runs[model, "", "reference", name][2]
         agreeing = sum(decision[s] == own[s] for s in decision)
-        row |= rate("agreement", "agreeing", "n", agreeing, len(right))
+        row |= rate("agreement", "agreeing", "compared", agreeing, len(right))
         same = agreed.filter(
             (pl.col("model") == model)
             & (pl.col("program") == program)

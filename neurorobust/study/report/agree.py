@@ -86,7 +86,7 @@ def _folded(found: Sequence[PairRow]) -> Iterable[PairRow]:
     """Of several ways of lowering, those without a difference are one row."""
     alike: dict[object, list[PairRow]] = {}
     for pair in found:
-        own = pair.site if pair.verdict == "differ" or pair.site.rung == "float" else None
+        own = pair.site if pair.verdict == "differ" or pair.site.trained else None
         chip = pair.site.model, pair.site.data, pair.site.part, pair.site.profile
         alike.setdefault((own, chip, pair.backends, pair.against, pair.verdict), []).append(pair)
     for pairs_ in alike.values():

@@ -77,7 +77,7 @@ def question(view: View) -> str:
         model.label for model in view.manifest.models
     ]
     named = [profile.name or profile.id for profile in view.manifest.profiles]
-    ran = [view.profile(site.profile) for site in view.sites if site.rung != "float"]
+    ran = [view.profile(site.profile) for site in view.sites if not site.trained]
     chips = list(dict.fromkeys([*named, *ran]))
     attacks = {s.method for s in view.sets.values() if not is_noise(s.attack)}
     verb, names = "does" if len(models) == 1 else "do", joined(models)
@@ -102,8 +102,8 @@ def question(view: View) -> str:
 
 def _network(view: View, model: str, sites: Sequence[Site], *, alone: bool) -> list[str]:
     """The network in float, then on every chip."""
-    lowered = [view.main[site] for site in sites if site.rung != "float"]
-    own = [view.main[site] for site in sites if site.rung == "float"]
+    lowered = [view.main[site] for site in sites if not site.trained]
+    own = [view.main[site] for site in sites if site.trained]
     if view.varied and lowered:
         return [_said(view, group, f"{model} in float") for group in own] + _variants(view, lowered)
     if not alone:
@@ -170,11 +170,11 @@ def _variants(view: View, lowered: Sequence[Group]) -> list[str]:
         ends = _ends([g for g in groups if g.site in clean])
         for bits, best in ends.items():
             p = clean[best.site]
-            rule = f" ({best.site.scaling})" if best.site.scaling else ""
+            rule = f" ({best.site.scaling.replace('_', ' ')})" if best.site.scaling else ""
             text = f"{model} in {view.profile(profile)}, {_bits(bits)}{rule}: {_of(p)} rightly"
             told.append(f"{text}{_against(own, p)}{_worst_words(view, best)}.")
         if own and (few := fewest(own, groups)):
-            rule = f", {few.site.scaling}" if few.site.scaling else ""
+            rule = f", {few.site.scaling.replace('_', ' ')}" if few.site.scaling else ""
             told.append(
                 f"The fewest bits in {view.profile(profile)} with which {model} loses less than "
                 f"one point: {_bits(few.site.weight_bits)}{rule}."
@@ -220,8 +220,8 @@ def _tiles(view: View, *, alone: bool) -> list[Tile]:
     radius = headline_radius(view)
     shown = list(view.main.values())
     if view.varied:
-        lowered = [g for g in shown if g.site.rung != "float" and CLEAN in g.decided]
-        shown = [g for g in shown if g.site.rung == "float"] + list(_ends(lowered).values())
+        lowered = [g for g in shown if not g.site.trained and CLEAN in g.decided]
+        shown = [g for g in shown if g.site.trained] + list(_ends(lowered).values())
     tiles = []
     for group in shown:
         named = [view.model(group.site)] * (not alone) + [view.arithmetic(group.site)]
@@ -245,7 +245,7 @@ def _survived(view: View, rows: Sequence[TransferRow], found: Sequence[PairRow])
     after = [
         (row, row.churn)
         for row in _ends_of(view, moved(view, rows, first))
-        if row.churn and row.group.site.rung != "float"
+        if row.churn and not row.group.site.trained
     ]
     if after and first:
         row, least = min(after, key=lambda pair: pair[1].kept.rate)
@@ -274,7 +274,7 @@ def _audits(view: View) -> list[tuple[str, str]]:
         for group in view.groups:
             radius = next((r for r in view.radii if r.epsilon == row.epsilon), None)
             held = view.worst(group, radius) if radius else None
-            own = group.site.model == row.model and group.site.rung == "float"
+            own = group.site.model == row.model and group.site.trained
             if own and held and row.left and row.left.interval[1] < held.rate:
                 told.append(
                     f"The audit of {row.model} leaves only {row.number.text} "
@@ -331,7 +331,10 @@ def _against(own: Group | None, p: Proportion) -> str:
     before = clean_accuracy(own) if own else None
     if before is None or not before.n or not p.n:
         return ""
-    return f", {100 * (p.rate - before.rate):+.1f} points against float".replace("-", "−")
+    points = round(100 * (p.rate - before.rate), 1)
+    if not points:
+        return ", no point less or more than float"
+    return f", {points:+.1f} points against float".replace("-", "−")
 
 
 def _bits(bits: int | None) -> str:

@@ -72,9 +72,9 @@ def variants(view: View) -> tuple[VariantRow, ...]:
         before = own.decided.get(CLEAN) if own else None
         clean = group.decided.get(CLEAN)
         change = 0.0
-        if site.rung != "float" and before and clean:
+        if not site.trained and before and clean:
             change = clean.accuracy.rate - before.accuracy.rate
-        lowered = site.rung != "float"
+        lowered = not site.trained
         found.append(
             VariantRow(
                 site=site,
@@ -154,7 +154,7 @@ def accuracy_lines(view: View) -> Drawing | None:
 def _panels(view: View) -> dict[tuple[str, str], list[Group]]:
     found: dict[tuple[str, str], list[Group]] = {}
     for site, group in view.main.items():
-        if site.rung != "float" and site.weight_bits is not None and CLEAN in group.decided:
+        if not site.trained and site.weight_bits is not None and CLEAN in group.decided:
             found.setdefault((view.model(site), site.profile), []).append(group)
     return found
 

@@ -124,7 +124,7 @@ def _unnamed(lane: LaneInfo) -> str:
 
 
 def _lane_arithmetic(view: View, lane: LaneInfo) -> str:
-    if lane.rung == "float":
+    if lane.rung == "float" and not lane.profile:
         return "float"
     words = [view.profile(lane.profile) or lane.rung]
     return ", ".join(words + [lane.execution] * (lane.execution not in {"", "clocked"}))

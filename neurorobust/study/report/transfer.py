@@ -112,7 +112,7 @@ def headline_set(view: View, model: str = "") -> Shown | None:
                 continue
             if not view.surrogate(group.site, shown) or not row["attackable"]:
                 continue
-            key = group.site.rung == "float", row["fooled"] / row["attackable"], shown
+            key = group.site.trained, row["fooled"] / row["attackable"], shown
             if best is None or key[:2] > best[:2]:
                 best = key
     return best[2] if best else None

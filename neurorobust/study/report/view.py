@@ -38,6 +38,11 @@ class Site(NamedTuple):
     model_hash: str
 
     @property
+    def trained(self) -> bool:
+        """Whether it is the network as it was trained, not lowered to anything."""
+        return self.rung == "float" and not self.profile
+
+    @property
     def runs(self) -> str:
         """Start of the hash of what is run."""
         return self.program or self.model_hash
@@ -217,6 +222,7 @@ class View:
         return (
             models.index(site.model) if site.model in models else len(models),
             site.data,
+            not site.trained,
             RUNGS.index(site.rung) if site.rung in RUNGS else len(RUNGS),
             profiles.index(site.profile) if site.profile in profiles else len(profiles),
             site.decay_bits is not None,
@@ -248,7 +254,7 @@ class View:
         """Whether one network was lowered to one chip in several ways."""
         ways: dict[tuple[str, str], set[Any]] = {}
         for site in self.sites:
-            if site.rung != "float":
+            if not site.trained:
                 ways.setdefault((site.model, site.profile), set()).add(site.variant)
         for program in self.manifest.programs:
             way = program.weight_bits, program.scaling, program.decay_bits
@@ -267,7 +273,7 @@ class View:
         """The same network on the same samples in float."""
         for other, group in self.main.items():
             same = (other.model, other.data, other.part) == (site.model, site.data, site.part)
-            if same and other.rung == "float":
+            if same and other.trained:
                 return group
         return None
 
@@ -283,7 +289,7 @@ class View:
 
     def arithmetic(self, site: Site) -> str:
         """``float``, or the chip whose integers are computed with, and how it was lowered."""
-        if site.rung == "float":
+        if site.trained:
             return "float"
         words = [self.profile(site.profile) or site.rung]
         if self.varied:

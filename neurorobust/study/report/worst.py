@@ -59,7 +59,7 @@ def worst_rows(view: View) -> tuple[WorstRow, ...]:
 def like_float(view: View, group: Group) -> Proportion | None:
     """Share of clean decisions that are those of the same network in float, on common samples."""
     other = view.float_of(group.site)
-    if group.site.rung == "float" or other is None or CLEAN not in group.decided:
+    if group.site.trained or other is None or CLEAN not in group.decided:
         return None
     own, float_ = group.decided[CLEAN], other.decided.get(CLEAN)
     if float_ is None:
@@ -73,7 +73,7 @@ def headline_radius(view: View) -> Radius | None:
 
     Chosen in float where that ran, so that no chip's fate is chosen.
     """
-    groups = [group for group in view.groups if group.site.rung == "float"] or list(view.groups)
+    groups = [group for group in view.groups if group.site.trained] or list(view.groups)
     for radius in view.radii:
         for group in groups:
             clean, worst = group.decided.get(CLEAN), view.worst(group, radius)
