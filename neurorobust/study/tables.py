@@ -84,9 +84,9 @@ ROWS: Columns = RUN | {
 """A row per run: ``status`` is ``done``, ``refused``, ``unavailable`` or ``failed``, with why.
 
 Rates stand beside their counts and Wilson 95 % intervals. ``agreement`` is the share of the
-decisions ``compared`` that are those of the same model on the rung float, spikes likewise; ``success`` counts samples
-fooled of those right when clean here and on the surrogate (``attackable``); ``kept`` to ``p_value``
-follow the surrogate's successes (``surrogate_fooled``).
+decisions ``compared`` that are those of the same model on the rung float, spikes likewise;
+``success`` counts samples fooled of those right when clean here and on the surrogate
+(``attackable``); ``kept`` to ``p_value`` follow the surrogate's successes (``surrogate_fooled``).
 """
 CELLS: Columns = {
     "cell": pl.String,

@@ -75,7 +75,7 @@ def kept(folder):
             "sets": sorted(path.name for path in (folder / "sets").glob("*")),
             "cells": {
                 " ".join(row[:2]): row[2]
-                for row in cells.group_by("kind", "status").len().sort("kind").iter_rows()
+                for row in cells.group_by("kind", "status").len().sort("kind", "status").iter_rows()
             },
             "rows": table(tables["rows"]),
             "agreement": table(tables["agreement"]),

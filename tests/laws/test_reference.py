@@ -192,7 +192,7 @@ class TestRunning:
 
     def test_an_unknown_record(self):
         executable = reference.compile(self.graph, "float")
-        with pytest.raises(InvalidInput, match="record is .*known are"):
+        with pytest.raises(InvalidInput, match=r"record is .*known are"):
             executable.run(stimulus(impulse(6), impulse(6)), record=("current",))
 
     def test_an_unknown_precision(self):

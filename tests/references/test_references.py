@@ -37,7 +37,7 @@ from tests.support.running import invoke
 ROOT = Path(__file__).parents[2]
 TEXT = (files("neurorobust.references") / "references.bib").read_text(encoding="utf-8")
 LISTED = {name for reference in references() for name in reference.names}
-WRAPPERS = {"ensemble", "targeted", "transferred"}
+WRAPPERS = {"ensemble", "fast", "targeted", "transferred"}
 
 
 def of(kind: str) -> set[str]:
