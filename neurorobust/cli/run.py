@@ -244,7 +244,7 @@ def go(spec: "Spec", out: Path, preset: str, *, as_json: bool) -> None:
     from neurorobust.cli.stages import stages
     from neurorobust.files import require_folder
     from neurorobust.study.given import read_given
-    from neurorobust.study.report import print_summary
+    from neurorobust.study.report import print_summary, worst_case
     from neurorobust.study.running import begin, run_study
 
     told = stages(as_json)
@@ -267,6 +267,7 @@ def go(spec: "Spec", out: Path, preset: str, *, as_json: bool) -> None:
             {
                 "report": str(done.report),
                 "cells": manifest.cells,
+                "worst_case": worst_case(done.results),
                 "rows": done.results.rows.to_dicts(),
                 "audits": manifest.audits,
                 "failures": [failure.model_dump() for failure in manifest.failures],

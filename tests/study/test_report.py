@@ -15,7 +15,7 @@ from neurorobust.errors import InvalidFile
 from neurorobust.metrics import Proportion
 from neurorobust.render import looks
 from neurorobust.study import folder, tables
-from neurorobust.study.report import print_summary, render_report, write_report
+from neurorobust.study.report import print_summary, render_report, worst_case, write_report
 from neurorobust.study.report.answer import answer
 from neurorobust.study.report.pictures import pictures
 from neurorobust.study.report.raster import MOST_NEURONS, choose, raster_pair
@@ -254,6 +254,15 @@ class TestTheAnswer:
             for backend in group.backends:
                 known = self.brute(results, group.site, backend, epsilon)
                 assert view.worst(group, Radius("linf", epsilon)) == known
+
+    def test_programs_are_told_the_same_worst_case(self, results, view):
+        told = worst_case(results)
+        assert len(told) == len(view.groups)
+        for group, row in zip(view.groups, told, strict=True):
+            for at in row["worst"]:
+                known = self.brute(results, group.site, row["backends"][0], at["epsilon"])
+                assert (at["right"]["count"], at["right"]["n"]) == (known.count, known.n)
+                assert at["right"]["interval"] == list(known.interval)
 
     def test_sets_of_one_attack_on_two_ranges_are_one(self):
         whole = study()

@@ -548,7 +548,7 @@ class TestWhatDoesNotFit:
     @pytest.mark.parametrize("threat", ["l3", "linf(total=3)"])
     def test_an_unknown_threat(self, tmp_path, threat):
         craft = {"attack": ["noise"], "epsilon": ["8/255"], "threat": threat}
-        with pytest.raises(InvalidInput, match="l3|total"):
+        with pytest.raises(InvalidInput, match=r"l3|total"):
             studies.run(tmp_path, craft=craft)
 
     def test_a_model_that_is_named_twice(self, tmp_path):

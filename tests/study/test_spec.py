@@ -43,6 +43,9 @@ def written(folder, text):
     return path
 
 
+MANY = "pgd(steps=2,restarts=2)"
+
+
 class TestReading:
     def test_what_is_said(self, tmp_path):
         spec = read_spec(written(tmp_path, GOOD))
@@ -82,8 +85,8 @@ class TestReading:
             ("craft.epsilon=1/255,4/255", ("craft", "epsilon"), (1 / 255, 4 / 255)),
             ('craft.epsilon=["8/255"]', ("craft", "epsilon"), (8 / 255,)),
             ("craft.attack=fgsm", ("craft", "attack"), ("fgsm",)),
-            ("craft.attack=pgd(steps=2,restarts=2)", ("craft", "attack"), ("pgd(steps=2,restarts=2)",)),
-            ("craft.attack=fgsm,pgd(steps=2,restarts=2)", ("craft", "attack"), ("fgsm", "pgd(steps=2,restarts=2)")),
+            (f"craft.attack={MANY}", ("craft", "attack"), (MANY,)),
+            (f"craft.attack=fgsm,{MANY}", ("craft", "attack"), ("fgsm", MANY)),
             ("run.jobs = 3", ("run", "jobs"), 3),
             ("study.title=All of it", ("study", "title"), "All of it"),
             ("data.count=7", ("data", "count"), 7),
@@ -151,11 +154,20 @@ class TestFaults:
             ({"models": None}, "models.use: names no model"),
             ({"data": {}}, "data.name: names no samples"),
             ({"craft": {"attack": ["noise"]}}, "craft.epsilon: names no radius"),
-            ({"craft": {"attack": "pgd", "epsilon": "8/255"}}, "craft.gradient: names no estimator"),
+            (
+                {"craft": {"attack": "pgd", "epsilon": "8/255"}},
+                "craft.gradient: names no estimator",
+            ),
             ({"craft": {"box": "twin"}}, "models.twin: names no model"),
             ({"craft": {"box": ["twin"]}}, "models.twin: names no model"),
-            ({"craft": {"attack": ["pgd,square"], "gradient": "rga", "epsilon": 0.1}}, "give a list of"),
-            ({"craft": {"attack": ["pgd"], "gradient": "rga,stbp", "epsilon": 0.1}}, "give a list of"),
+            (
+                {"craft": {"attack": ["pgd,square"], "gradient": "rga", "epsilon": 0.1}},
+                "give a list of",
+            ),
+            (
+                {"craft": {"attack": ["pgd"], "gradient": "rga,stbp", "epsilon": 0.1}},
+                "give a list of",
+            ),
             ({"craft": {"seed": [-1]}}, "craft.seed.0"),
             ({"craft": 3}, "craft"),
             ({"lower": {"profile": ["loihi2"], "scaling": ["best"]}}, "lower.scaling.0"),

@@ -222,7 +222,7 @@ class TestProcesses:
         }
 
     def test_a_limit_below_what_a_process_needs_is_said(self, tmp_path):
-        with pytest.raises(NeurorobustError, match="more than the 20 MB that run.memory_mb"):
+        with pytest.raises(NeurorobustError, match=r"more than the 20 MB that run.memory_mb"):
             studies.run(tmp_path, run={"memory_mb": 20})
         assert studies.leavings(tmp_path) == []
 

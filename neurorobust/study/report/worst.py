@@ -1,12 +1,14 @@
 """The worst case: right when clean and under every attack of a radius."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from neurorobust.metrics import CLEAN, Proportion
 from neurorobust.render.colours import backend_colours
 from neurorobust.render.numbers import Entry, entry
+from neurorobust.study.folder import Results
 from neurorobust.study.report.view import Group, Radius, View, backend_names
 
 
@@ -54,6 +56,38 @@ def worst_rows(view: View) -> tuple[WorstRow, ...]:
         )
         for group in view.groups
     )
+
+
+def worst_case(results: Results) -> list[dict[str, Any]]:
+    """The worst case as JSON values: a row per group of backends that decide alike.
+
+    Args:
+        results: Of a study.
+
+    Returns:
+        Model, arithmetic and backends; ``clean`` and, per radius, ``worst``: samples decided
+        rightly, ``count`` of ``n``, with the Wilson 95 % interval.
+    """
+    view = View(results)
+
+    def told(found: Proportion | None) -> dict[str, Any] | None:
+        if found is None:
+            return None
+        return {"count": found.count, "n": found.n, "interval": list(found.interval)}
+
+    return [
+        {
+            "model": view.model(group.site),
+            "arithmetic": view.arithmetic(group.site),
+            "backends": list(group.backends),
+            "clean": told(group.decided[CLEAN].accuracy if CLEAN in group.decided else None),
+            "worst": [
+                radius._asdict() | {"right": told(view.worst(group, radius))}
+                for radius in view.radii
+            ],
+        }
+        for group in view.groups
+    ]
 
 
 def like_float(view: View, group: Group) -> Proportion | None:
