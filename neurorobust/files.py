@@ -41,7 +41,7 @@ _PICKLE = Content(
 _TORCH = Content(
     "torch",
     f"a file of torch.save, {_NEVER}",
-    "build the network in Python and hand it over there, or export it as .nir or .onnx",
+    "name the network in a file of Python that loads it, as net.py:model, or export it as .nir",
 )
 _IMAGE = Content("image", "an image")
 _PAGE = Content(

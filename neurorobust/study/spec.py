@@ -420,6 +420,8 @@ def _fault(fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         return "is no key of a study"
     given = fault.get("input")
+    if fault["type"] == "value_error":
+        return text  # in our own words, which name the value
     unsaid = isinstance(given, dict) or repr(given) in text
     return text if unsaid else f"{text}, got {given!r}"
 

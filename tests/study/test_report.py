@@ -255,6 +255,36 @@ class TestTheAnswer:
                 known = self.brute(results, group.site, backend, epsilon)
                 assert view.worst(group, Radius("linf", epsilon)) == known
 
+    def test_a_network_that_decides_by_chance_is_told_first(self):
+        whole = study()
+        lost = whole.outcomes.with_columns(decision=(pl.col("label") + 1) % 10)
+        wrong = View(folder.Results(whole.manifest, whole.rows, lost, *rest(whole)))
+        (first, *_) = answer(wrong, (), ()).warnings
+        assert first[0] == "bad"
+        assert "decides 0.0 % of" in first[1]
+        assert "10.0 % would be chance" in first[1]
+        right = answer(View(whole), (), ()).warnings
+        assert not any("would be chance" in text for _, text in right)
+
+    def test_a_chip_without_a_form_of_the_network_is_told_with_its_first_reason(self):
+        refused = folder.ProgramInfo(
+            model="digits-conv",
+            profile="speck",
+            status="refused",
+            reason="no exact form:\n  - lif1: compares with >=\n  - lif2: soft reset",
+        )
+        told = answer(View(study(programs=[refused])), (), ()).warnings
+        said = [text for _, text in told if "has no form" in text]
+        assert len(said) == 1
+        assert said[0].endswith("lif1: compares with >= (and 1 more, see below).")
+
+    def test_a_number_that_the_audit_doubts_is_marked(self):
+        held = {"model": "digits-conv", "card": None, "withheld": "C7 unbounded attack"}
+        tiles = answer(View(study(audits=[held])), (), ()).headline.tiles
+        worst = [tile.name for tile in tiles if "worst case" in tile.name]
+        assert worst
+        assert all("which the audit doubts" in name for name in worst)
+
     def test_programs_are_told_the_same_worst_case(self, results, view):
         told = worst_case(results)
         assert len(told) == len(view.groups)

@@ -59,7 +59,7 @@ def answer(view: View, rows: Sequence[TransferRow], found: Sequence[PairRow]) ->
     return Answer(
         question(view),
         Headline(tuple(filter(None, sentences)), tuple(tiles)),
-        (*_audits(view), *_lost(view)),
+        (*_unlowered(view), *_by_chance(view), *_audits(view), *_lost(view)),
     )
 
 
@@ -92,7 +92,7 @@ def question(view: View) -> str:
         many = f"{len(attacks)} attacks" if len(attacks) > 1 else "the attack"
         radii = joined(looks.epsilon(r.epsilon, view.levels) for r in view.radii)
         asked.append(
-            f"which of {many} at ε {radii} survive there"
+            f"{'which of' if len(attacks) > 1 else 'does'} {many} at ε {radii} survive there"
             if chips
             else f"what do {many} at ε {radii} leave of {names}"
         )
@@ -154,7 +154,7 @@ def _cost(view: View, group: Group, own: Group | None) -> str:
     before, after = clean_accuracy(own), clean_accuracy(group)
     points = ""
     if before and after and before.n == after.n:
-        points = f"Lowering costs {_points(before.rate - after.rate)}; "
+        points = f"Lowering {_changed(before.rate - after.rate)}; "
     return f" {points}{looks.percent(same.rate)} of its clean decisions are those in float."
 
 
@@ -223,6 +223,7 @@ def _tiles(view: View, *, alone: bool) -> list[Tile]:
         lowered = [g for g in shown if not g.site.trained and CLEAN in g.decided]
         shown = [g for g in shown if g.site.trained] + list(_ends(lowered).values())
     tiles = []
+    doubted = {row.model for row in audit_rows(view) if row.withheld}
     for group in shown:
         named = [view.model(group.site)] * (not alone) + [view.arithmetic(group.site)]
         where = ", ".join(named)
@@ -234,6 +235,7 @@ def _tiles(view: View, *, alone: bool) -> list[Tile]:
             tiles.append(Tile(name, looks.percent(clean.rate), _small(clean)))
         if radius is not None and worst is not None and worst.n:
             name = f"{where}: right in the worst case at {view.radius(radius)}"
+            name += ", which the audit doubts" * (group.site.model in doubted)
             tiles.append(Tile(name, looks.percent(worst.rate), _small(worst)))
     return tiles if len(tiles) <= MOST_TILES else []
 
@@ -301,6 +303,36 @@ def _audited(view: View) -> list[str]:
     return told
 
 
+def _unlowered(view: View) -> list[tuple[str, str]]:
+    """Networks without a form on a chip, and the first reason why: the question has no answer."""
+    programs = view.manifest.programs
+    lowered = {(p.model, p.profile) for p in programs if p.status == DONE}
+    never = {(p.model, p.profile): p for p in programs if (p.model, p.profile) not in lowered}
+    told = []
+    for (model, profile), program in never.items():
+        lines = [line.strip(" -") for line in program.reason.splitlines() if line.strip()]
+        first = lines[min(1, len(lines) - 1)] if lines else program.status
+        more = f" (and {len(lines) - 2} more, see below)" if len(lines) > 2 else ""
+        told.append(f"{model} has no form on {view.profile(profile)}: {first}{more}.")
+    return [("fair", text) for text in told]
+
+
+def _by_chance(view: View) -> list[tuple[str, str]]:
+    """Networks that decide no better than chance: of those, nothing else means much."""
+    told = []
+    for site, group in view.main.items():
+        clean, model = clean_accuracy(group), view.models.get(site.model)
+        if site.trained and clean and model and model.classes and clean.n:
+            chance = 1 / model.classes
+            if clean.interval[0] <= chance:
+                told.append(
+                    f"{site.model} decides {looks.percent(clean.rate)} of {clean.n} clean samples "
+                    f"rightly, and {looks.percent(chance)} would be chance: look at labels, "
+                    "preprocessing and steps before anything else."
+                )
+    return [("bad", text) for text in told]
+
+
 def _lost(view: View) -> list[tuple[str, str]]:
     """What did not run."""
     lanes = Counter(lane.status for lane in view.shut)
@@ -311,10 +343,6 @@ def _lost(view: View) -> list[tuple[str, str]]:
         parts += [f"{n} {noun}{'s' * (n > 1)} {status}" for status, n in sorted(counted.items())]
     if failures := len(view.manifest.failures):
         parts.append(f"{failures} cell{'s' * (failures > 1)} not completed")
-    lowered = {program.profile for program in view.manifest.programs if program.status == DONE}
-    asked = dict.fromkeys(program.profile for program in view.manifest.programs)
-    if never := [view.profile(chip) for chip in asked if chip not in lowered]:
-        parts.append(f"nothing could be lowered to {joined(never)}")
     wrong = failures or any(counted["failed"] for counted in (lanes, programs, sets))
     return [("bad" if wrong else "fair", f"Not everything ran: {joined(parts)}.")] if parts else []
 
@@ -341,11 +369,12 @@ def _bits(bits: int | None) -> str:
     return "the chip’s own bits" if bits is None else f"{bits}-bit weights"
 
 
-def _points(loss: float) -> str:
+def _changed(loss: float) -> str:
+    """What lowering did to the accuracy; equal accuracies may hide changed decisions."""
     points = round(100 * loss, 1)
-    if points < 0:
-        return f"nothing (it gains {-points:.1f} points)"
-    return f"{points:.1f} points" if points else "nothing"
+    if not points:
+        return "leaves the accuracy as it is"
+    return f"{'costs' if points > 0 else 'gains'} {abs(points):.1f} points"
 
 
 def _of(p: Proportion) -> str:

@@ -114,7 +114,9 @@ def causes(view: View) -> tuple[Cause, ...]:
 
 def _told(ended: LaneInfo | ProgramInfo | SetInfo) -> str:
     """The reason in one line."""
-    return " ".join(ended.reason.split()) or "not run yet" * (ended.status == OPEN)
+    listed = re.sub(r":\s*\n\s*- ", ": ", ended.reason)
+    one_line = " ".join(re.sub(r"\s*\n\s*- ", "; ", listed).split())
+    return one_line or "not run yet" * (ended.status == OPEN)
 
 
 def _unnamed(lane: LaneInfo) -> str:
