@@ -76,9 +76,11 @@ def question(view: View) -> str:
     models = list(dict.fromkeys(site.model for site in view.sites)) or [
         model.label for model in view.manifest.models
     ]
-    named = [profile.name or profile.id for profile in view.manifest.profiles]
+    # A Program that was given is lowered to nothing: no chip was asked about.
+    asked_of = view.manifest.profiles if view.manifest.programs else []
+    named = [profile.name or profile.id for profile in asked_of]
     ran = [view.profile(site.profile) for site in view.sites if not site.trained]
-    chips = list(dict.fromkeys([*named, *ran]))
+    chips = [chip for chip in dict.fromkeys([*named, *ran]) if chip]
     attacks = {s.method for s in view.sets.values() if not is_noise(s.attack)}
     verb, names = "does" if len(models) == 1 else "do", joined(models)
     asked = []

@@ -291,7 +291,8 @@ class View:
         """``float``, or the chip whose integers are computed with, and how it was lowered."""
         if site.trained:
             return "float"
-        words = [self.profile(site.profile) or site.rung]
+        own = "its integers" if site.rung == "quantised" else site.rung
+        words = [self.profile(site.profile) or own]
         if self.varied:
             words.append(variant_name(*site.variant))
         if site.execution not in {"", "clocked"}:
