@@ -86,7 +86,7 @@ class TestParts:
         assert test.formats == ("PNG",)
 
     def test_too_few_images_to_hold_any_out(self, tmp_path):
-        with pytest.raises(InvalidFile, match=r"holds no train-\*\.parquet"):
+        with pytest.raises(InvalidFile, match="holds no part 'train'"):
             mnist.parts(self.folder(tmp_path, test=5))
 
 
@@ -95,7 +95,7 @@ def test_what_may_be_changed():
         "beta": 0.5, "steps": 16, "coding": "bernoulli",
     }  # fmt: skip
     for text, message in (
-        ("architecture=x", "sets nothing that can be changed; known are .*beta"),
+        ("architecture=x", r"(?s)sets nothing that can be changed; known are.*beta"),
         ("beta", "beta is ''; give a number of type float"),
         ("steps=1.5", "steps is '1.5'; give a number of type int"),
     ):
