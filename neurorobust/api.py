@@ -209,10 +209,9 @@ def run(
     from neurorobust.study import presets
 
     radii = eps if isinstance(eps, str) else ",".join(map(str, eps or ()))
-    spec = presets.ATTACKS if attacks is None else attacks
     asked = {
         "backends": backends,
-        "attacks": spec,
+        "attacks": presets.ATTACKS if attacks is None else attacks,
         "gradients": presets.GRADIENTS if gradients is None else gradients,
         "eps": radii or presets.EPSILONS,
     }

@@ -20,7 +20,7 @@ from neurorobust.backends.contract import (
     RunResult,
 )
 from neurorobust.backends.registry import backend_names, get_backend, require_backend
-from neurorobust.backends.running import compiled, run, rung_of
+from neurorobust.backends.running import compiled, require_lane, run, rung_of
 
 __all__ = [
     "RUNGS",
@@ -41,6 +41,7 @@ __all__ = [
     "get_backend",
     "known_features",
     "require_backend",
+    "require_lane",
     "require_support",
     "run",
     "rung_of",

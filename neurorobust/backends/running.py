@@ -6,14 +6,39 @@ from contextlib import contextmanager
 import numpy as np
 
 from neurorobust.backends import contract
+from neurorobust.backends.capabilities import require_support
 from neurorobust.backends.registry import get_backend
 from neurorobust.data.stimulus import Stimulus
+from neurorobust.errors import BackendUnavailable, Unsupported
 from neurorobust.ir import Model
 
 
 def rung_of(model: Model) -> contract.Rung:
     """A Program runs on ``quantised``, a Graph on ``float``."""
     return "quantised" if model.arithmetic == "integer" else "float"
+
+
+def require_lane(backend: str, rung: contract.Rung, model: Model | None = None) -> contract.Backend:
+    """A backend that runs here and offers a rung, and there a model exactly.
+
+    Args:
+        backend: Its name.
+        rung: Where it is to run.
+        model: What it is to run; None asks for the rung alone.
+
+    Raises:
+        Unsupported: if it has no such rung, or cannot run the model exactly.
+        BackendUnavailable: if it is unknown or cannot run here.
+    """
+    found = get_backend(backend)
+    capabilities = found.capabilities()
+    if rung not in capabilities.rungs:
+        raise Unsupported(capabilities.missing_rungs.get(rung, "this rung is not offered"))
+    if model is not None:
+        require_support(backend, capabilities, model, rung)
+    if reason := found.missing():
+        raise BackendUnavailable(reason)
+    return found
 
 
 @contextmanager

@@ -45,7 +45,6 @@ Store = Annotated[Path | None, typer.Option(help="Folder of results that several
 Plan = Annotated[
     bool, typer.Option("--plan", help="Show what would be run, and what it costs; run nothing.")
 ]
-_RUN = "Run"
 
 
 @options.reads()

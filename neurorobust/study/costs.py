@@ -17,8 +17,6 @@ PROBED = 64
 """Samples of the pass that is timed."""
 BACKWARD = 2.5
 """Of a backward pass, in forward passes."""
-STARTS_S: Mapping[str, float] = {"lava": 4.0, "onnx": 0.5}
-"""Of the first cell on a backend, where starting it takes long."""
 FACTORS: Mapping[str, float] = {
     "torch": 2.0,
     "reference": 4.0,

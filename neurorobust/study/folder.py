@@ -28,6 +28,8 @@ TABLES: Mapping[str, Columns] = {
     "agreement": tables.AGREEMENT,
     "cells": tables.CELLS,
 }
+OPEN = "open"
+"""The status of what has not run yet."""
 AGAIN = "run the study again, or copy the whole folder"
 
 

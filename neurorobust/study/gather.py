@@ -22,6 +22,7 @@ from neurorobust.study import tables
 from neurorobust.study.board import Board
 from neurorobust.study.cells import Cell
 from neurorobust.study.folder import (
+    OPEN,
     Failure,
     LaneInfo,
     Manifest,
@@ -36,8 +37,6 @@ from neurorobust.study.store import Ended, Store
 
 SURROGATE = "torch"
 """The backend whose decisions say what an attack did where it was crafted, if it ran."""
-OPEN = "open"
-"""The status of what has not run yet."""
 
 
 class At(NamedTuple):
@@ -48,7 +47,7 @@ class At(NamedTuple):
     set: str
 
 
-@dataclass(slots=True)
+@dataclass
 class Runs:
     """The cells of a run, one per range of samples, and what they found."""
 
@@ -64,9 +63,9 @@ class Runs:
     def __getitem__(self, name: str) -> Array:
         return np.concatenate([part[name] for part in self.arrays])
 
-    @property
+    @cached_property
     def right(self) -> dict[int, bool]:
-        """Whether each sample was decided rightly."""
+        """Whether each sample was decided rightly; once all cells are there."""
         return dict(
             zip(self["sample"].tolist(), (self["decision"] == self["label"]).tolist(), strict=True)
         )
@@ -469,6 +468,7 @@ def gather(plan: Plan, folder: Path, *, before: set[str] | None = None, **about:
     found = Gathering(plan, folder)
     cells = found.cell_rows(before or set())
     pictures, arrays = found.pictures()
+    lanes = found.lanes()
     counts = dict(cells.group_by("status").len().sort("status").iter_rows())
     audits, checks = [], []
     for cell in plan.cells:
@@ -486,14 +486,14 @@ def gather(plan: Plan, folder: Path, *, before: set[str] | None = None, **about:
             "title": said.title or f"{labels} on {plan.about['data'][0]['name']}",
             "cpu_s": round(float(cells["cpu_s"].sum()), 2),
             "study": plan.spec.model_dump(mode="json", exclude_defaults=True),
-            "versions": {"host": plan.versions} | _versions(found.lanes()),
+            "versions": {"host": plan.versions} | _versions(lanes),
             "hardware": {
                 "system": platform.platform(),
                 "machine": platform.machine(),
                 "byte_order": sys.byteorder,
             },
             "programs": found.programs(),
-            "lanes": found.lanes(),
+            "lanes": lanes,
             "sets": found.set_infos(),
             "checks": checks,
             "audits": audits,

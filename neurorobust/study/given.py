@@ -88,13 +88,10 @@ def read_given(
     calibration = _calibration(spec)
     found: list[Named] = []
     reading = Reading(**spec.models.reading)
-    files = [
-        what
-        for what in (spec.models.use if models is None else models)
-        if not isinstance(what, Model)
-    ]
+    use = spec.models.use if models is None else models
+    files = [what for what in use if not isinstance(what, Model)]
     require_open(reading, files, "bounds", "levels")
-    for what in spec.models.use if models is None else models:
+    for what in use:
         if isinstance(what, Model):
             found.append(Named(what.header.name or "model", "", what, {}))
             continue

@@ -4,6 +4,7 @@ A study that was planned runs from its folder alone: on another machine, or afte
 was made from have changed.
 """
 
+import hashlib
 import io
 import json
 from collections.abc import Callable
@@ -15,13 +16,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from neurorobust.attacks import AttackSet
-from neurorobust.backends import Executable, Rung, get_backend, require_support
+from neurorobust.backends import Executable, Rung, require_lane
 from neurorobust.chips import LoadedProfile, Profile, load_profile
 from neurorobust.data import Samples
 from neurorobust.engine.network import Network
-from neurorobust.errors import BackendUnavailable, InvalidFile, Unsupported
+from neurorobust.errors import InvalidFile
 from neurorobust.files import write_atomic
-from neurorobust.ir import Array, Graph, Model, Program, save_model
+from neurorobust.formats.load import load
+from neurorobust.ir import Array, Model, Program, save_model
 from neurorobust.study.store import Store
 
 GIVEN = "given:"
@@ -92,7 +94,7 @@ class Inputs:
         path = self._model_path(named)
         if not path.exists():
             path = self.store.path(named, "safetensors")
-        return self._keep(("model", named), load_any(path))
+        return self._keep(("model", named), load(path))
 
     def network(self, named: str, dtype: str) -> Network:
         """A model as it is attacked."""
@@ -171,14 +173,8 @@ class Inputs:
         if self._held.at == at and self._held.executable is not None:
             return self._held.executable
         self.close()
-        found, model = get_backend(backend), self.model(named)
-        capabilities = found.capabilities()
-        if rung not in capabilities.rungs:
-            raise Unsupported(capabilities.missing_rungs.get(rung, "this rung is not offered"))
-        require_support(backend, capabilities, model, rung)
-        if reason := found.missing():
-            raise BackendUnavailable(reason)
-        self._held = Held(at, found.compile(model, rung))
+        model = self.model(named)
+        self._held = Held(at, require_lane(backend, rung, model).compile(model, rung))
         assert self._held.executable is not None  # noqa: S101  # just made
         return self._held.executable
 
@@ -217,17 +213,8 @@ def _write_samples(samples: Samples, path: Path) -> None:
     write_atomic(path, buffer.getvalue())  # last, for with it both are there
 
 
-def load_any(path: Path) -> Graph | Program:
-    """A saved Graph or Program, whichever it is."""
-    from neurorobust.formats.load import load
-
-    return load(path)
-
-
 def samples_digest(samples: Samples) -> str:
     """Of raw values, labels and what turns raw values into input values."""
-    import hashlib
-
     found = hashlib.sha256()
     targets: Array = np.zeros(0) if samples.targets is None else samples.targets
     for part in (samples.raw, targets, samples.sample):

@@ -4,7 +4,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from neurorobust.backends import get_backend, require_support
+from neurorobust.backends import require_lane
 from neurorobust.chips import load_profile
 from neurorobust.errors import BackendUnavailable, InvalidInput, Refused
 from neurorobust.ir import Graph
@@ -106,15 +106,7 @@ def _refusals(spec: Spec, given: Given) -> list[str]:
                 found.setdefault(str(error), []).append(f"{one.label} on {name}")
         for lane in spec.replay.lanes:
             try:
-                backend = get_backend(lane.backend)
-                capabilities = backend.capabilities()
-                reason = backend.missing() or ""
-                if lane.rung not in capabilities.rungs:
-                    reason = capabilities.missing_rungs.get(lane.rung, "this rung is not offered")
-                elif lane.rung == "float":
-                    require_support(lane.backend, capabilities, one.model, lane.rung)
+                require_lane(lane.backend, lane.rung, one.model if lane.rung == "float" else None)
             except (Refused, BackendUnavailable) as error:
-                reason = str(error)
-            if reason:
-                found.setdefault(reason, []).append(f"{lane.backend} {lane.rung}")
+                found.setdefault(str(error), []).append(f"{lane.backend} {lane.rung}")
     return [f"{', '.join(dict.fromkeys(where))}: {why}" for why, where in found.items()]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from neurorobust.attacks import THREATS, Threat
 from neurorobust.attacks.sets import AttackSet
-from neurorobust.backends import get_backend, require_support
+from neurorobust.backends import require_lane, rung_of
 from neurorobust.chips import LoadedProfile, load_profile
 from neurorobust.chips.arithmetic import FloatArithmetic, WeightArithmetic
 from neurorobust.errors import BackendUnavailable, InvalidInput, Unsupported
@@ -82,7 +82,7 @@ class Planner:
 
     def _of_model(self, one: Named, costs: Costs) -> Iterator[Cell]:
         where = {"model": one.label, "model_hash": one.model.content_hash[:12]}
-        own = Target(one.model.content_hash, _rung(one.model), where | _as_given(one.model))
+        own = Target(one.model.content_hash, rung_of(one.model), where | _as_given(one.model))
         targets = [own]
         if self.spec.fit.check:
             yield from self._fits(one, costs)
@@ -363,10 +363,6 @@ _CLEAN_ROW = {
 }
 
 
-def _rung(model: Model) -> str:
-    return "float" if isinstance(model, Graph) else "quantised"
-
-
 def _rung_on(profile: LoadedProfile) -> str:
     """Where a network runs once it is lowered: a chip without integers has it in floats."""
     in_floats = isinstance(profile.profile.arithmetic, FloatArithmetic | WeightArithmetic)
@@ -416,12 +412,10 @@ def _not_on(lane: Lane, what: Shown) -> bool:
 def _closed(lane: Lane, model: Model) -> bool:
     """Whether a backend does not offer a rung, or cannot run the model on it, or not here."""
     try:
-        backend = get_backend(lane.backend)
-        if lane.rung in backend.capabilities().rungs and lane.rung == _rung(model):
-            require_support(lane.backend, backend.capabilities(), model, lane.rung)
+        require_lane(lane.backend, lane.rung, model if lane.rung == rung_of(model) else None)
     except (BackendUnavailable, Unsupported):
         return True
-    return lane.rung not in backend.capabilities().rungs or backend.missing() is not None
+    return False
 
 
 def _gradient(crafter: Any, gradient: str) -> str:

@@ -20,7 +20,7 @@ from neurorobust.fit import with_cores
 from neurorobust.ir import Array, Model, Program, save_model
 from neurorobust.lower import lower
 from neurorobust.progress import Progress
-from neurorobust.study.audited import audit_sets
+from neurorobust.study.audited import audit_sets, success
 from neurorobust.study.cells import Cell, Kind
 from neurorobust.study.crafters import crafters
 from neurorobust.study.inputs import Inputs
@@ -93,13 +93,13 @@ def _craft(cell: Cell, inputs: Inputs, store: Store, progress: Progress | None) 
     made, _ = craft(
         crafter, request, store.folder / "sets", progress=progress, left_out=samples.name
     )
-    success = made.outcomes
+    found = success(made)
     return {
         "file": f"sets/{made.file_name}",
         "content_hash": made.content_hash,
         "n": len(made.label),
-        "right": int(success.clean.sum()),
-        "fooled": int((success.clean & ~success.attacked).sum()),
+        "right": found.n,
+        "fooled": found.count,
         "queries": _mean(made.queries),
         "gradients": _mean(made.gradients),
         "request": dict(made.request),

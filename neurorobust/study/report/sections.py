@@ -8,7 +8,7 @@ from typing import Any
 from neurorobust.metrics import Proportion
 from neurorobust.render import looks
 from neurorobust.render.numbers import Entry, entry
-from neurorobust.study.folder import LaneInfo, ProgramInfo, SetInfo
+from neurorobust.study.folder import OPEN, LaneInfo, ProgramInfo, SetInfo
 from neurorobust.study.report.view import (
     DONE,
     View,
@@ -16,9 +16,6 @@ from neurorobust.study.report.view import (
     method_name,
     variant_name,
 )
-
-OPEN = "open"
-"""The status of what has not run yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
